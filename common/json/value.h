@@ -1,0 +1,38 @@
+/* jansson is Parapet's value type; these are the few helpers it lacks.
+ *
+ * Ownership words used everywhere: "new" = a new reference, the caller json_decref()s; "borrowed" = lives as long as
+ * its container; "takes" = the function consumes the reference.  A json_t that more than one thread can see is never
+ * mutated (jansson's reference counts are atomic, its containers are not). */
+#ifndef PARAPET_JSON_VALUE_H
+#define PARAPET_JSON_VALUE_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+/* Parses exactly one JSON text of `length` bytes (RFC 8259; any value at the top; duplicate keys: the last wins; depth
+ * at most 256; NUL in strings allowed).  New, or NULL with *error (ERROR_INVALID, message with line and column). */
+json_t *json_parse(const char *text, size_t length, struct error *error);
+/* Checks the same without building anything but the stack; used by collectors on every message. 0 or -1 with *error. */
+int json_check(const char *text, size_t length, struct error *error);
+
+/* Compact, keys sorted: the canonical text that hashes are taken of.  Caller frees; NULL only when out of memory. */
+char *json_text(const json_t *value);
+
+/* Walks keys (a NULL-terminated list): json_at(v, "detail", "eventName", NULL).  Borrowed, or NULL. */
+json_t *json_at(const json_t *value, ...) __attribute__((sentinel));
+/* The string at the keys, or "" when it is absent or no string.  Borrowed. */
+const char *json_text_at(const json_t *value, ...) __attribute__((sentinel));
+
+/* JMESPath truth: null, false, "", [] and {} (and NULL) are "empty"; everything else, 0 included, is not. */
+int json_is_empty(const json_t *value);
+
+/* SHA-256 over json_text(), lower-case hex, into hash[65]. */
+void json_hash(const json_t *value, char hash[65]);
+
+/* Deep comparison by value: 1 and 1.0 are equal, object order is irrelevant. */
+int json_same(const json_t *left, const json_t *right);
+
+#endif

@@ -1,0 +1,146 @@
+/* Redis: the only place that includes hiredis.  Exceptions, breakers, leases, seen events, journal index, parked work,
+ * findings, notices, ticks: the fleet's shared, short memory.  schemas/redis.md is the contract of the keys (prefix
+ * "parapet:v1:"), the *.lua files beside this header are the scripts; every write is one script.
+ *
+ * Fail safe: a function that cannot get an answer returns -1 with ERROR_RETRYABLE (Redis unreachable, slow, full,
+ * read-only, loading) and the caller must not act.  ERROR_FATAL "epoch" means: this Redis is not the one the process
+ * knows (emptied, rolled back, replaced): gates stay closed until the state is rebuilt.
+ *
+ * Thread-safe: each call borrows a connection from a pool; calls block for at most the configured timeout. */
+#ifndef PARAPET_STATE_STATE_H
+#define PARAPET_STATE_STATE_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "json/value.h"
+
+struct state;
+struct state_options {
+  const char *url;       /* redis://[:password@]host:port[/db], unix:///path; rediss:// where hiredis has TLS */
+  int64_t timeout_ms;    /* connect and each command; 0: 1,000 */
+  unsigned connections;  /* 0: 16 */
+  const char *owner;     /* this process, unique in the fleet: host:pid:random */
+};
+/* Does not connect yet, so a process may start before Redis.  NULL with *error for a bad URL. */
+struct state *state_open(const struct state_options *options, struct error *error);
+void state_close(struct state *state);
+
+/* 0 when Redis answers, accepts writes and has maxmemory-policy noeviction (or no maxmemory); else -1 with the reason. */
+int state_check(struct state *state, struct error *error);
+
+/* ---- epoch and rebuild ----
+ * `epoch` names one continuous life of the data.  Joining: 1 = joined, the epoch stands; 0 = there is none: the caller
+ * has the rebuild lock for 60 s, must load what survives (state_rebuild_* below), then state_epoch_create; -1 error or
+ * another process is rebuilding (RETRYABLE).  Every other function fails with "epoch" until joined, and when the epoch
+ * in Redis is not the one joined. */
+int state_epoch_join(struct state *state, struct error *error);
+int state_epoch_create(struct state *state, struct error *error);
+/* Puts one record of the topic parapet.state back: kind|id → value (NULL: it was deleted); only under the rebuild lock. */
+int state_rebuild(struct state *state, const char *kind, const char *id, json_t *value, struct error *error);
+
+/* ---- organization-wide stop ---- */
+int state_stop_set(struct state *state, json_t *stop /* {by, reason, at}; NULL: lift it */, struct error *error);
+int state_stop_get(struct state *state, json_t **stop /* new or NULL */, struct error *error);
+
+/* ---- exceptions ----
+ * {id, guardrail ("*" or name), account, region, environment, resource (glob over id or ARN), owner, reason, ticket,
+ *  created, expires}: absent scope members match everything, id and expires are mandatory.  Kept until 30 days after
+ * they expire (as history). */
+int state_exception_put(struct state *state, json_t *exception, struct error *error);
+int state_exception_remove(struct state *state, const char *id, int *existed, struct error *error);
+int state_exceptions(struct state *state, json_t **list /* new array */, struct error *error);
+struct state_subject { const char *guardrail, *account, *region, *environment, *resource, *arn; };
+/* The exception that covers the subject now: *exception new, or NULL when there is none.  Counts its use.  One small
+ * command when nothing changed since the last call (a local copy validated by a version counter). */
+int state_exception_find(struct state *state, const struct state_subject *subject, json_t **exception, struct error *error);
+
+/* ---- breakers ----
+ * A scope is "guardrail/account", "guardrail", "account:…" or "organization".  Rolling windows over granted actions. */
+struct state_limit { const char *scope; int64_t actions, window_ms; /* actions 0: no limit, state only */ };
+enum state_grant { STATE_GRANTED, STATE_REFUSED_STOP, STATE_REFUSED_HELD, STATE_REFUSED_OPEN };
+/* Without counting anything: would work have to wait?  *refusing: the scope's name (at least 128 bytes). */
+int state_breaker_peek(struct state *state, const struct state_limit *limits, size_t count, enum state_grant *answer,
+                       char *refusing, struct error *error);
+/* The last gate: grants one action over all scopes atomically, or none.  A scope at its limit trips (open), *tripped
+ * says that this call did it.  released: the operator's release paid for it, windows are not asked nor counted (stop,
+ * held and open still refuse).  `action`: the action's id; asking twice with one id counts once. */
+int state_breaker_grant(struct state *state, const struct state_limit *limits, size_t count, const char *action,
+                        int released, enum state_grant *answer, char *refusing, int *tripped, struct error *error);
+/* operator's: "trip" (open now), "hold" (until reset), "reset" (closed, windows emptied). by/reason are recorded. */
+int state_breaker_set(struct state *state, const char *scope, const char *verb, const char *by, const char *reason,
+                      struct error *error);
+/* New array of {scope, state, count, limit, window_ms, opened, by, reason}. */
+int state_breakers(struct state *state, json_t **list, struct error *error);
+
+/* ---- leases: one owner a resource ---- */
+struct state_lease { char resource[512]; int64_t token; };
+/* 1 = got it (token strictly greater than every earlier token of the resource), 0 = somebody has it, -1 error. */
+int state_lease_take(struct state *state, const char *resource, int64_t ttl_ms, struct state_lease *lease, struct error *error);
+/* Before every mutation, one round trip: epoch stands, no stop, lease still ours (and prolonged to ttl_ms).
+ * 1 = go, 0 = do not (*why: "stop", "lease"; at least 32 bytes), -1 error. */
+int state_may_mutate(struct state *state, const struct state_lease *lease, int64_t ttl_ms, char *why, struct error *error);
+int state_lease_drop(struct state *state, const struct state_lease *lease, struct error *error);
+
+/* ---- seen events, own requests ---- */
+/* Marks after the work is done; asks before it starts. *seen 0 or 1. */
+int state_seen(struct state *state, const char *event_id, int *seen, struct error *error);
+int state_seen_mark(struct state *state, const char *event_id, int64_t ttl_ms, struct error *error);
+int state_own_request_mark(struct state *state, const char *request_id, int64_t ttl_ms, struct error *error);
+int state_own_request(struct state *state, const char *request_id, int *own, struct error *error);
+
+/* ---- journal index: open intents, so that whoever comes next resolves them first ----
+ * subject: "guardrail|resource".  The full record is in parapet.actions; here the same JSON while it is open. */
+int state_intent_put(struct state *state, const char *subject, json_t *intent, struct error *error);
+int state_intent_get(struct state *state, const char *subject, json_t **intent /* new or NULL */, struct error *error);
+int state_intent_drop(struct state *state, const char *subject, struct error *error);
+int state_intents(struct state *state, json_t **list, struct error *error);
+
+/* ---- parked work: collapsed to one entry a subject ----
+ * due_ms: wall clock, 0 = until an operator releases it or its breaker is reset. */
+int state_park(struct state *state, const char *subject, json_t *unit, int64_t due_ms, struct error *error);
+/* Makes those whose subject's guardrail (or account, or all: scope as above) waits for a release due, one every
+ * 1000/pace ms from now on, marked released.  *count: how many. */
+int state_parked_release(struct state *state, const char *scope, double pace, int64_t *count, struct error *error);
+/* Takes at most `limit` due entries: new array of {subject, unit, released}; each is invisible for `hold_ms`, then due
+ * again unless state_unpark'ed or parked anew. */
+int state_parked_take(struct state *state, size_t limit, int64_t hold_ms, json_t **entries, struct error *error);
+int state_unpark(struct state *state, const char *subject, struct error *error);
+int state_parked(struct state *state, json_t **list /* new array of {subject, unit, due, released} */, size_t limit,
+                 int64_t *total, struct error *error);
+
+/* ---- findings ---- */
+/* {id, status: open|fixed|closed|excepted|parked|failed…, guardrail, account, region, resource, …}; kept 30 days after
+ * the last change.  *was: the status before ("" if new; at least 32 bytes; may be NULL). */
+int state_finding_put(struct state *state, json_t *finding, char *was, struct error *error);
+int state_finding_get(struct state *state, const char *id, json_t **finding, struct error *error);
+int state_findings(struct state *state, const char *status /* NULL: all */, size_t limit, json_t **list, struct error *error);
+/* {status: count} over all kept. */
+int state_finding_counts(struct state *state, json_t **counts, struct error *error);
+
+/* ---- notices: digests ---- */
+/* Adds `notice` to the digest `key`; the digest falls due `window_ms` after its first notice.  At most 50 notices are
+ * kept as text, the rest is counted. */
+int state_notice_add(struct state *state, const char *key, json_t *notice, int64_t window_ms, struct error *error);
+/* Takes one due digest: {key, count, notices: […], counts: {outcome: n}, first, last} or NULL; invisible for hold_ms,
+ * gone after state_notice_done. */
+int state_notice_take(struct state *state, int64_t hold_ms, json_t **digest, struct error *error);
+int state_notice_done(struct state *state, const char *key, struct error *error);
+
+/* ---- schedule ticks, sweeps ---- */
+/* 1 = this caller emits the tick (claimed for claim_ms), 0 = somebody did or does.  After emitting: state_tick_done. */
+int state_tick_claim(struct state *state, const char *schedule, int64_t tick_ms, int64_t claim_ms, struct error *error);
+int state_tick_done(struct state *state, const char *schedule, int64_t tick_ms, struct error *error);
+/* Coalescing: 1 = marked pending now (emit it), 0 = an earlier sweep of this subject has not ended yet. */
+int state_sweep_begin(struct state *state, const char *subject, int64_t ttl_ms, struct error *error);
+int state_sweep_end(struct state *state, const char *subject, struct error *error);
+
+/* ---- workers ---- */
+int state_heartbeat(struct state *state, json_t *worker /* {owner, started, bundle, version, ready, …} */, int64_t ttl_ms, struct error *error);
+int state_workers(struct state *state, json_t **list, struct error *error);
+
+/* ---- counters for dashboards: parapet:v1:counters, a hash ---- */
+int state_count(struct state *state, const char *name, int64_t by, struct error *error);
+int state_counters(struct state *state, json_t **counters, struct error *error);
+
+#endif
