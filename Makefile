@@ -124,7 +124,7 @@ $(BUILD)/gen/unit/%.main.c: tests/unit/%.c Makefile
 	  echo '  };'; echo '  return cmocka_run_group_tests_name("$*", tests, NULL, NULL);'; echo '}'; } > $@
 $(BUILD)/tests/unit/%: $(BUILD)/gen/unit/%.main.c $(UNIT_HELP_C) $(WORKER_LIB) $(COMMON_LIB) $(call object,$(PRODUCER_C))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $(filter %.c,$^) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
+	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(UNIT_HELP_C) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
 
 .PHONY: unit-programs unit test lint asan tsan fuzz bench demo install clean
 unit-programs: $(UNIT_BIN)
