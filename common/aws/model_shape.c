@@ -25,6 +25,7 @@ static const struct {
     {"hostLabel", AWS_HOST_LABEL},     {"jsonvalue", AWS_JSON_VALUE},
     {"eventstream", AWS_EVENT_STREAM}, {"exception", AWS_EXCEPTION},
     {"document", AWS_DOCUMENT},        {"union", AWS_UNION},
+    {"eventheader", AWS_EVENT_HEADER}, {"eventpayload", AWS_EVENT_PAYLOAD},
 };
 
 static const struct {

@@ -89,6 +89,13 @@ json_t *aws_xml_value(struct aws_parsing *parsing, const struct aws_reference *r
 int aws_xml_members(struct aws_parsing *parsing, const struct aws_shape *shape, const struct aws_xml_node *node,
                     json_t *into, int depth);
 
+/* A body in the service's form (JSON, or XML) as a value of that shape. */
+json_t *aws_body_value(struct aws_parsing *parsing, const struct aws_reference *reference, const char *bytes,
+                       size_t length);
+/* The output's member that is an event stream, or NULL; and the answer read as one, into the result. */
+const struct aws_reference *aws_event_member(struct aws_parsing *parsing);
+int aws_parse_events(struct aws_parsing *parsing, const struct aws_reference *member, json_t *into);
+
 /* What a fault's body says; 0, or -1 when the body is none of the protocol's. */
 int aws_fault_xml(struct aws_parsing *parsing, struct aws_fault *fault);
 int aws_fault_json(struct aws_parsing *parsing, struct aws_fault *fault);

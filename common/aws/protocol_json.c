@@ -196,7 +196,6 @@ static json_t *scalar_value(struct aws_parsing *parsing, const struct aws_refere
                             const struct aws_shape *shape, json_t *value) {
   int64_t microseconds;
   const char *text = json_string_value(value);
-  if (json_is_object(value) || json_is_array(value)) return wrong_type(parsing, reference);
   switch (shape->type) {
     case AWS_TYPE_TIMESTAMP:
       if (aws_time_from_json(value, &microseconds) != 0) return wrong_type(parsing, reference);
@@ -231,19 +230,21 @@ json_t *aws_json_value(struct aws_parsing *parsing, const struct aws_reference *
   }
 }
 
+static json_t *parse_stream(struct aws_parsing *parsing, const struct aws_reference *member) {
+  json_t *result = json_object();
+  if (result && aws_parse_events(parsing, member, result) == 0) return result;
+  json_decref(result);
+  return NULL;
+}
+
 json_t *aws_parse_json(struct aws_parsing *parsing) {
   const struct aws_http_response *response = parsing->response;
   if (!parsing->output) return json_object();
-  struct error wrong = {0};
-  json_t *body = response->body_length > 0 ? json_parse(response->body, response->body_length, &wrong) : json_object();
-  if (!body) return aws_not_an_answer(parsing, wrong.message, "");
-  json_t *result = aws_json_value(parsing, parsing->output, body, 0);
-  json_decref(body);
-  if (json_is_object(result)) return result;
-  if (json_is_null(result)) {
-    json_decref(result);
-    return json_object();
-  }
+  const struct aws_reference *stream = aws_event_member(parsing);
+  if (stream) return parse_stream(parsing, stream);
+  if (response->body_length == 0) return json_object();
+  json_t *result = aws_body_value(parsing, parsing->output, response->body, response->body_length);
+  if (!json_is_null(result)) return result;
   json_decref(result);
-  return parsing->error->class == ERROR_NONE ? aws_not_an_answer(parsing, "no object", "") : NULL;
+  return json_object();
 }

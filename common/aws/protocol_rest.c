@@ -256,24 +256,25 @@ static int wants_empty_body(const struct aws_shape *shape) {
   return 0;
 }
 
-static int set_content_type(struct aws_serializing *serializing) {
+static int set_content_type(struct aws_serializing *serializing, const char *type) {
   const char *name;
   json_t *text;
   json_object_foreach(serializing->headers, name, text) {
     if (strcasecmp(name, "Content-Type") == 0) return 0;
   }
-  return aws_set_header(serializing, "Content-Type", "application/json", strlen("application/json"));
+  return aws_set_header(serializing, "Content-Type", type, strlen(type));
 }
 
 static int write_body(struct aws_serializing *serializing, const struct parts *parts, const struct aws_shape *shape) {
-  int is_json = serializing->service->protocol == AWS_PROTOCOL_REST_JSON, streams = 0, result = 0;
+  int is_json = serializing->service->protocol == AWS_PROTOCOL_REST_JSON, result = 0;
+  enum aws_type type = AWS_TYPE_STRUCTURE;
   const char *payload = serializing->input->traits.payload;
   if (payload) {
     const struct aws_reference *member = aws_shape_member(shape, payload, strlen(payload));
     const struct aws_shape *inner = member ? aws_resolve(serializing->service, member, serializing->error) : NULL;
     if (!inner)
       return error_set(serializing->error, ERROR_FATAL, "Models", "%s has no member %s", shape->name, payload);
-    streams = inner->type == AWS_TYPE_BLOB || inner->type == AWS_TYPE_STRING;
+    type = inner->type;
     result = add_payload(serializing, member, inner);
   } else if (json_object_size(parts->body) > 0) {
     result = add_body(serializing, serializing->input, parts->body);
@@ -281,8 +282,9 @@ static int write_body(struct aws_serializing *serializing, const struct parts *p
     serializing->has_body = 1;
     buffer_add_text(&serializing->body, "{}");
   }
-  if (result != 0 || !is_json || streams || serializing->body.length == 0) return result;
-  return set_content_type(serializing);
+  if (result != 0 || !is_json || type == AWS_TYPE_STRING) return result;
+  if (type == AWS_TYPE_BLOB) return set_content_type(serializing, "application/octet-stream");
+  return serializing->body.length > 0 ? set_content_type(serializing, "application/json") : 0;
 }
 
 static int serialize(struct aws_serializing *serializing, struct parts *parts) {

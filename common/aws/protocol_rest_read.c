@@ -85,18 +85,18 @@ static int read_located(struct aws_parsing *parsing, const struct aws_shape *sha
   return 0;
 }
 
-/* The body as a value of that shape. */
-static json_t *body_value(struct aws_parsing *parsing, const struct aws_reference *reference) {
-  const struct aws_http_response *response = parsing->response;
-  if (parsing->service->protocol == AWS_PROTOCOL_REST_JSON) {
+json_t *aws_body_value(struct aws_parsing *parsing, const struct aws_reference *reference, const char *bytes,
+                       size_t length) {
+  enum aws_protocol protocol = parsing->service->protocol;
+  if (protocol == AWS_PROTOCOL_REST_JSON || protocol == AWS_PROTOCOL_JSON) {
     struct error wrong = {0};
-    json_t *body = json_parse(response->body, response->body_length, &wrong);
+    json_t *body = json_parse(bytes, length, &wrong);
     if (!body) return aws_not_an_answer(parsing, wrong.message, "");
     json_t *value = aws_json_value(parsing, reference, body, 0);
     json_decref(body);
     return value;
   }
-  struct aws_xml *xml = aws_xml_parse(response->body, response->body_length, parsing->error);
+  struct aws_xml *xml = aws_xml_parse(bytes, length, parsing->error);
   json_t *value = xml ? aws_xml_value(parsing, reference, aws_xml_root(xml), 0) : NULL;
   aws_xml_free(xml);
   return value;
@@ -108,21 +108,20 @@ static json_t *payload_value(struct aws_parsing *parsing, const struct aws_refer
   if (!shape) return NULL;
   if (shape->type == AWS_TYPE_BLOB) return aws_bytes_value(parsing, body, parsing->response->body_length);
   if (shape->type == AWS_TYPE_STRING) return aws_json_text(body, parsing->response->body_length);
-  if (aws_has(member, AWS_EVENT_STREAM)) {
-    error_set(parsing->error, ERROR_INVALID, "EventStream", "operations with event streams are not supported");
-    return NULL;
-  }
-  return parsing->response->body_length > 0 ? body_value(parsing, member) : json_object();
+  return parsing->response->body_length > 0 ? aws_body_value(parsing, member, body, parsing->response->body_length)
+                                            : json_object();
 }
 
 static int read_body(struct aws_parsing *parsing, const struct aws_shape *shape, json_t *into) {
   const char *payload = parsing->output->traits.payload;
   if (payload) {
     const struct aws_reference *member = aws_shape_member(shape, payload, strlen(payload));
-    return member ? json_object_set_new(into, member->name, payload_value(parsing, member)) : 0;
+    if (!member) return 0;
+    if (aws_has(member, AWS_EVENT_STREAM)) return aws_parse_events(parsing, member, into);
+    return json_object_set_new(into, member->name, payload_value(parsing, member));
   }
   if (parsing->response->body_length == 0) return 0;
-  json_t *value = body_value(parsing, parsing->output);
+  json_t *value = aws_body_value(parsing, parsing->output, parsing->response->body, parsing->response->body_length);
   int result = !value ? -1 : json_is_object(value) ? json_object_update(into, value) : 0;
   json_decref(value);
   return result;

@@ -41,6 +41,8 @@ enum aws_flag {
   AWS_EXCEPTION = 1 << 7,
   AWS_DOCUMENT = 1 << 8,
   AWS_UNION = 1 << 9,
+  AWS_EVENT_HEADER = 1 << 10,
+  AWS_EVENT_PAYLOAD = 1 << 11,
 };
 
 /* What the model says about how a value goes over the wire.  Strings are borrowed from the model. */
