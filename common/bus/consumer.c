@@ -49,6 +49,7 @@ struct bus_message {
 /* ---- commits ---- */
 static void log_commit_failure(rd_kafka_resp_err_t code, int partitions) {
   struct error error = {0};
+  if (code == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS) return; /* as expected; sent again with the next, or revoked */
   bus_error(&error, code, "commit offsets", NULL);
   log_warn("offsets were not committed; work may be repeated", LOG_INT("partitions", partitions), LOG_ERROR(&error));
 }

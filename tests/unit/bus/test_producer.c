@@ -153,7 +153,7 @@ static void test_fatal(void **state) {
 
 static void *produce_many(void *argument) {
   for (int i = 0; i < 200; i++)
-    if (bus_produce_durably(argument, "t", "k", "x", 1, PATIENCE_MS, NULL) != 0) return "failed";
+    if (bus_produce_durably(argument, "t", "k", "x", 1, PATIENCE_MS, NULL) != 0) return argument;
   return NULL;
 }
 
