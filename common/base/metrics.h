@@ -2,7 +2,8 @@
  *
  * Metrics are declared once, in a table that lives in the program, and updated through handles; a series (one
  * combination of label values) is created at its first use.  A metric keeps at most 2,000 series: beyond that, updates
- * land in the series whose labels all read "other".  Updates are lock-free once a series exists (atomics). Thread-safe. */
+ * land in the series whose labels all read "other".  A label value keeps 128 bytes.
+ * A call that does not fit the metric's type, a counter's negative value or a NaN change nothing.  Updates are lock-free once a series exists (atomics). Thread-safe. */
 #ifndef PARAPET_BASE_METRICS_H
 #define PARAPET_BASE_METRICS_H
 
