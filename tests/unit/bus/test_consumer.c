@@ -168,10 +168,11 @@ static void test_rebalance(void **state) {
   struct bus_message *held[40];
   int count = 0;
   while (count < 40) held[count++] = mock_next(first);
+  int32_t partition = bus_message_partition(held[0]);
   bus_finish(first, held[0]);
   /* Committed before the second comes: the mock cluster, unlike Kafka, refuses commits while it rebalances. */
   int64_t deadline = clock_monotonic_ms() + PATIENCE_MS;
-  while (mock_committed(&mock, "g", "t", bus_message_partition(held[0])) < 1 && clock_monotonic_ms() < deadline)
+  while (mock_committed(&mock, "g", "t", partition) < 1 && clock_monotonic_ms() < deadline)
     assert_null(bus_poll(first, 50, NULL));
   struct {
     struct bus_consumer *consumer;
