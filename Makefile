@@ -84,7 +84,7 @@ $(BUILD)/obj/%.o: %.c
 # The Lua scripts travel inside the program: one C string a file.
 $(BUILD)/gen/state_scripts.h: $(LUA) Makefile
 	@mkdir -p $(@D)
-	@{ echo "/* generated from common/state/*.lua */"; for f in $(LUA); do n=$$(basename $$f .lua); \
+	@{ echo "/* generated from the .lua files in common/state */"; for f in $(LUA); do n=$$(basename $$f .lua); \
 	  printf 'static const char script_%s[] =\n' "$$n"; sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/  "/' -e 's/$$/\\n"/' $$f; echo '  ;'; done; } > $@
 $(call object,$(wildcard common/state/*.c)): $(BUILD)/gen/state_scripts.h
 
