@@ -87,6 +87,7 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(epoch_create, 0)      \
   X(epoch_void, 1)        \
   X(get, 1)               \
+  X(stop_set, 1)          \
   X(set, 1)               \
   X(set_new, 1)           \
   X(drop, 1)              \
