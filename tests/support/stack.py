@@ -14,6 +14,7 @@ import sys
 import threading
 
 from stack import Stack
+from stack.rates import measure
 
 
 def arguments():
@@ -29,11 +30,16 @@ def arguments():
     up.add_argument("--faketime", action="store_true", help="moto under libfaketime")
     up.add_argument("--keep", action="store_true", help="keep the directory when it ends")
     up.add_argument("--shell", action="store_true", help='print "export" lines instead of JSON')
+    rates = commands.add_parser("rates", help="measure the stack's own parts")
+    rates.add_argument("--moto", type=int, default=1)
     return parser.parse_args()
 
 
 def main():
     options = arguments()
+    if options.command == "rates":
+        measure(options.moto)
+        return 0
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: over.set())

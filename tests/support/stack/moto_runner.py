@@ -6,9 +6,16 @@ in test_moto.py."""
 import argparse
 import copy
 import functools
+import io
 import itertools
+import os
+import queue
 import signal
+import socket
 import sys
+import threading
+import traceback
+import urllib.parse
 
 import moto.backends
 import moto.core.responses
@@ -26,12 +33,25 @@ from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupBackend,
 from moto.ec2.responses.security_groups import SecurityGroups
 from moto.ec2.utils import is_valid_security_group_id
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import WSGIRequestHandler, run_simple
+
+
+# Changes of groups happen one at a time, so that what a change added or took is known by comparing.
+_changing = threading.RLock()
+
+
+def _one_at_a_time(function):
+    @functools.wraps(function)
+    def locked(*arguments):
+        with _changing:
+            return function(*arguments)
+
+    return locked
 
 
 # ---- Authorize: all rules of all permissions come back, and either all of them are added or none ----
 
 
+@_one_at_a_time
 def _authorize(response, direction):
     response.error_on_dryrun()
     backend = response.ec2_backend
@@ -81,6 +101,7 @@ def _shown(rule):
 # ---- Revoke: an unknown rule id has its own error, and the answer tells what was revoked ----
 
 
+@_one_at_a_time
 def _revoke(response, direction):
     response.error_on_dryrun()
     backend, revoked = response.ec2_backend, []
@@ -122,6 +143,7 @@ def _as_revoked(rule):
 _TARGETS = ("CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId")
 
 
+@_one_at_a_time
 def _modify(backend, group_id, rules):
     group = backend.get_security_group_by_name_or_id(group_id)
     if group is None:
@@ -274,22 +296,96 @@ def _remember_by_host(find):
     return get_backend_for_host
 
 
-class _Handler(WSGIRequestHandler):
-    def log_request(self, code="-", size="-"):
-        """No access log: the tap keeps one that knows more."""
+# ---- A plain server: werkzeug's development server costs more than a small call of moto ----
+
+
+def _serve(port, application, threads=8):
+    listener = socket.create_server(("127.0.0.1", port), backlog=512)
+    waiting = queue.SimpleQueue()
+    for _ in range(threads):
+        threading.Thread(target=_work, args=(waiting, application, port), daemon=True).start()
+    while True:
+        waiting.put(listener.accept()[0])
+
+
+def _work(waiting, application, port):
+    while True:
+        connection = waiting.get()
+        try:
+            connection.settimeout(60)
+            _answer(connection, application, port)
+        except Exception:
+            traceback.print_exc()
+        finally:
+            connection.close()
+
+
+def _answer(connection, application, port):
+    """One request a connection."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with connection.makefile("rb") as reader:
+        request = reader.readline().decode("latin-1").split()
+        if len(request) != 3:
+            return
+        environ = _environ(request, reader, port)
+        head = []
+
+        def start_response(status, headers, _exc_info=None):
+            head[:] = [status, headers]
+
+        result = application(environ, start_response)
+        body = b"".join(result)
+        if hasattr(result, "close"):
+            result.close()
+        lines = [f"HTTP/1.0 {head[0]}"] + [f"{n}: {v}" for n, v in head[1] if n.lower() != "content-length"]
+        declared = dict((n.lower(), v) for n, v in head[1]).get("content-length")
+        length = declared if request[0] == "HEAD" and declared else len(body)
+        lines.append(f"Content-Length: {length}\r\n\r\n")
+        connection.sendall("\r\n".join(lines).encode("latin-1") + (b"" if request[0] == "HEAD" else body))
+
+
+def _environ(request, reader, port):
+    method, target, protocol = request
+    path, _, query = target.partition("?")
+    environ = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": urllib.parse.unquote(path, "latin-1"),
+        "QUERY_STRING": query,
+        "RAW_URI": target,
+        "REQUEST_URI": target,
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": protocol,
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    while line := reader.readline().decode("latin-1").strip():
+        name, _, value = line.partition(":")
+        name, value = name.upper().replace("-", "_"), value.strip()
+        name = name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + name
+        environ[name] = f"{environ[name]},{value}" if name in environ else value
+    environ.setdefault("HTTP_HOST", f"127.0.0.1:{port}")
+    environ["wsgi.input"] = io.BytesIO(reader.read(int(environ.get("CONTENT_LENGTH") or 0)))
+    return environ
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     _mend_security_groups()
     _mark_missing_operations()
     _cache_lookups()
     application = DomainDispatcherApplication(create_backend_app)
     application.debug = True
-    run_simple("127.0.0.1", port, application, threaded=True, request_handler=_Handler)
+    _serve(port, application)
 
 
 if __name__ == "__main__":
