@@ -18,10 +18,12 @@
 #include "base/log.h"
 #include "base/log_internal.h"
 
-/* text[0, out) is what was written, text[at, length) what is still to be read. */
+/* text[0, out) is what was written, text[at, length) what is still to be read.  Where looking far ahead was in vain,
+ * the scan remembers until where it would be in vain again, so that no text costs more than its length allows. */
 struct scan {
   const char *text;
   size_t out, at, length;
+  size_t no_userinfo_before, no_web_token_before;
 };
 
 /* What to hide: text[start, end). */
@@ -29,14 +31,10 @@ struct span {
   size_t start, end;
 };
 
-typedef int finder(const struct scan *scan, struct span *span);
+typedef int finder(struct scan *scan, struct span *span);
 
 enum extent { EXTENT_VALUE, EXTENT_LINE };
 #define ANY_SEPARATOR ""
-
-/* What bounds the looking ahead, so that no text costs more than its length times a constant. */
-#define LONGEST_USERINFO ((size_t)4096)
-#define LONGEST_WEB_HEADER ((size_t)1024)
 
 /* Names as they end, without case and punctuation: "awssecretaccesskey", "AWS_SECRET_ACCESS_KEY" and
  * "x-secret-access-key" all end with "secretaccesskey".  A name with `whole` must be the whole word, so that NextToken
@@ -219,15 +217,16 @@ static int find_value(const struct scan *scan, char separator, size_t width, str
 
 /* The password of scheme://user:password@host, the colon before // being at scan->at.  A password may hold a raw
  * slash, although RFC 3986 wants it encoded: then what is behind the first colon is no port number. */
-static int find_url_password(const struct scan *scan, struct span *span) {
+static int find_url_password(struct scan *scan, struct span *span) {
   size_t first = scan->at + 3;
   if (first >= scan->length || strncmp(scan->text + scan->at, "://", 3) != 0 || scan->text[first] == '[') return 0;
-  size_t limit = scan->length - first < LONGEST_USERINFO ? scan->length : first + LONGEST_USERINFO;
+  if (scan->at < scan->no_userinfo_before) return 0;
   size_t colon = 0;
   size_t last_at = 0;
   int slash = 0;
   int port = 1;
-  for (size_t at = first; at < limit; at++) {
+  size_t at = first;
+  for (; at < scan->length; at++) {
     char byte = scan->text[at];
     if (isspace((unsigned char)byte) || is_quote(byte) || byte == '<' || byte == '>' || byte == '\0') break;
     if (byte == '/' || byte == '?' || byte == '#') {
@@ -243,20 +242,21 @@ static int find_url_password(const struct scan *scan, struct span *span) {
       port = at > first; /* "redis://:12/34@host" has no host before the colon, hence no port behind it */
     }
   }
+  if (!last_at) scan->no_userinfo_before = at;
   if (!last_at || last_at <= colon + 1) return 0;
   *span = (struct span){colon + 1, last_at};
   return 1;
 }
 
-static int find_at_colon(const struct scan *scan, struct span *span) {
+static int find_at_colon(struct scan *scan, struct span *span) {
   return find_url_password(scan, span) || find_value(scan, ':', 1, span);
 }
 
-static int find_at_equals(const struct scan *scan, struct span *span) { return find_value(scan, '=', 1, span); }
+static int find_at_equals(struct scan *scan, struct span *span) { return find_value(scan, '=', 1, span); }
 
-static int find_at_greater(const struct scan *scan, struct span *span) { return find_value(scan, '>', 1, span); }
+static int find_at_greater(struct scan *scan, struct span *span) { return find_value(scan, '>', 1, span); }
 
-static int find_at_percent(const struct scan *scan, struct span *span) {
+static int find_at_percent(struct scan *scan, struct span *span) {
   if (scan->length - scan->at < 3 || scan->text[scan->at + 1] != '3') return 0;
   if (!strchr("DdAa", scan->text[scan->at + 2] ? scan->text[scan->at + 2] : 'x')) return 0;
   return find_value(scan, '%', 3, span);
@@ -278,7 +278,7 @@ static int begins(const struct scan *scan, const char *prefix) {
 }
 
 /* An access key id (20 characters), and with it the 40 of its secret when they follow, as in a credentials CSV. */
-static int find_access_key(const struct scan *scan, struct span *span) {
+static int find_access_key(struct scan *scan, struct span *span) {
   if (!begins(scan, "AKIA") && !begins(scan, "ASIA")) return 0;
   size_t length = run(scan, scan->at, SIZE_MAX, is_key_id);
   if (length < 20) return 0;
@@ -293,7 +293,7 @@ static int find_access_key(const struct scan *scan, struct span *span) {
 }
 
 /* Session tokens are base64 of a header that has been the same for years. */
-static int find_session_token(const struct scan *scan, struct span *span) {
+static int find_session_token(struct scan *scan, struct span *span) {
   static const char *const prefixes[] = {"IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz", "FQoDYXdz"};
   for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
     if (!begins(scan, prefixes[i])) continue;
@@ -306,17 +306,18 @@ static int find_session_token(const struct scan *scan, struct span *span) {
 static int is_base64url(char byte) { return isalnum((unsigned char)byte) || byte == '_' || byte == '-'; }
 
 /* A JSON Web Token: base64url of `{"…`, a dot, more of it. */
-static int find_web_token(const struct scan *scan, struct span *span) {
-  if (!begins(scan, "eyJ")) return 0;
-  size_t header = run(scan, scan->at, LONGEST_WEB_HEADER + 1, is_base64url);
+static int find_web_token(struct scan *scan, struct span *span) {
+  if (scan->at < scan->no_web_token_before || !begins(scan, "eyJ")) return 0;
+  size_t header = run(scan, scan->at, SIZE_MAX, is_base64url);
   size_t dot = scan->at + header;
-  if (header < 12 || header > LONGEST_WEB_HEADER || dot >= scan->length || scan->text[dot] != '.') return 0;
+  scan->no_web_token_before = dot;
+  if (header < 12 || dot >= scan->length || scan->text[dot] != '.') return 0;
   if (run(scan, dot + 1, 12, is_base64url) < 12) return 0;
   *span = (struct span){scan->at, scan->at + run(scan, scan->at, SIZE_MAX, is_base64)};
   return 1;
 }
 
-static int find_private_key(const struct scan *scan, struct span *span) {
+static int find_private_key(struct scan *scan, struct span *span) {
   static const char tail[] = "PRIVATE KEY-----";
   if (!begins(scan, "-----BEGIN ")) return 0;
   size_t header = scan->length - scan->at < 64 ? scan->length - scan->at : 64;
@@ -329,7 +330,7 @@ static int find_private_key(const struct scan *scan, struct span *span) {
 }
 
 /* "Bearer TOKEN", and a secret access key after its name and a blank. */
-static int find_at_blank(const struct scan *scan, struct span *span) {
+static int find_at_blank(struct scan *scan, struct span *span) {
   size_t begin;
   size_t start = scan->at + 1;
   if (scan->out == 0 || !scan->text[scan->out - 1] || !strchr("rRyY", scan->text[scan->out - 1])) return 0;
