@@ -22,6 +22,15 @@ int aws_serialize(const struct aws_service *service, const struct aws_operation 
                   struct aws_request *request, struct error *error);
 void aws_request_free(struct aws_request *request);
 
+/* The same with the conformance program's wishes: blobs given as plain text (the product: base64), and which
+ * idempotency token to fill in (NULL: a random one). */
+struct aws_serialize_options {
+  int blobs_as_text;
+  const char *idempotency_token;
+};
+int aws_serialize_as(const struct aws_service *service, const struct aws_operation *operation, json_t *params,
+                     const struct aws_serialize_options *options, struct aws_request *request, struct error *error);
+
 /* New result, or NULL with *error: code, message, request id as the protocol tells them, class as aws_call says;
  * request_id (may be NULL, 96 bytes) is filled in both cases. */
 json_t *aws_parse(const struct aws_service *service, const struct aws_operation *operation,
