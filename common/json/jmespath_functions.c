@@ -18,10 +18,13 @@ static json_t *or_memory(struct jmes_call *call, json_t *value) {
   return value ? value : jmes_fail_memory(call->evaluation);
 }
 
-/* A new string out of what was collected; frees the buffer. */
+/* A new string out of what was collected; frees the buffer.  A buffer that failed far from its ceiling lacked memory.
+ */
 static json_t *text(struct jmes_call *call, struct buffer *buffer) {
   json_t *result = NULL;
-  if (buffer->failed)
+  if (buffer->failed && buffer->length < BUFFER_CEILING / 2)
+    jmes_fail_memory(call->evaluation);
+  else if (buffer->failed)
     jmes_fail(call->evaluation, call->node, "limit", "the text becomes too long");
   else if (jmes_spend(call->evaluation, &call->evaluation->bytes, buffer->length) == 0)
     result = or_memory(call, json_stringn_nocheck(buffer_text(buffer), buffer->length));

@@ -130,6 +130,13 @@ static int delimited(struct lexer *lexer, const char **inside, size_t *length, c
   return 0;
 }
 
+/* Takes the value that json_parse made, or its reason for not making one. */
+static int add_parsed(struct lexer *lexer, const char *start, enum jmes_token_type type, json_t *value,
+                      const struct error *reason) {
+  if (value) return add(lexer, start, type, value, 0);
+  return reason->class == ERROR_INVALID ? fail(lexer, start, reason->message) : fail_memory(lexer);
+}
+
 /* "…" is a JSON string, quotes included. */
 static int add_quoted_name(struct lexer *lexer) {
   const char *start = lexer->at, *inside;
@@ -137,7 +144,7 @@ static int add_quoted_name(struct lexer *lexer) {
   struct error reason;
   if (delimited(lexer, &inside, &length, "the closing '\"' is missing") != 0) return -1;
   json_t *value = json_parse(start, length + 2, &reason);
-  return value ? add(lexer, start, TOKEN_QUOTED_NAME, value, 0) : fail(lexer, start, reason.message);
+  return add_parsed(lexer, start, TOKEN_QUOTED_NAME, value, &reason);
 }
 
 /* What stands between the delimiters with \delimiter made the delimiter; other backslashes stay. */
@@ -150,7 +157,9 @@ static int unescape(struct lexer *lexer, struct buffer *text, const char *inside
     }
     buffer_add_char(text, inside[i]);
   }
-  return text->failed ? fail_memory(lexer) : 0;
+  if (!text->failed) return 0;
+  buffer_free(text);
+  return fail_memory(lexer);
 }
 
 static int add_literal(struct lexer *lexer) {
@@ -162,7 +171,7 @@ static int add_literal(struct lexer *lexer) {
   if (unescape(lexer, &text, inside, length, '`') != 0) return -1;
   json_t *value = json_parse(buffer_text(&text), text.length, &reason);
   buffer_free(&text);
-  return value ? add(lexer, start, TOKEN_LITERAL, value, 0) : fail(lexer, start, reason.message);
+  return add_parsed(lexer, start, TOKEN_LITERAL, value, &reason);
 }
 
 static int add_raw_string(struct lexer *lexer) {
@@ -170,10 +179,11 @@ static int add_raw_string(struct lexer *lexer) {
   size_t length;
   struct buffer text = {0};
   if (delimited(lexer, &inside, &length, "the closing \"'\" is missing") != 0) return -1;
+  if (!json_utf8_valid(inside, length)) return fail(lexer, start, "invalid UTF-8");
   if (unescape(lexer, &text, inside, length, '\'') != 0) return -1;
-  json_t *value = json_stringn(buffer_text(&text), text.length);
+  json_t *value = json_stringn_nocheck(buffer_text(&text), text.length);
   buffer_free(&text);
-  return value ? add(lexer, start, TOKEN_LITERAL, value, 0) : fail(lexer, start, "invalid UTF-8");
+  return value ? add(lexer, start, TOKEN_LITERAL, value, 0) : fail_memory(lexer);
 }
 
 static int add_symbol(struct lexer *lexer) {

@@ -75,6 +75,12 @@ size_t json_utf8_length(const char *text, size_t length) {
   return bad ? 0 : need;
 }
 
+int json_utf8_valid(const char *text, size_t length) {
+  for (size_t at = 0, step; at < length; at += step)
+    if ((step = json_utf8_length(text + at, length - at)) == 0) return 0;
+  return 1;
+}
+
 int json_add_code_point(struct buffer *buffer, uint32_t code_point) {
   uint32_t c = code_point > 0x10FFFF || (code_point >= 0xD800 && code_point < 0xE000) ? 0xFFFD : code_point;
   char bytes[4];

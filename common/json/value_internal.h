@@ -11,6 +11,7 @@
 
 /* Length of the valid UTF-8 sequence at `text` (RFC 3629: nothing overlong, no surrogates), or 0. */
 size_t json_utf8_length(const char *text, size_t length);
+int json_utf8_valid(const char *text, size_t length);
 /* Adds one code point as UTF-8; a surrogate becomes U+FFFD. */
 int json_add_code_point(struct buffer *buffer, uint32_t code_point);
 

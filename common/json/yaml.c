@@ -137,9 +137,11 @@ static json_t *read_scalar(struct reader *reader, const yaml_event_t *event) {
   const char *why, *tag = (const char *)event->data.scalar.tag;
   json_t *value = yaml_scalar((const char *)event->data.scalar.value, event->data.scalar.length,
                               event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, tag, &why);
-  if (!value)
-    fail(reader, &event->start_mark, "%s: %.100s", why,
-         tag && why[0] == 'u' ? tag : (const char *)event->data.scalar.value);
+  if (!value && why)
+    fail(reader, &event->start_mark, "%s: %.100s%s%.100s", why, tag ? tag : "", tag ? " " : "",
+         (const char *)event->data.scalar.value);
+  else if (!value)
+    fail_memory(reader);
   return value;
 }
 

@@ -5,7 +5,7 @@
 #include "json/yaml.h"
 
 /* A scalar's value by its tag (NULL: none) and, when it is plain and has none, by the core schema.  New; NULL with *why
- * (static text) when its tag is not known or the value does not fit JSON. */
+ * (static text) when its tag is not known or the value does not fit JSON, with *why NULL when memory ran out. */
 json_t *yaml_scalar(const char *text, size_t length, int plain, const char *tag, const char **why);
 
 struct yaml_lines *yaml_lines_new(void);

@@ -79,12 +79,6 @@ static json_t *real(const char *text, const char **why) {
   return NULL;
 }
 
-static json_t *string(const char *text, size_t length, const char **why) {
-  json_t *value = json_stringn(text, length);
-  if (!value) *why = "invalid UTF-8";
-  return value;
-}
-
 static json_t *of_kind(enum kind kind, const char *text, size_t length, const char **why) {
   switch (kind) {
     case KIND_NULL:
@@ -105,7 +99,7 @@ static json_t *of_kind(enum kind kind, const char *text, size_t length, const ch
       *why = "infinity and not-a-number have no place in JSON; quote it if it is a string";
       return NULL;
     default:
-      return string(text, length, why);
+      return json_stringn(text, length); /* libyaml has checked that it is UTF-8 */
   }
 }
 
@@ -121,9 +115,10 @@ static const struct {
 };
 
 json_t *yaml_scalar(const char *text, size_t length, int plain, const char *tag, const char **why) {
-  *why = "out of memory";
+  *why = NULL;
   if (!tag) return of_kind(plain ? plain_kind(text, length) : KIND_STRING, text, length, why);
-  if (strcmp(tag, "!") == 0 || strcmp(tag, "tag:yaml.org,2002:str") == 0) return string(text, length, why);
+  if (strcmp(tag, "!") == 0 || strcmp(tag, "tag:yaml.org,2002:str") == 0)
+    return json_stringn(text, length); /* libyaml has checked that it is UTF-8 */
   for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
     if (strcmp(tag, tags[i].tag) != 0) continue;
     enum kind kind = plain_kind(text, length);

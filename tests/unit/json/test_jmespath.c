@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -295,6 +296,41 @@ static void test_variables(void **state) {
     buffer_free(&seen);
     jmes_free(compiled);
   }
+}
+
+/* ---- threads ---- */
+
+struct shared {
+  struct jmes *expression;
+  json_t *document;
+};
+
+static void *search_often(void *argument) {
+  struct shared *shared = argument;
+  struct jmes_scope scope = {"v", shared->document, NULL};
+  size_t right = 0;
+  for (int i = 0; i < 200; i++) {
+    json_t *result = jmes_search(shared->expression, shared->document, &scope, NULL);
+    right += json_array_size(result) == 3;
+    json_decref(result);
+  }
+  return (void *)right;
+}
+
+/* One compiled expression, one document, many threads. */
+static void test_threads_share_an_expression(void **state) {
+  (void)state;
+  struct shared shared = {jmes_compile("[a[?b > `1`], $v.a[].b, 'literal']", NULL, NULL),
+                          parse("{\"a\":[{\"b\":1},{\"b\":2}]}")};
+  pthread_t threads[4];
+  for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, search_often, &shared), 0);
+  for (int i = 0; i < 4; i++) {
+    void *right;
+    pthread_join(threads[i], &right);
+    assert_int_equal((size_t)right, 200);
+  }
+  jmes_free(shared.expression);
+  json_decref(shared.document);
 }
 
 /* ---- the official suite ---- */
