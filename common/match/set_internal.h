@@ -82,6 +82,9 @@ struct match_scan {
 };
 
 extern const struct match_scan match_scan_portable;
+#if defined(__x86_64__)
+extern const struct match_scan match_scan_sse2, match_scan_avx2;
+#endif
 const struct match_scan *match_scan_best(void);   /* for this processor */
 const struct match_scan *match_scan_at(size_t i); /* every one that this processor can run; NULL behind the last */
 

@@ -432,7 +432,7 @@ static int match_trees(const struct tree *pattern, const struct tree *event) {
   flatten(leaves, event, (struct leaf){.path = ""});
   if (rules->overflow || leaves->overflow) result = -1;
   for (int r = 0; result == 0 && r < rules->count; r++) {
-    struct attempt attempt = {.rule = &rules->items[r], .leaves = leaves, .budget = 2000000};
+    struct attempt attempt = {.rule = &rules->items[r], .leaves = leaves, .budget = 100000};
     result = try_field(&attempt, 0);
     if (attempt.budget < 0) result = -1;
   }
