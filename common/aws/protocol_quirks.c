@@ -259,6 +259,7 @@ static int console_output(struct aws_parsing *parsing, json_t *result) {
 
 /* The answer is one element whose text is the Region; empty (null here) means us-east-1. */
 static int bucket_location(struct aws_parsing *parsing, json_t *result) {
+  if (json_object_get(result, "LocationConstraint")) return 0;
   struct aws_xml *xml = aws_xml_parse(parsing->response->body ? parsing->response->body : "",
                                       parsing->response->body_length, parsing->error);
   if (!xml) return -1;
