@@ -84,7 +84,7 @@ $(BUILD)/obj/%.o: %.c
 # The Lua scripts travel inside the program: one C string a file.
 $(BUILD)/gen/state_scripts.h: $(LUA) Makefile
 	@mkdir -p $(@D)
-	@{ echo "/* generated from common/state/*.lua */"; for f in $(LUA); do n=$$(basename $$f .lua); \
+	@{ echo "/* generated from the .lua files in common/state */"; for f in $(LUA); do n=$$(basename $$f .lua); \
 	  printf 'static const char script_%s[] =\n' "$$n"; sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/  "/' -e 's/$$/\\n"/' $$f; echo '  ;'; done; } > $@
 $(call object,$(wildcard common/state/*.c)): $(BUILD)/gen/state_scripts.h
 
@@ -124,7 +124,7 @@ $(BUILD)/gen/unit/%.main.c: tests/unit/%.c Makefile
 	  echo '  };'; echo '  return cmocka_run_group_tests_name("$*", tests, NULL, NULL);'; echo '}'; } > $@
 $(BUILD)/tests/unit/%: $(BUILD)/gen/unit/%.main.c $(UNIT_HELP_C) $(WORKER_LIB) $(COMMON_LIB) $(call object,$(PRODUCER_C))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $(filter %.c,$^) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
+	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(UNIT_HELP_C) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
 
 .PHONY: unit-programs unit test lint asan tsan fuzz bench demo install clean
 unit-programs: $(UNIT_BIN)
