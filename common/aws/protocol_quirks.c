@@ -360,6 +360,14 @@ int aws_quirks_after(struct aws_parsing *parsing, json_t *result) {
   return 0;
 }
 
+/* S3 hands back as "Expires" whatever somebody stored with the object. */
+int aws_quirks_drops_header(const struct aws_parsing *parsing, const struct aws_reference *member, const char *text) {
+  int64_t microseconds;
+  return strcmp(member->shape_name, "Expires") == 0 &&
+         strcmp(aws_metadata_text(parsing->service, "serviceId"), "S3") == 0 &&
+         aws_time_parse(text, &microseconds) != 0;
+}
+
 /* S3 may begin to answer 200 and fail later: then the body is <Error>.  Not where the body is the object itself. */
 int aws_quirks_hidden_fault(const struct aws_parsing *parsing) {
   const struct aws_http_response *response = parsing->response;

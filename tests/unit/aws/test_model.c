@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <pthread.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <cmocka.h>
 
 #include "aws/models.h"
 #include "aws/reference.h"
