@@ -63,9 +63,9 @@ static size_t run_cases(const json_t *ruleset, const struct aws_partitions *part
 }
 
 static size_t run_service(struct aws_models *models, const struct aws_partitions *partitions, const char *name) {
-  char file[512];
+  char file[300];
   struct error error;
-  snprintf(file, sizeof file, "endpoint-rules/%s/endpoint-tests-1.json", name);
+  snprintf(file, sizeof file, "endpoint-rules/%.200s/endpoint-tests-1.json", name);
   json_t *cases = reference_json(file);
   const struct aws_service *service = aws_models_service(models, name, &error);
   assert_non_null(service);
