@@ -44,22 +44,22 @@ struct fake {
   double chance;
 };
 
-static int64_t fake_monotonic(void *context) { return atomic_load(&((struct fake *)context)->monotonic_ms); }
-static int64_t fake_wall(void *context) { return atomic_load(&((struct fake *)context)->wall_ms); }
-static double fake_random(void *context) { return ((struct fake *)context)->chance; }
+static inline int64_t fake_monotonic(void *context) { return atomic_load(&((struct fake *)context)->monotonic_ms); }
+static inline int64_t fake_wall(void *context) { return atomic_load(&((struct fake *)context)->wall_ms); }
+static inline double fake_random(void *context) { return ((struct fake *)context)->chance; }
 
-static void fake_advance(struct fake *fake, int64_t milliseconds) {
+static inline void fake_advance(struct fake *fake, int64_t milliseconds) {
   atomic_fetch_add(&fake->monotonic_ms, milliseconds);
   atomic_fetch_add(&fake->wall_ms, milliseconds);
 }
 
-static void fake_sleep(void *context, int64_t milliseconds) {
+static inline void fake_sleep(void *context, int64_t milliseconds) {
   struct fake *fake = context;
   atomic_fetch_add(&fake->slept_ms, milliseconds);
   fake_advance(fake, milliseconds);
 }
 
-static void fake_record(struct fake *fake, const struct aws_http_request *request) {
+static inline void fake_record(struct fake *fake, const struct aws_http_request *request) {
   size_t used = 0;
   snprintf(fake->url, sizeof fake->url, "%s %s", request->method, request->url);
   snprintf(fake->body, sizeof fake->body, "%.*s", (int)request->body_length, request->body ? request->body : "");
@@ -70,7 +70,7 @@ static void fake_record(struct fake *fake, const struct aws_http_request *reques
   fake->deadline_ms = request->deadline_ms;
 }
 
-static int fake_give(const struct fake_answer *answer, struct aws_http_response *response, struct error *error) {
+static inline int fake_give(const struct fake_answer *answer, struct aws_http_response *response, struct error *error) {
   if (answer->status == 0) return error_set(error, answer->class, answer->code, "the fake network fails");
   response->status = answer->status;
   response->body = strdup(answer->body ? answer->body : "");
@@ -81,8 +81,8 @@ static int fake_give(const struct fake_answer *answer, struct aws_http_response 
   return 0;
 }
 
-static int fake_perform(void *context, const struct aws_http_request *request, struct aws_http_response *response,
-                        struct error *error) {
+static inline int fake_perform(void *context, const struct aws_http_request *request,
+                               struct aws_http_response *response, struct error *error) {
   struct fake *fake = context;
   struct fake_answer answer = {0};
   int assumes = request->body && strstr(request->body, "Action=AssumeRole&") != NULL;
@@ -105,7 +105,7 @@ static int fake_perform(void *context, const struct aws_http_request *request, s
 }
 
 /* A session of session_life_s from now. */
-static void assume_ok(struct fake *fake, const struct aws_http_request *request, struct fake_answer *answer) {
+static inline void assume_ok(struct fake *fake, const struct aws_http_request *request, struct fake_answer *answer) {
   (void)request;
   char expires[32];
   clock_format(atomic_load(&fake->wall_ms) + (int64_t)fake->session_life_s * 1000, expires, sizeof expires);
@@ -131,7 +131,7 @@ static inline void assume_denied(struct fake *fake, const struct aws_http_reques
 }
 
 /* The models that `make models` compiled. */
-static const char *fake_models(void) {
+static inline const char *fake_models(void) {
   static char path[1024];
   const char *build = getenv("BUILD");
   snprintf(path, sizeof path, "%s/models", build && *build ? build : "build");
@@ -139,7 +139,7 @@ static const char *fake_models(void) {
 }
 
 /* No setting of this machine's reaches a test. */
-static void fake_environment(void) {
+static inline void fake_environment(void) {
   static const char *const names[] = {"AWS_SESSION_TOKEN",
                                       "AWS_SECURITY_TOKEN",
                                       "AWS_ENDPOINT_URL",
@@ -168,7 +168,7 @@ static void fake_environment(void) {
   setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
 }
 
-static struct aws_client *fake_open(struct fake *fake, const struct fake_answer *answers, size_t count) {
+static inline struct aws_client *fake_open(struct fake *fake, const struct fake_answer *answers, size_t count) {
   *fake = (struct fake){.answers = answers, .count = count, .assume = assume_ok, .session_life_s = 3600, .chance = 0.5};
   pthread_mutex_init(&fake->lock, NULL);
   atomic_store(&fake->monotonic_ms, 1000000);
@@ -187,7 +187,7 @@ static struct aws_client *fake_open(struct fake *fake, const struct fake_answer 
   return client;
 }
 
-static void fake_close(struct fake *fake, struct aws_client *client) {
+static inline void fake_close(struct fake *fake, struct aws_client *client) {
   aws_close(client);
   pthread_mutex_destroy(&fake->lock);
 }
