@@ -92,6 +92,8 @@ static int open_transport(struct aws_client *client, const struct aws_options *o
 }
 
 static int open_models(struct aws_client *client, const struct aws_options *options, struct error *error) {
+  if (!options->models)
+    return error_set(error, ERROR_INVALID, "Models", "the directory of the service models is not set");
   client->models = aws_models_open(options->models, error);
   json_t *partitions = client->models ? aws_models_partitions(client->models, error) : NULL;
   client->partitions = partitions ? aws_partitions_open(partitions, error) : NULL;

@@ -168,7 +168,7 @@ failed:
 }
 
 void aws_wire_free(struct aws_wire *wire) {
-  sigv4_result_free(wire->signature);
+  if (wire->signature) sigv4_result_free(wire->signature);
   free(wire->signature);
   free(wire->url);
   free(wire->headers);

@@ -60,7 +60,7 @@ struct aws_sessions {
   pthread_cond_t wake;
   struct aws_session *buckets[BUCKETS];
   size_t count;
-  int stopping, running;
+  int poked, stopping, running;
   pthread_t thread;
 };
 
@@ -218,13 +218,28 @@ static int obtain(struct aws_client *client, struct aws_session *session, int64_
   return error_set(error, ERROR_RETRYABLE, AWS_CODE_DEADLINE, "the deadline passed while waiting for credentials");
 }
 
+/* Under the session's lock: is it time to renew it ahead, and nobody at it? */
+static int wants_renewal(struct aws_client *client, const struct aws_session *session) {
+  return session->current && !session->fetching && aws_client_aws_time(client) >= session->ahead_ms &&
+         aws_client_now(client) >= session->background_after_ms;
+}
+
+static void poke_thread(struct aws_sessions *sessions) {
+  pthread_mutex_lock(&sessions->lock);
+  sessions->poked = 1;
+  pthread_cond_signal(&sessions->wake);
+  pthread_mutex_unlock(&sessions->lock);
+}
+
 int aws_session_credentials(struct aws_sessions *sessions, struct aws_session *session, int64_t deadline_ms,
                             struct aws_credentials **credentials, struct error *error) {
   struct aws_client *client = sessions->client;
   atomic_store(&session->last_used_ms, aws_client_now(client));
   pthread_mutex_lock(&session->lock);
   int result = obtain(client, session, deadline_ms, credentials, error);
+  int due = wants_renewal(client, session);
   pthread_mutex_unlock(&session->lock);
+  if (due) poke_thread(sessions);
   return result;
 }
 
@@ -355,13 +370,14 @@ static size_t collect_due(struct aws_sessions *sessions, struct aws_session **du
 }
 
 static void renew(struct aws_client *client, struct aws_session *session) {
+  struct error failure = {0};
   pthread_mutex_lock(&session->lock);
   if (!session->fetching) {
     session->fetching = 1;
-    if (fly(client, session, aws_client_now(client) + BACKGROUND_FETCH_MS) != 0)
-      log_warn("a session could not be renewed ahead", LOG_ERROR(&session->failure));
+    if (fly(client, session, aws_client_now(client) + BACKGROUND_FETCH_MS) != 0) failure = session->failure;
   }
   pthread_mutex_unlock(&session->lock);
+  if (failure.class != ERROR_NONE) log_warn("a session could not be renewed ahead", LOG_ERROR(&failure));
 }
 
 int64_t aws_sessions_refresh(struct aws_sessions *sessions) {
@@ -381,8 +397,9 @@ static void *refresh_thread(void *argument) {
   pthread_mutex_lock(&sessions->lock);
   int64_t wait = ROUND_LEAST_MS;
   while (!sessions->stopping) {
-    if (wait > 0) wait_at_most(&sessions->wake, &sessions->lock, wait);
+    if (wait > 0 && !sessions->poked) wait_at_most(&sessions->wake, &sessions->lock, wait);
     if (sessions->stopping) break;
+    sessions->poked = 0;
     pthread_mutex_unlock(&sessions->lock);
     wait = aws_sessions_refresh(sessions);
     pthread_mutex_lock(&sessions->lock);

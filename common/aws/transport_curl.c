@@ -194,7 +194,6 @@ static const struct {
     {CURLE_PEER_FAILED_VERIFICATION, ERROR_RETRYABLE, "CertificateRefused"},
     {CURLE_OUT_OF_MEMORY, ERROR_FATAL, "Memory"},
     {CURLE_URL_MALFORMAT, ERROR_INVALID, "Url"},
-    {CURLE_UNSUPPORTED_PROTOCOL, ERROR_INVALID, "Url"},
     {CURLE_SSL_CACERT_BADFILE, ERROR_INVALID, "CertificateAuthorities"},
 };
 
@@ -228,11 +227,17 @@ static CURLcode exchange(CURL *handle, const struct aws_curl *curl, const struct
   return code;
 }
 
+/* libcurl has the same code for a scheme that it may not use and for a server that speaks no HTTP: so look first. */
+static int is_http(const char *url) {
+  return strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
+}
+
 static int perform(void *context, const struct aws_http_request *request, struct aws_http_response *response,
                    struct error *error) {
   struct aws_curl *curl = context;
   struct reception reception = {.response = response, .body = {.ceiling = curl->response_limit}};
   *response = (struct aws_http_response){0};
+  if (!is_http(request->url)) return error_set(error, ERROR_INVALID, "Url", "an endpoint's URL is http or https");
   int64_t left_ms = request->deadline_ms - clock_monotonic_ms();
   CURL *handle = thread_handle();
   if (!handle) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
