@@ -9,6 +9,7 @@
 
 struct source_context {
   const struct config *config;
+  const struct bus_options *bus;
   struct publisher *publisher;
   struct aws_client *aws; /* NULL unless a source that runs needs it */
   struct state *state;    /* the same */
