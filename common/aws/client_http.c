@@ -87,8 +87,8 @@ static char *join_url(const char *endpoint, const char *host_prefix, const char 
 static char *make_url(const struct aws_request *request, const struct aws_wire_options *options) {
   struct buffer slash = {.ceiling = (size_t)1 << 20};
   const char *uri = options->strip_bucket ? without_bucket(request->uri, &slash) : request->uri;
-  int overridden = json_is_true(json_object_get(options->endpoint, "overridden"));
-  char *url = join_url(json_text_at(options->endpoint, "url", NULL), overridden ? NULL : request->host_prefix, uri);
+  int plain_host = json_is_true(json_object_get(options->endpoint, "plain_host"));
+  char *url = join_url(json_text_at(options->endpoint, "url", NULL), plain_host ? NULL : request->host_prefix, uri);
   buffer_free(&slash);
   return url;
 }

@@ -57,7 +57,7 @@ json_t *aws_client_invoke(struct aws_client *client, const struct aws_invocation
                           const struct aws_call_options *options, struct error *error);
 
 /* Where a call goes and how it is signed: {"url", "headers", "signing_region", "signing_name", "plain_path" (bool: S3's
- * path rules), "overridden" (bool)}.  New reference to an immutable object, or NULL with *error. */
+ * path rules), "plain_host" (bool: no host prefix)}.  New reference to an immutable object, or NULL with *error. */
 json_t *aws_client_endpoint(struct aws_client *client, const struct aws_service *service,
                             const struct aws_operation *operation, const char *region, const json_t *params,
                             struct error *error);

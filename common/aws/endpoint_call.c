@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "aws/client_internal.h"
+#include "aws/endpoint_internal.h"
 
 #define CACHE_ENTRIES 4096
 
@@ -104,6 +105,38 @@ static void set_member_context(json_t *values, const struct aws_service *service
   }
 }
 
+/* ---- hosts that can have nothing in front ---- */
+
+/* The authority of a URL within `url`; *length without port. */
+static const char *authority_of(const char *url, size_t *length) {
+  const char *start = strstr(url, "://");
+  start = start ? start + 3 : url;
+  *length = *start == '[' ? strcspn(start, "]") : strcspn(start, ":/");
+  return start;
+}
+
+/* Addresses and single labels ("localhost", "moto"): "111111111111.127.0.0.1" is nobody's name. */
+static int is_plain_host(const char *url) {
+  char host[256];
+  size_t length;
+  const char *start = authority_of(url, &length);
+  if (length >= sizeof host) return 0;
+  memcpy(host, start, length);
+  host[length] = '\0';
+  return *host == '[' || !strchr(host, '.') || endpoint_is_address(host);
+}
+
+/* The resolved URL without what some rule sets (S3 Control's) put in front of an override's host.  New. */
+static json_t *restore_host(json_t *resolved, const char *override) {
+  const char *url = json_string_value(resolved);
+  size_t length, override_length;
+  const char *host = authority_of(url, &length), *wanted = authority_of(override, &override_length);
+  size_t extra = length > override_length ? length - override_length : 0;
+  if (extra == 0 || host[extra - 1] != '.' || strncmp(host + extra, wanted, override_length) != 0)
+    return json_incref(resolved);
+  return json_sprintf("%.*s%s", (int)(host - url), url, host + extra);
+}
+
 /* ---- resolution ---- */
 
 /* A service without a rule set: the pattern of them all. */
@@ -163,9 +196,11 @@ static json_t *describe(const struct aws_client *client, const struct aws_servic
   const char *name =
       first_of(json_text_at(scheme, "signingName", NULL),
                first_of(json_text_at(metadata, "signingName", NULL), json_text_at(metadata, "endpointPrefix", NULL)));
-  return json_pack("{s:O, s:O, s:s, s:s, s:b, s:b}", "url", json_object_get(resolved, "url"), "headers",
-                   json_object_get(resolved, "headers"), "signing_region", region, "signing_name", name, "plain_path",
-                   plain, "overridden", place->override != NULL);
+  int plain_host = place->override && is_plain_host(place->override);
+  json_t *url = json_object_get(resolved, "url");
+  url = plain_host ? restore_host(url, place->override) : json_incref(url);
+  return json_pack("{s:o, s:O, s:s, s:s, s:b, s:b}", "url", url, "headers", json_object_get(resolved, "headers"),
+                   "signing_region", region, "signing_name", name, "plain_path", plain, "plain_host", plain_host);
 }
 
 static int signs_otherwise(const json_t *resolved) {

@@ -72,7 +72,7 @@ static int prepare(struct aws_serializing *serializing, json_t *params) {
     if (json_is_null(value)) json_object_del(serializing->params, name);
   }
   if (serializing->input && fill_tokens(serializing) != 0) return -1;
-  if (aws_quirks_before(serializing) != 0) return -1;
+  if (aws_quirks_names(serializing) != 0 || aws_quirks_before(serializing) != 0) return -1;
   return aws_check_params(serializing->service, serializing->input, serializing->params, 0, serializing->error);
 }
 

@@ -104,7 +104,9 @@ int aws_fault_rest_json(struct aws_parsing *parsing, struct aws_fault *fault);
 void *aws_parse_fault(struct aws_parsing *parsing, int status);
 
 /* ---- what botocore does outside its models (protocol_quirks.c) ---- */
-int aws_quirks_before(struct aws_serializing *serializing);  /* on the parameters, before they are checked */
+int aws_quirks_names(
+    struct aws_serializing *serializing); /* on the parameters: other names, members that may be absent */
+int aws_quirks_before(struct aws_serializing *serializing);  /* on the parameters' values, before they are checked */
 int aws_quirks_request(struct aws_serializing *serializing); /* on the finished request */
 int aws_quirks_after(struct aws_parsing *parsing, json_t *result);
 /* Is a 200 with <Error> a fault here (S3)? */

@@ -294,6 +294,7 @@ static int decode_keys(struct aws_parsing *parsing, json_t *result) {
 struct quirk {
   const char *service;   /* serviceId; NULL: all */
   const char *operation; /* NULL: all */
+  int (*names)(struct aws_serializing *serializing);
   int (*before)(struct aws_serializing *serializing);
   int (*request)(struct aws_serializing *serializing);
   int (*after)(struct aws_parsing *parsing, json_t *result);
@@ -303,9 +304,9 @@ static const struct quirk quirks[] = {
     {"API Gateway", NULL, .request = accept_json},
     {"Auto Scaling", "CreateLaunchConfiguration", .before = encode_user_data},
     {"EC2", "RunInstances", .before = encode_user_data},
-    {"EC2", NULL, .before = alias_filters},
+    {"EC2", NULL, .names = alias_filters},
     {"EC2", "GetConsoleOutput", .after = console_output},
-    {"Glacier", NULL, .before = own_account, .request = glacier_version},
+    {"Glacier", NULL, .names = own_account, .request = glacier_version},
     {"IAM", NULL, .after = iam_policies},
     {"Route 53", NULL, .before = trim_route53_ids},
     {"S3", "CopyObject", .before = encode_copy_source},
@@ -324,6 +325,14 @@ static int concerns(const struct quirk *quirk, const struct aws_service *service
                     const struct aws_operation *operation) {
   if (quirk->service && strcmp(quirk->service, aws_metadata_text(service, "serviceId")) != 0) return 0;
   return !quirk->operation || strcmp(quirk->operation, aws_operation_name(operation)) == 0;
+}
+
+int aws_quirks_names(struct aws_serializing *serializing) {
+  for (size_t i = 0; i < QUIRK_COUNT; i++)
+    if (quirks[i].names && concerns(&quirks[i], serializing->service, serializing->operation) &&
+        quirks[i].names(serializing) != 0)
+      return -1;
+  return 0;
 }
 
 int aws_quirks_before(struct aws_serializing *serializing) {

@@ -42,12 +42,14 @@ int aws_add_blob(struct aws_serializing *serializing, const json_t *value, int b
   return wrong;
 }
 
+/* In headers (where RFC 822 is the form unless said) times are whole seconds, whatever the form. */
 static int add_time(const struct aws_reference *reference, const json_t *value, enum aws_time_format otherwise,
                     struct buffer *to) {
   int64_t microseconds;
   char text[AWS_TIME_SIZE];
   if (aws_time_from_json(value, &microseconds) != 0) return -1;
   enum aws_time_format format = reference->traits.time_format;
+  if (otherwise == AWS_TIME_RFC822) microseconds -= ((microseconds % 1000000) + 1000000) % 1000000;
   aws_time_text(microseconds, format == AWS_TIME_DEFAULT ? otherwise : format, text);
   buffer_add_text(to, text);
   return 0;

@@ -23,9 +23,9 @@ typedef void pool_task(void *argument);
 enum pool_lane { POOL_LANE_COMMAND, POOL_LANE_EVENT, POOL_LANE_SWEEP, POOL_LANES };
 
 struct pool_options {
-  unsigned threads;     /* 1..1024 */
-  size_t stack_bytes;   /* 0: 256 KiB; four times as much under a sanitizer */
-  const char *name;     /* thread name prefix, at most 8 bytes */
+  unsigned threads;         /* 1..1024 */
+  size_t stack_bytes;       /* 0: 256 KiB; four times as much under a sanitizer */
+  const char *name;         /* thread name prefix, at most 8 bytes */
   void (*thread_end)(void); /* called at each pool thread's end (thread-local connections); may be NULL */
 };
 
@@ -35,17 +35,21 @@ struct pool *pool_open(const struct pool_options *options, struct error *error);
 /* Queues `task` under `key` (copied; NULL or "": no ordering).  delay_ms 0: as soon as its key's predecessors are done;
  * otherwise it enters the queue that much later, and holds nobody of its key meanwhile.  Returns 0, or -1 after
  * pool_close began, at POOL_CEILING, or when memory ran out: the task will not run. */
-int pool_submit(struct pool *pool, enum pool_lane lane, const char *key, int64_t delay_ms, pool_task *task, void *argument);
+int pool_submit(struct pool *pool, enum pool_lane lane, const char *key, int64_t delay_ms, pool_task *task,
+                void *argument);
 
 /* Tasks queued, running, and waiting for their delay. */
-struct pool_load { size_t queued, running, delayed; };
+struct pool_load {
+  size_t queued, running, delayed;
+};
 struct pool_load pool_load(struct pool *pool);
 
 /* Waits until nothing is queued or running (delayed tasks do not count), at most timeout_ms.  0, or -1 on timeout. */
 int pool_wait_idle(struct pool *pool, int64_t timeout_ms);
 
-/* No more submissions; runs what is queued, hands every delayed task at once to `abandoned`, in this thread (may be NULL: they
- * are run instead, at once), joins the threads and frees.  Each task's argument is released exactly once, by task or abandoned.  NULL accepted. */
+/* No more submissions; runs what is queued, hands every delayed task at once to `abandoned`, in this thread (may be
+ * NULL: they are run instead, at once), joins the threads and frees.  Each task's argument is released exactly once, by
+ * task or abandoned.  NULL accepted. */
 void pool_close(struct pool *pool, pool_task *abandoned);
 
 #endif

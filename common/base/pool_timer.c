@@ -29,7 +29,9 @@ int timer_add(struct timer_heap *heap, struct task *task) {
   return 0;
 }
 
-struct task *timer_first(const struct timer_heap *heap) { return heap->count ? heap->tasks[0] : NULL; }
+struct task *timer_first(const struct timer_heap *heap) {
+  return heap->count ? heap->tasks[0] : NULL;
+}
 
 struct task *timer_take(struct timer_heap *heap) {
   if (heap->count == 0) return NULL;

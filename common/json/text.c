@@ -12,7 +12,8 @@ static int add_value(struct buffer *buffer, const json_t *value, int depth);
 
 /* The shortest of the three precisions that reads back as the same double. */
 static int add_real(struct buffer *buffer, double real) {
-  if (real == trunc(real) && fabs(real) < 9223372036854775808.0) return buffer_addf(buffer, "%" PRId64, (int64_t)real);
+  if (real == trunc(real) && real >= -9223372036854775808.0 && real < 9223372036854775808.0)
+    return buffer_addf(buffer, "%" PRId64, (int64_t)real);
   char text[40];
   for (int digits = 15; digits <= 17; digits++) {
     snprintf(text, sizeof text, "%.*g", digits, real);

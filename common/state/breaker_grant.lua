@@ -23,8 +23,10 @@ for key = 5, #KEYS, 2 do
   scope.state, scope.by = state[1] or 'closed', state[2]
   scope.counts = mode == 'grant' and scope.limit > 0
   if scope.counts then
-    redis.call('ZREMRANGEBYSCORE', scope.window_key, '-inf', now - scope.window)
-    scope.counted = redis.call('ZSCORE', scope.window_key, action)
+    -- Only reads before the first write: after any write Redis lets a script go on even when its memory is full.
+    local counted = redis.call('ZSCORE', scope.window_key, action)
+    scope.counted = counted and tonumber(counted) > now - scope.window
+    scope.count = redis.call('ZCOUNT', scope.window_key, '(' .. string.format('%.0f', now - scope.window), '+inf')
   end
   scopes[#scopes + 1] = scope
 end
@@ -57,7 +59,7 @@ end
 
 local full
 for _, scope in ipairs(scopes) do
-  if scope.counts and not scope.counted and redis.call('ZCARD', scope.window_key) >= scope.limit then
+  if scope.counts and not scope.counted and scope.count >= scope.limit then
     full = full or scope.name
     redis.call('HSET', scope.state_key, 'state', 'open', 'opened', now, 'by', 'limit', 'reason',
       scope.limit .. ' actions in ' .. scope.window / 1000 .. ' s', 'limit', scope.limit, 'window_ms', scope.window)
@@ -74,6 +76,7 @@ for _, scope in ipairs(scopes) do
   if scope.counts and not scope.counted then
     fresh = true
     redis.call('ZADD', scope.window_key, now, action)
+    redis.call('ZREMRANGEBYSCORE', scope.window_key, '-inf', now - scope.window)
     redis.call('PEXPIRE', scope.window_key, scope.window)
     redis.call('HSET', scope.state_key, 'state', 'closed', 'limit', scope.limit, 'window_ms', scope.window)
     redis.call('PEXPIRE', scope.state_key, math.max(scope.window, 86400000))

@@ -126,10 +126,14 @@ static void add_part(struct command *command, const char *text, size_t length) {
   command->lengths[command->count++] = length;
 }
 
+static const char *guard_key(const struct state_call *call) {
+  return call->guard == STATE_GUARD_EPOCH ? STATE_PREFIX "epoch" : STATE_PREFIX "rebuild";
+}
+
 /* EVALSHA sha keys guard-key keys… guard-value arguments… */
 static void assemble(struct command *command, const struct state_call *call) {
   const struct state_script_text *script = &call->state->scripts[call->script];
-  const char *guard = call->guard == STATE_GUARD_EPOCH ? STATE_PREFIX "epoch" : STATE_PREFIX "rebuild";
+  const char *guard = guard_key(call);
   command->count = 0;
   snprintf(command->key_count, sizeof command->key_count, "%zu", call->key_count + (size_t)script->guarded);
   add_part(command, "EVALSHA", 7);
@@ -177,11 +181,12 @@ static int check_call(const struct state_call *call, struct error *error) {
   return 0;
 }
 
-/* "breaker_grant on parapet:v1:stop, parapet:v1:breakers, …": a person finds the planted key with it. */
+/* "breaker_grant on parapet:v1:epoch, parapet:v1:stop, …": a person finds the planted key with it. */
 static void describe(const struct state_call *call, char *text, size_t size) {
-  size_t length = (size_t)snprintf(text, size, "%s", call->state->scripts[call->script].name);
+  const struct state_script_text *script = &call->state->scripts[call->script];
+  size_t length = (size_t)snprintf(text, size, "%s on %s", script->name, script->guarded ? guard_key(call) : "");
   for (size_t i = 0; i < call->key_count && length < size; i++)
-    length += (size_t)snprintf(text + length, size - length, "%s%s", i ? ", " : " on ",
+    length += (size_t)snprintf(text + length, size - length, "%s%s", i || script->guarded ? ", " : "",
                                call->text.data + call->keys[i].start);
 }
 
@@ -193,7 +198,7 @@ redisReply *state_call_run(struct state_call *call, struct error *error) {
     reply = exchange(call->state, &command, call->state->scripts[call->script].text, error);
   }
   if (reply && reply->type == REDIS_REPLY_ERROR) {
-    char what[320];
+    char what[448];
     describe(call, what, sizeof what);
     state_reply_error(error, reply->str, what);
     error_where(error, "%s", call->state->address.text);

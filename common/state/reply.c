@@ -42,11 +42,11 @@ int state_reply_error(struct error *error, const char *text, const char *what) {
     if (!has_code(text, known->code)) continue;
     /* Callers know our own code by its lower-case name (state.h). */
     const char *code = strcmp(known->code, "EPOCH") ? known->code : "epoch";
-    return error_set(error, known->class, code, "%s: %s [%.300s]", what, known->meaning, text);
+    return error_set(error, known->class, code, "%s: %s [%.160s]", what, known->meaning, text);
   }
   char code[32];
   snprintf(code, sizeof code, "%.*s", (int)strcspn(text, " "), text);
-  return error_set(error, ERROR_FATAL, code, "%s: Redis answered: %.400s", what, text);
+  return error_set(error, ERROR_FATAL, code, "%s: Redis answered: %.250s", what, text);
 }
 
 static int unexpected(struct error *error) {

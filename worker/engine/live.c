@@ -32,9 +32,20 @@ static void place_view(struct view *view, const struct place *place, json_t *id)
   if (id) view_add(view, "id", id);
 }
 
+json_t *live_arn(const struct resource *resource, const struct place *place, const char *id) {
+  struct view view;
+  json_t *value = json_string(id);
+  place_view(&view, place, value);
+  json_t *arn = value ? template_render(resource->arn, view_scope(&view), NULL) : NULL;
+  view_close(&view);
+  json_decref(value);
+  if (json_is_string(arn)) return arn;
+  json_decref(arn);
+  return NULL;
+}
+
 static struct live *live_new(const struct place *place, const struct resource *resource, json_t *item, struct error *error) {
   struct live *live = calloc(1, sizeof *live);
-  struct view view;
   if (!live || !(live->contexts = calloc(resource->context_count + 1, sizeof *live->contexts))) {
     free(live);
     error_set(error, ERROR_FATAL, "Memory", "out of memory");
@@ -44,9 +55,8 @@ static struct live *live_new(const struct place *place, const struct resource *r
   live->item = json_incref(item);
   live->id = jmes_search(resource->id, item, NULL, error);
   if (live->id && json_is_string(live->id)) {
-    place_view(&view, place, live->id);
-    live->arn = template_render(resource->arn, view_scope(&view), error);
-    view_close(&view);
+    live->arn = live_arn(resource, place, json_string_value(live->id));
+    if (!live->arn) error_set(error, ERROR_INVALID, "NoArn", "the arn of resource %s is no text", resource->name);
   } else if (live->id) {
     error_set(error, ERROR_INVALID, "NoId", "the id expression of resource %s finds no text", resource->name);
   }

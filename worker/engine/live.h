@@ -33,6 +33,9 @@ struct live *live_get(const struct reader *reader, const struct place *place, co
 int live_list(const struct reader *reader, const struct place *place, const struct resource *resource,
               const unsigned char *wanted, int (*each)(struct live *live, void *argument), void *argument, struct error *error);
 
+/* The ARN of a resource by its id: new text, or NULL. */
+json_t *live_arn(const struct resource *resource, const struct place *place, const char *id);
+
 /* ---- variables ---- */
 enum { VIEW_FRAMES = 48 };
 struct view { /* the variables of one judgement or run; lives on the stack; values are borrowed unless owned */
