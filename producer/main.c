@@ -10,43 +10,8 @@
 #include "base/log.h"
 #include "bus/topics.h"
 #include "metrics_table.h"
+#include "settings.h"
 #include "source.h"
-
-static const struct setting settings[] = {
-    {"log.level", SETTING_TEXT, "info", "debug, info, warn, error or off"},
-    {"metrics.address", SETTING_TEXT, "127.0.0.1:9101", "where /metrics, /healthz and /readyz are served; :0 any port"},
-    {"kafka.brokers", SETTING_TEXT, "127.0.0.1:9092", "host:port, comma-separated"},
-    {"kafka.client_id", SETTING_TEXT, "parapet-collector", "how the brokers' logs name this client"},
-    {"kafka.properties", SETTING_LIST, NULL, "librdkafka properties, name=value: TLS, SASL", 0, 0, 1},
-    {"kafka.max_message_bytes", SETTING_NUMBER, "1000000", "a larger event becomes a dead letter", 1024, 64 << 20},
-    {"kafka.ensure_topics", SETTING_BOOL, "true", "create the topics that do not exist"},
-    {"kafka.partitions", SETTING_NUMBER, "12", "of the topics that are created", 1, 10000},
-    {"redis.url", SETTING_TEXT, "redis://127.0.0.1:6379", "the schedule's ticks and sweeps", 0, 0, 1},
-    {"aws.models", SETTING_TEXT, "build/models", "the compiled service models"},
-    {"aws.endpoint_url", SETTING_TEXT, NULL, "instead of AWS's endpoints; else AWS_ENDPOINT_URL"},
-    {"aws.region", SETTING_TEXT, NULL, "Region of the base credentials' own calls; else AWS_REGION"},
-    {"events.keys", SETTING_TEXT, "schemas/event-resources.yaml", "which resource an event is about"},
-    {"sqs.queue", SETTING_TEXT, NULL, "the queue's name in each of sqs.regions"},
-    {"sqs.regions", SETTING_LIST, NULL, "the Regions that have sqs.queue"},
-    {"sqs.queues", SETTING_LIST, NULL, "other queues: REGION=URL, or AWS's own URL"},
-    {"sqs.receivers", SETTING_NUMBER, "2", "threads that receive from each queue", 1, 64},
-    {"sqs.in_flight", SETTING_NUMBER, "1000", "messages of a queue that are held at most", 10, 100000},
-    {"sqs.wait", SETTING_DURATION, "20s", "long poll; how long stopping may take", 0, 20000},
-    {"sqs.visibility", SETTING_DURATION, "60s", "how long a message is ours before it is extended", 10000, 43200000},
-    {"sqs.role", SETTING_TEXT, NULL, "role to assume for the queues; else the base credentials"},
-    {"sqs.account", SETTING_TEXT, NULL, "the account of sqs.role"},
-    {"sqs.external_id", SETTING_TEXT, NULL, "for sqs.role"},
-    {"schedule.enabled", SETTING_BOOL, "false", "emit sweeps by the playbooks' schedules"},
-    {"schedule.playbooks", SETTING_TEXT, "worker/playbooks", "the folder with guardrails/ and resources/"},
-    {"schedule.accounts", SETTING_TEXT, "deploy/config/accounts.yaml", "the accounts and their Regions"},
-    {"schedule.at_start", SETTING_BOOL, "false", "sweep everything once at the start"},
-    {"schedule.late", SETTING_DURATION, "10m", "a tick older than this is given up", 1000, 86400000},
-    {"schedule.sweep_ttl", SETTING_DURATION, "30m", "when a sweep that never ended makes way", 10000, 86400000},
-    {"replay.files", SETTING_LIST, NULL, "files of events: .json, .jsonl, .ndjson, each also .gz"},
-    {"replay.rate", SETTING_NUMBER, "0", "events a second; 0: as fast as possible", 0, 1000000},
-    {"replay.speed", SETTING_TEXT, NULL, "times as fast as they happened; empty: as fast as possible"},
-    {NULL},
-};
 
 static const struct source *const sources[] = {&source_sqs, &source_schedule, &source_replay};
 enum { SOURCES = sizeof sources / sizeof *sources };
@@ -110,7 +75,7 @@ static int needs(const struct collector *collector, int is_aws) {
 static int open_aws(struct collector *collector, struct error *error) {
   const char *endpoint = config_text(collector->config, "aws.endpoint_url"),
              *region = config_text(collector->config, "aws.region");
-  struct aws_options options = {.models = config_text(collector->config, "aws.models"),
+  struct aws_options options = {.models = collector_path(collector->config, "aws.models", "models"),
                                 .endpoint_url = *endpoint ? endpoint : NULL,
                                 .hub_region = *region ? region : NULL,
                                 .call_timeout_ms = config_ms(collector->config, "sqs.wait") + 15000};
@@ -133,12 +98,13 @@ static int open_state(struct collector *collector, struct error *error) {
 
 static int open_all(struct collector *collector, struct error *error) {
   if (set_bus(collector, error) != 0) return -1;
-  collector->keys = event_keys_load(config_text(collector->config, "events.keys"), error);
+  collector->keys =
+      event_keys_load(collector_path(collector->config, "events.keys", "schemas/event-resources.yaml"), error);
   if (!collector->keys) return -1;
   if (needs(collector, 1) && open_aws(collector, error) != 0) return -1;
   if (needs(collector, 0) && open_state(collector, error) != 0) return -1;
-  struct publisher_options options = {
-      collector->bus, collector->keys, (size_t)config_number(collector->config, "kafka.max_message_bytes")};
+  struct publisher_options options = {collector->bus, collector->keys,
+                                      (size_t)config_number(collector->config, "kafka.max_message_bytes")};
   collector->publisher = publisher_open(&options, error);
   return collector->publisher ? 0 : -1;
 }
@@ -149,9 +115,9 @@ static void ensure_topics(struct collector *collector) {
   int partitions = (int)config_number(collector->config, "kafka.partitions");
   int64_t bytes = config_number(collector->config, "kafka.max_message_bytes") + 65536;
   const struct bus_topic topics[] = {
-      {BUS_TOPIC_EVENTS, partitions, 0, bytes},   {BUS_TOPIC_SWEEPS, partitions, 0, 0},
-      {BUS_TOPIC_COMMANDS, partitions, 0, 0},     {BUS_TOPIC_FINDINGS, partitions, 0, 0},
-      {BUS_TOPIC_ACTIONS, partitions, 0, bytes},  {BUS_TOPIC_STATE, 1, 1, bytes},
+      {BUS_TOPIC_EVENTS, partitions, 0, bytes},  {BUS_TOPIC_SWEEPS, partitions, 0, 0},
+      {BUS_TOPIC_COMMANDS, partitions, 0, 0},    {BUS_TOPIC_FINDINGS, partitions, 0, 0},
+      {BUS_TOPIC_ACTIONS, partitions, 0, bytes}, {BUS_TOPIC_STATE, 1, 1, bytes},
       {BUS_TOPIC_DEADLETTER, partitions, 0, 0},
   };
   struct error error = {0};
@@ -177,7 +143,7 @@ static int is_ready(char *reason, size_t size, void *argument) {
 
 static int serve(struct collector *collector, struct error *error) {
   unsigned port = 0;
-  const char *address = config_text(collector->config, "metrics.address");
+  const char *address = config_text(collector->config, "http.address");
   if (!*address) return 0;
   metrics_register(collector_metrics);
   collector->server = metrics_serve(address, is_alive, is_ready, collector, &port, error);
@@ -272,11 +238,11 @@ int main(int argc, char **argv) {
   struct error error = {0};
   if (is_asked(argc, argv, "--help")) {
     puts("parapet-collector: takes events from SQS, the schedule and files to Kafka.\n\nSettings:");
-    config_print_help(settings, stdout);
+    config_print_help(collector_settings, stdout);
     return 0;
   }
   if (is_asked(argc, argv, "--settings-markdown")) { /* schemas/config.md is made of it */
-    config_print_markdown(settings, stdout);
+    config_print_markdown(collector_settings, stdout);
     return 0;
   }
   sigemptyset(&signals);
@@ -284,7 +250,7 @@ int main(int argc, char **argv) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread starts */
   signal(SIGPIPE, SIG_IGN);
-  collector.config = config_load(settings, argc, argv, NULL, stderr, &error);
+  collector.config = config_load(collector_settings, argc, argv, NULL, stderr, &error);
   if (!collector.config) return 2;
   if (log_set_level(config_text(collector.config, "log.level")) != 0) {
     fprintf(stderr, "parapet-collector: log.level: debug, info, warn, error or off\n");

@@ -62,8 +62,8 @@ static void arrived(void *argument, const struct error *error) {
     metric_add(&collector_metrics[COLLECTOR_FAILED], 1, passage->source);
   } else {
     metric_add(&collector_metrics[COLLECTOR_PUBLISHED], 1, passage->source);
-    metric_observe(&collector_metrics[COLLECTOR_DELIVERY],
-                   (double)(clock_monotonic_ms() - passage->started_ms) / 1000, passage->source);
+    metric_observe(&collector_metrics[COLLECTOR_DELIVERY], (double)(clock_monotonic_ms() - passage->started_ms) / 1000,
+                   passage->source);
   }
   passage->done(passage->argument, error);
   free(passage);
@@ -126,8 +126,7 @@ int publish_event(struct publisher *publisher, const struct publish_from *from, 
                   publish_done *done, void *argument, struct error *error) {
   struct event event;
   struct error why = {0};
-  if (length > publisher->max_message_bytes)
-    return bury_oversize(publisher, from, text, length, done, argument, error);
+  if (length > publisher->max_message_bytes) return bury_oversize(publisher, from, text, length, done, argument, error);
   if (event_prepare(publisher->keys, text, length, &event, &why) != 0) {
     if (why.class == ERROR_INVALID)
       return bury(publisher, from, why.code, why.message, text, length, done, argument, error);

@@ -25,12 +25,13 @@ struct publish_from {
   const char *position; /* for dead letters: "eu-west-1/parapet-events message 1234" */
 };
 
-/* Called exactly once, by the producer's thread, or by publish_event() itself before it returns.  NULL: acknowledged (the
- * event, or its dead letter), the source may forget the message.  ERROR_INVALID: the broker refuses it for good: hand it
- * to publish_dead_letter() (not from inside the callback: it waits).  Any other class: try again later. */
+/* Called exactly once, by the producer's thread, or by publish_event() itself before it returns.  NULL: acknowledged
+ * (the event, or its dead letter), the source may forget the message.  ERROR_INVALID: the broker refuses it for good:
+ * hand it to publish_dead_letter() (not from inside the callback: it waits).  Any other class: try again later. */
 typedef void publish_done(void *argument, const struct error *error);
 
-/* 0: `done` has been or will be called.  -1 with *error (Kafka is not taking anything): it will not; try again later. */
+/* 0: `done` has been or will be called.  -1 with *error (Kafka is not taking anything): it will not; try again later.
+ */
 int publish_event(struct publisher *publisher, const struct publish_from *from, const char *text, size_t length,
                   publish_done *done, void *argument, struct error *error);
 /* Durable when 0 comes back; waits up to 10 s. */

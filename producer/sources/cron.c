@@ -46,7 +46,8 @@ struct field {
   const char *const *words; /* NULL-terminated, from `minimum` on; or NULL */
 };
 
-static const char *const month_words[] = {"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC", NULL};
+static const char *const month_words[] = {"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL",
+                                          "AUG", "SEP", "OCT", "NOV", "DEC", NULL};
 static const char *const weekday_words[] = {"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT", NULL};
 
 static const struct field minute_field = {"minutes", 0, 59, NULL};
@@ -89,7 +90,8 @@ static void mark_year(struct cron *cron, int value) {
   cron->years[bit / 64] |= 1ULL << (bit % 64);
 }
 
-/* One element of a list: *, a, a-b, each with an optional /step.  A range may run over the end where words are (FRI-MON). */
+/* One element of a list: *, a, a-b, each with an optional /step.  A range may run over the end where words are
+ * (FRI-MON). */
 static int read_range(const struct field *field, const char *text, struct cron *cron, mark *set, struct error *error) {
   const char *at = text;
   int first = field->minimum, last = field->maximum, step = 1;
@@ -217,7 +219,8 @@ int cron_parse(const char *text, struct cron *cron, struct error *error) {
 }
 
 /* ---- the next tick ---- */
-/* The day of this month that "15W" means: itself, or the Friday before or the Monday after, without leaving the month. */
+/* The day of this month that "15W" means: itself, or the Friday before or the Monday after, without leaving the month.
+ */
 static int nearest_working(int year, int month, int day) {
   int length = days_in(year, month);
   if (day > length) return 0;

@@ -1,5 +1,5 @@
-/* Files of events, once, in order, at a pace.  What Kafka does not take yet is tried again; what it refuses, and what is no
- * event, goes to the dead letters: at the end every event of the files is accounted for. */
+/* Files of events, once, in order, at a pace.  What Kafka does not take yet is tried again; what it refuses, and what
+ * is no event, goes to the dead letters: at the end every event of the files is accounted for. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +34,8 @@ static int wanted(const struct config *config, struct error *error) {
   return config_list(config, "replay.files")[0] != NULL;
 }
 
-/* Sends again what failed would break the order and double memory: a failure after librdkafka's own minute of retries is
- * counted, and makes the replay fail. */
+/* Sends again what failed would break the order and double memory: a failure after librdkafka's own minute of retries
+ * is counted, and makes the replay fail. */
 static void delivered(void *argument, const struct error *error) {
   struct replay *replay = argument;
   pthread_mutex_lock(&replay->lock);
@@ -56,7 +56,8 @@ static int stopping(struct replay *replay) { return __atomic_load_n(&replay->sto
 /* In slices, so that stopping is noticed. */
 static void rest(struct replay *replay, int64_t milliseconds) {
   int64_t until = clock_monotonic_ms() + milliseconds, left;
-  while (!stopping(replay) && (left = until - clock_monotonic_ms()) > 0) clock_sleep_ms(left < SLICE_MS ? left : SLICE_MS);
+  while (!stopping(replay) && (left = until - clock_monotonic_ms()) > 0)
+    clock_sleep_ms(left < SLICE_MS ? left : SLICE_MS);
 }
 
 static void keep_pace(struct replay *replay, const char *text, size_t length) {

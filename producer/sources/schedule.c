@@ -5,8 +5,8 @@
  * account × Region gets one message that names them all: the worker lists the resources once for all of them.
  *
  * Coalescing: while an earlier sweep of the same account, Region and resource type has not ended, a new one is skipped;
- * its guardrails come again with their next tick.  Those whose next tick is far (a daily one) are owed: tried again every
- * few seconds until their sweep could be sent.  So is what Kafka did not take.
+ * its guardrails come again with their next tick.  Those whose next tick is far (a daily one) are owed: tried again
+ * every few seconds until their sweep could be sent.  So is what Kafka did not take.
  *
  * Redis gone: the tick stays due and is tried again, until it is `late` old. */
 #include <pthread.h>
@@ -19,10 +19,10 @@
 #include "metrics_table.h"
 #include "rebuild.h"
 #include "schedule_internal.h"
+#include "settings.h"
 #include "source.h"
 
 enum { PASS_MS = 500, RELOAD_MS = 5000, CLAIM_MS = 120000, DRAIN_MS = 30000 };
-
 
 static int is_stopping(struct schedule *schedule) {
   pthread_mutex_lock(&schedule->lock);
@@ -233,8 +233,8 @@ static void init(struct schedule *schedule, const struct source_context *context
   schedule->publisher = context->publisher;
   schedule->state = context->state;
   schedule->bus = context->bus;
-  schedule->playbooks = config_text(config, "schedule.playbooks");
-  schedule->accounts = config_text(config, "schedule.accounts");
+  snprintf(schedule->playbooks, sizeof schedule->playbooks, "%s", collector_path(config, "playbooks", "playbooks"));
+  schedule->accounts = config_text(config, "accounts");
   schedule->late_ms = config_ms(config, "schedule.late");
   schedule->sweep_ttl_ms = config_ms(config, "schedule.sweep_ttl");
   schedule->at_start = config_bool(config, "schedule.at_start");

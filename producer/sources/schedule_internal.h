@@ -13,7 +13,8 @@ struct schedule {
   struct publisher *publisher;
   struct state *state;
   const struct bus_options *bus;
-  const char *playbooks, *accounts;
+  char playbooks[4096];
+  const char *accounts;
   int64_t late_ms, sweep_ttl_ms;
   pthread_t thread;
 
@@ -35,7 +36,8 @@ struct schedule {
 /* The message: schemas/topics.md.  New; NULL when out of memory. */
 json_t *schedule_sweep(int64_t tick_ms, const char *resource, const char *account, const char *region, json_t *names);
 /* Sends the sweep of one place, unless an earlier one has not ended. */
-void schedule_emit(struct schedule *schedule, int64_t tick_ms, const char *resource, const json_t *place, json_t *names);
+void schedule_emit(struct schedule *schedule, int64_t tick_ms, const char *resource, const json_t *place,
+                   json_t *names);
 /* Takes back what Kafka did not take, and tries again what is owed. */
 void schedule_pay(struct schedule *schedule);
 /* Redis answered a call with an error: notes it, and whether its epoch has to be joined anew. */

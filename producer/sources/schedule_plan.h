@@ -1,5 +1,5 @@
-/* What there is to sweep, and when: from the playbooks' `resource` and `trigger.schedule`, the resources' `scope` and the
- * accounts file.  Not thread-safe: the schedule's thread owns it. */
+/* What there is to sweep, and when: from the playbooks' `resource` and `trigger.schedule`, the resources' `scope` and
+ * the accounts file.  Not thread-safe: the schedule's thread owns it. */
 #ifndef PARAPET_PRODUCER_SOURCES_SCHEDULE_PLAN_H
 #define PARAPET_PRODUCER_SOURCES_SCHEDULE_PLAN_H
 
@@ -22,8 +22,9 @@ struct schedule_plan {
   json_t *scopes; /* resource type → "region", "global", "account" */
 };
 
-/* Reads guardrails/ and resources/ under `playbooks`, and the accounts file.  A playbook that cannot be read is left out
- * with a complaint in the log (`parapet playbooks validate` tells more).  NULL with *error when the accounts cannot. */
+/* Reads guardrails/ and resources/ under `playbooks`, and the accounts file.  A playbook that cannot be read is left
+ * out with a complaint in the log (`parapet playbooks validate` tells more).  NULL with *error when the accounts
+ * cannot. */
 struct schedule_plan *schedule_plan_load(const char *playbooks, const char *accounts, struct error *error);
 void schedule_plan_free(struct schedule_plan *plan); /* NULL accepted */
 /* Where a resource type is swept: borrowed array of {account, region}. */

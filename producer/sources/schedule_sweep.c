@@ -44,8 +44,8 @@ static void owe(struct schedule *schedule, const json_t *sweep) {
   subject_of(sweep, subject, sizeof subject);
   json_t *owed = json_object_get(schedule->owed, subject);
   if (!owed) {
-    owed = json_pack("{s:{}, s:O, s:O, s:O}", "names", "account", json_object_get(sweep, "account"), "region", json_object_get(sweep, "region"), "resource",
-                     json_object_get(sweep, "resource"));
+    owed = json_pack("{s:{}, s:O, s:O, s:O}", "names", "account", json_object_get(sweep, "account"), "region",
+                     json_object_get(sweep, "region"), "resource", json_object_get(sweep, "resource"));
     if (json_object_set_new(schedule->owed, subject, owed) != 0) return; /* out of memory: the next tick comes */
   }
   json_array_foreach(json_object_get(sweep, "guardrails"), i, name)
@@ -124,8 +124,8 @@ static int is_far(const struct schedule *schedule, const char *name) {
 static json_t *far_ones(const struct schedule *schedule, json_t *sweep) {
   json_t *names = json_array(), *name;
   size_t i;
-  json_array_foreach(json_object_get(sweep, "guardrails"), i, name)
-    if (is_far(schedule, json_string_value(name))) json_array_append(names, name);
+  json_array_foreach(json_object_get(sweep, "guardrails"), i, name) if (is_far(schedule, json_string_value(name)))
+      json_array_append(names, name);
   json_t *owed = json_array_size(names) > 0 ? json_copy(sweep) : NULL;
   if (owed) json_object_set(owed, "guardrails", names);
   json_decref(names);
@@ -133,7 +133,7 @@ static json_t *far_ones(const struct schedule *schedule, json_t *sweep) {
 }
 
 void schedule_emit(struct schedule *schedule, int64_t tick_ms, const char *resource, const json_t *place,
-                       json_t *names) {
+                   json_t *names) {
   json_t *sweep = schedule_sweep(tick_ms, resource, json_text_at(place, "account", NULL),
                                  json_text_at(place, "region", NULL), names);
   if (!sweep) return;

@@ -84,7 +84,8 @@ static int batch(const struct sqs_options *options, const char *url, const char 
     json_array_append_new(entries, entry);
     outcomes[i] = SQS_AGAIN;
   }
-  json_t *result = call(options, operation, json_pack("{s:s, s:o}", "QueueUrl", url, "Entries", entries), CALL_MS, error);
+  json_t *result =
+      call(options, operation, json_pack("{s:s, s:o}", "QueueUrl", url, "Entries", entries), CALL_MS, error);
   if (!result) return -1;
   read_outcomes(result, options, operation, count, outcomes);
   json_decref(result);

@@ -1,5 +1,5 @@
-/* The sqs source's files: sqs.c (settings, the queues), sqs_queue.c (one queue's threads), sqs_calls.c (what is asked of
- * AWS). */
+/* The sqs source's files: sqs.c (settings, the queues), sqs_queue.c (one queue's threads), sqs_calls.c (what is asked
+ * of AWS). */
 #ifndef PARAPET_PRODUCER_SOURCES_SQS_INTERNAL_H
 #define PARAPET_PRODUCER_SOURCES_SQS_INTERNAL_H
 
@@ -13,10 +13,10 @@ enum { SQS_BATCH = 10 };
 struct sqs_options {
   struct aws_client *aws;
   struct publisher *publisher;
-  const char *name;   /* the queue's name, or NULL where the URL is given */
-  const char *url;    /* or NULL */
+  const char *name; /* the queue's name, or NULL where the URL is given */
+  const char *url;  /* or NULL */
   const char *region;
-  const char *label; /* for metrics and logs; the queue sets it */
+  const char *label;           /* for metrics and logs; the queue sets it */
   const char *account;         /* of the role; may be NULL */
   const struct aws_role *role; /* may be NULL: the base credentials */
   int receivers;

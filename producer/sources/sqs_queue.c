@@ -272,8 +272,7 @@ static int must_delete(const struct sqs_queue *queue, const struct sqs_message *
 }
 
 static int must_extend(const struct sqs_queue *queue, const struct sqs_message *message, int64_t now) {
-  return message->state != SQS_ACKNOWLEDGED &&
-         message->visible_until_ms - now < queue->options.visibility_ms / 2;
+  return message->state != SQS_ACKNOWLEDGED && message->visible_until_ms - now < queue->options.visibility_ms / 2;
 }
 
 static int must_send(const struct sqs_queue *queue, const struct sqs_message *message, int64_t now) {
@@ -314,8 +313,8 @@ static void settle_extension(struct sqs_queue *queue, struct sqs_message *messag
   message->busy = 0;
   if (outcome == SQS_DONE) metric_add(&collector_metrics[COLLECTOR_EXTENDED], 1, queue->label);
   /* A failure is tried again after a second.  A receipt that lapsed is left: the message is sent all the same. */
-  message->visible_until_ms = outcome == SQS_AGAIN ? now + queue->options.visibility_ms / 2 + AGAIN_MS
-                                                   : now + queue->options.visibility_ms;
+  message->visible_until_ms =
+      outcome == SQS_AGAIN ? now + queue->options.visibility_ms / 2 + AGAIN_MS : now + queue->options.visibility_ms;
 }
 
 /* One batch of what `wanted` picks, through `call`.  Returns how many there were. */
@@ -458,7 +457,9 @@ static void init(struct sqs_queue *queue, const struct sqs_options *options) {
   queue->options = *options;
   const char *slash = options->url ? strrchr(options->url, '/') : NULL;
   snprintf(queue->label, sizeof queue->label, "%s/%s", options->region,
-           options->name ? options->name : slash ? slash + 1 : "queue");
+           options->name ? options->name
+           : slash       ? slash + 1
+                         : "queue");
   queue->options.label = queue->label;
   pthread_mutex_init(&queue->lock, NULL);
   pthread_condattr_init(&attributes);
