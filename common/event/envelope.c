@@ -5,7 +5,8 @@
 
 #include "event/event_internal.h"
 
-/* eventType → detail-type (CATALOGUE: both spellings of the console's sign-in exist; this is the one that rules use). */
+/* eventType → detail-type (CATALOGUE: both spellings of the console's sign-in exist; this is the one that rules use).
+ */
 static const struct {
   const char *event_type, *detail_type;
 } detail_types[] = {

@@ -13,10 +13,10 @@ struct event_reader {
   gzFile file; /* reads plain files as they are */
   char *path;
   int64_t size, events;
-  int lines;            /* JSON lines; otherwise `text` holds the whole file */
-  struct buffer text;   /* the file, or the present line */
-  const char *at; /* whole file: where the next element begins; NULL at the end */
-  int single;           /* whole file: one object, not a list */
+  int lines;          /* JSON lines; otherwise `text` holds the whole file */
+  struct buffer text; /* the file, or the present line */
+  const char *at;     /* whole file: where the next element begins; NULL at the end */
+  int single;         /* whole file: one object, not a list */
 };
 
 static int ends_with(const char *text, const char *end) {

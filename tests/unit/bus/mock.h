@@ -49,9 +49,13 @@ static inline struct bus_producer *mock_producer(const struct mock *mock) {
 static inline struct bus_consumer *mock_consumer(const struct mock *mock, const char *group, const char *topic,
                                                  size_t high, size_t low) {
   const char *topics[] = {topic, NULL};
-  struct bus_consumer_options options = {.common = mock->options, .group = group, .topics = topics,
-                                         .session_timeout_ms = 10000, .commit_every_ms = 100,
-                                         .in_flight_high = high, .in_flight_low = low};
+  struct bus_consumer_options options = {.common = mock->options,
+                                         .group = group,
+                                         .topics = topics,
+                                         .session_timeout_ms = 10000,
+                                         .commit_every_ms = 100,
+                                         .in_flight_high = high,
+                                         .in_flight_low = low};
   struct error error = {0};
   struct bus_consumer *consumer = bus_consumer_open(&options, &error);
   if (!consumer) fail_msg("%s", error.message);

@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
@@ -183,9 +183,8 @@ static void test_rebalance(void **state) {
   deadline = clock_monotonic_ms() + PATIENCE_MS;
   struct bus_message *again[40];
   int repeated = 0;
-  while (clock_monotonic_ms() < deadline &&
-         !(bus_message_revoked(held[1]) && bus_lag(first).partitions == 1 &&
-           __atomic_load_n(&second.finished, __ATOMIC_SEQ_CST) + repeated >= 39)) {
+  while (clock_monotonic_ms() < deadline && !(bus_message_revoked(held[1]) && bus_lag(first).partitions == 1 &&
+                                              __atomic_load_n(&second.finished, __ATOMIC_SEQ_CST) + repeated >= 39)) {
     struct bus_message *message = bus_poll(first, 50, NULL);
     if (message) again[repeated++] = message; /* of the half that stays, which starts from its committed offset again */
   }

@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
@@ -30,8 +30,8 @@ static void test_letters(void **state) {
       {NULL, 0, EMPTY_SHA, "", NULL},
       {"say \"\\n\"\n", 9, NULL, "say \"\\n\"\n", NULL}, /* escaped, and back */
       {"caf\xC3\xA9", 5, NULL, "caf\xC3\xA9", NULL},
-      {"caf\xC3", 4, NULL, NULL, "Y2Fmww=="},         /* half a sequence is no UTF-8 */
-      {"\xED\xA0\x80", 3, NULL, NULL, "7aCA"},         /* a surrogate is none either */
+      {"caf\xC3", 4, NULL, NULL, "Y2Fmww=="},  /* half a sequence is no UTF-8 */
+      {"\xED\xA0\x80", 3, NULL, NULL, "7aCA"}, /* a surrogate is none either */
       {"\xFF\xFE\x00z", 4, NULL, NULL, "//4Aeg=="},
   };
   enum { CASES = sizeof cases / sizeof *cases };

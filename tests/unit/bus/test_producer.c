@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
@@ -44,7 +44,8 @@ static void test_open_refuses(void **state) {
 /* A password in a property that is refused is not quoted back. */
 static void test_open_hides_secrets(void **state) {
   (void)state;
-  static const char *const extra[] = {"sasl.password=hunter2hunter2", "security.protocol=nonsense-hunter2hunter2", NULL};
+  static const char *const extra[] = {"sasl.password=hunter2hunter2", "security.protocol=nonsense-hunter2hunter2",
+                                      NULL};
   struct bus_options options = {.brokers = "127.0.0.1:1", .extra = extra};
   struct error error = {0};
   assert_null(bus_producer_open(&options, &error));

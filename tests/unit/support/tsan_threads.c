@@ -1,6 +1,6 @@
 /* Under the thread sanitizer only.  librdkafka uses C11 threads, which the sanitizer does not know: threads that it has
- * not seen starting crash in it, and locks that it has not seen make races of what is in order.  So the C11 calls become
- * the POSIX ones that it intercepts (in glibc the objects are the same). */
+ * not seen starting crash in it, and locks that it has not seen make races of what is in order.  So the C11 calls
+ * become the POSIX ones that it intercepts (in glibc the objects are the same). */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #include <errno.h>
@@ -10,7 +10,8 @@
 #include <threads.h>
 
 /* What is left: librdkafka counts references with atomics that were not compiled for the sanitizer, so that destroying
- * after the last use looks like a race.  Only the top frame is looked at: what its callbacks do in our code still shows. */
+ * after the last use looks like a race.  Only the top frame is looked at: what its callbacks do in our code still
+ * shows. */
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void) {
   return "race_top:librdkafka.so\nrace_top:pthread_rwlock_destroy\nrace_top:pthread_cond_destroy\n"
