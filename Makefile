@@ -67,7 +67,7 @@ help: ## this list
 	@echo
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
-	@echo "Variables: CC=gcc|clang  BUILD=build  SANITIZE=address,undefined|thread  FUZZ_SECONDS=60  PREFIX=/usr/local"
+	@echo "Variables: V=1 (print commands)  CC=gcc|clang  BUILD=build  SANITIZE=address,undefined|thread  FUZZ_SECONDS=60  PREFIX=/usr/local"
 
 # ---- what is needed -------------------------------------------------------------------------------------------
 .PHONY: deps deps-build
@@ -79,7 +79,7 @@ deps-build: # just compiler, libraries and models' needs
 # ---- compile --------------------------------------------------------------------------------------------------
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	@$(if $(V),,echo '  cc   $<';) $(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # The Lua scripts travel inside the program: one C string a file.
 $(BUILD)/gen/state_scripts.h: $(LUA) Makefile
@@ -93,7 +93,7 @@ $(COMMON_LIB): $(call object,$(COMMON_C))
 $(WORKER_LIB): $(call object,$(WORKER_C))
 	@rm -f $@; ar rcs $@ $^
 
-link = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
+link = @$(if $(V),,echo '  link $@';) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
 $(BUILD)/parapet: $(call object,$(CLI_C)) $(WORKER_LIB) $(COMMON_LIB)
 	$(link)
 $(BUILD)/parapet-worker: $(call object,worker/main.c) $(WORKER_LIB) $(COMMON_LIB)

@@ -12,6 +12,7 @@
 enum { POLL_MS = 100, IDS_LIMIT = 1000, DEAD_LETTER_TIMEOUT_MS = 5000 };
 
 struct matched { /* an event on its way to the pool */
+  struct task task;
   struct delivery *delivery;
   struct bundle *bundle;
   size_t count;
@@ -230,6 +231,7 @@ static void submit_matched(struct worker *worker, struct bundle *bundle, struct 
     bus_abandon(worker->events, message);
     return;
   }
+  matched->task.abandon = abandon_event;
   delivery->consumer = worker->events;
   delivery->message = message;
   matched->delivery = delivery;
@@ -239,7 +241,7 @@ static void submit_matched(struct worker *worker, struct bundle *bundle, struct 
   if (pool_submit(worker->pool, POOL_LANE_EVENT, NULL, 0, event_task, matched) != 0) abandon_event(matched);
 }
 
-struct rejected { struct worker *worker; struct bus_message *message; char reason[900]; };
+struct rejected { struct task task; struct worker *worker; struct bus_message *message; char reason[900]; };
 
 static void reject_task(void *argument) {
   struct rejected *rejected = argument;
@@ -259,6 +261,7 @@ static void submit_rejected(struct worker *worker, struct bus_message *message, 
     bus_abandon(worker->events, message);
     return;
   }
+  rejected->task.abandon = abandon_rejected;
   rejected->worker = worker;
   rejected->message = message;
   snprintf(rejected->reason, sizeof rejected->reason, "%s", reason);

@@ -29,6 +29,8 @@ struct bundle *worker_bundle(struct worker *worker) {
   return bundle;
 }
 
+void task_abandon(void *task) { ((struct task *)task)->abandon(task); }
+
 /* ---- health ---- */
 static int alive(char *reason, size_t size, void *argument) {
   struct worker *worker = argument;
@@ -105,7 +107,7 @@ static void drain(struct worker *worker, pthread_t events, pthread_t sweeps, str
   pthread_join(sweeps, NULL);
   keeper_stop(keeper);
   if (pool_wait_idle(worker->pool, DRAIN_MS) != 0) log_warn("still working after the drain's time; going on to the end");
-  pool_close(worker->pool, abandon_task);
+  pool_close(worker->pool, task_abandon);
   bus_consumer_close(worker->events);
   bus_consumer_close(worker->sweeps);
 }
@@ -121,8 +123,6 @@ static void close_parts(struct worker *worker) {
 static int serve(struct worker *worker, struct error *error) {
   pthread_t events, sweeps;
   unsigned port;
-  int stopping_mask = 0;
-  (void)stopping_mask;
   metrics_register(worker_metrics);
   worker->events = open_consumer(worker, TOPIC_EVENTS, error);
   worker->sweeps = worker->events ? open_consumer(worker, TOPIC_SWEEPS, error) : NULL;

@@ -12,6 +12,7 @@
 enum { SWEEP_TRIES = 4, CALL_MS = 60000 };
 
 struct sweep {
+  struct task task;
   struct delivery *delivery;
   struct bundle *bundle;
   json_t *request;
@@ -167,6 +168,7 @@ static void on_request(struct worker *worker, struct bus_message *message) {
   size_t length;
   const char *value = bus_message_value(message, &length);
   struct error error = {0};
+  sweep->task.abandon = sweep_abandon;
   delivery->consumer = worker->sweeps;
   delivery->message = message;
   sweep->delivery = delivery;

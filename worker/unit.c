@@ -14,6 +14,7 @@ struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, const s
   struct unit *unit = calloc(1, sizeof *unit + guardrails * sizeof(struct unit_case));
   if (!unit) return NULL;
   struct worker *worker = delivery->worker;
+  unit->task.abandon = unit_abandon;
   unit->worker = worker;
   unit->bundle = bundle_hold(bundle);
   unit->delivery = delivery_hold(delivery);
@@ -103,12 +104,14 @@ struct unit *unit_unpack(struct worker *worker, struct bundle *bundle, json_t *p
 /* Parks the case durably: first the topic, then Redis.  DONE, or LATER when either is out of reach. */
 static enum verdict park(struct unit *unit, struct unit_case *one, int64_t due_ms, struct error *error) {
   json_t *packed = unit_pack(unit, one);
+  json_t *entry = json_pack("{s:O, s:I, s:b}", "unit", packed, "due", (json_int_t)due_ms, "released", unit->released);
   enum verdict verdict = VERDICT_LATER;
-  if (mirror_put(unit->worker->producer, "parked", one->subject, packed, error) == 0 &&
+  if (mirror_put(unit->worker->producer, "parked", one->subject, entry, error) == 0 &&
       state_park(unit->worker->state, one->subject, packed, due_ms, error) == 0) {
     verdict = VERDICT_DONE;
     metric_add(&worker_metrics[M_PARKED], 1, one->guardrail->name, due_ms ? "retry" : "gate");
   }
+  json_decref(entry);
   json_decref(packed);
   return verdict;
 }

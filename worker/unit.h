@@ -48,6 +48,7 @@ struct unit_case { /* one guardrail's view of the unit */
 };
 
 struct unit {
+  struct task task;
   struct worker *worker;
   struct bundle *bundle;     /* held */
   struct delivery *delivery; /* held */

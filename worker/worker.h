@@ -1,4 +1,4 @@
-/* What the parts of a worker share.  Private to worker/*.c. */
+/* What the parts of a worker share.  Private to the C files of this folder. */
 #ifndef PARAPET_WORKER_WORKER_H
 #define PARAPET_WORKER_WORKER_H
 
@@ -34,6 +34,10 @@ struct worker {
   atomic_int stopping;
   atomic_long units;                          /* units alive in this process */
 };
+
+/* What is handed to the pool begins with this, so that the end of the process can give back whatever was waiting. */
+struct task { pool_task *abandon; };
+void task_abandon(void *task);
 
 /* The bundle in force, held; bundle_drop it. */
 struct bundle *worker_bundle(struct worker *worker);

@@ -328,9 +328,9 @@ int bus_message_revoked(const struct bus_message *message) {
   return __atomic_load_n(&message->partition->revoked, __ATOMIC_ACQUIRE);
 }
 
-void bus_finish(struct bus_consumer *consumer, struct bus_message *message) {
+static void let_go(struct bus_consumer *consumer, struct bus_message *message, int done) {
   pthread_mutex_lock(&consumer->lock);
-  watermark_finish(&message->partition->watermark, message->slot);
+  if (done) watermark_finish(&message->partition->watermark, message->slot);
   message->partition->unfinished--;
   consumer->in_flight--;
   bus_partition_drop(message->partition);
@@ -338,6 +338,10 @@ void bus_finish(struct bus_consumer *consumer, struct bus_message *message) {
   rd_kafka_message_destroy(message->message);
   free(message);
 }
+
+void bus_finish(struct bus_consumer *consumer, struct bus_message *message) { let_go(consumer, message, 1); }
+
+void bus_abandon(struct bus_consumer *consumer, struct bus_message *message) { let_go(consumer, message, 0); }
 
 void bus_pause(struct bus_consumer *consumer, int paused) {
   __atomic_store_n(&consumer->owner_paused, paused != 0, __ATOMIC_RELAXED);

@@ -165,3 +165,15 @@ int state_parked(struct state *state, json_t **list, size_t limit, int64_t *tota
   freeReplyObject(reply);
   return *list ? 0 : -1;
 }
+
+int state_parked_has(struct state *state, const char *subject, int *parked, struct error *error) {
+  struct state_call call;
+  int64_t answer = 0;
+  *parked = 0;
+  state_call_begin(&call, state, STATE_SCRIPT_parked_has);
+  state_call_keys(&call, "parked", NULL);
+  state_call_id(&call, "a parked unit's subject", subject);
+  if (state_call_integer(&call, &answer, error)) return -1;
+  *parked = answer != 0;
+  return 0;
+}

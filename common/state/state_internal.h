@@ -112,10 +112,12 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(parked_release, 1)    \
   X(parked_take, 1)       \
   X(parked_list, 1)       \
+  X(parked_has, 1)        \
   X(unpark, 1)            \
   X(finding_put, 1)       \
   X(finding_drop, 1)      \
   X(finding_list, 1)      \
+  X(finding_place, 1)     \
   X(finding_counts, 1)    \
   X(notice_add, 1)        \
   X(notice_due, 1)        \
