@@ -47,19 +47,25 @@ redisReply *state_connection_command(struct state_connection *connection, int co
   return reply;
 }
 
-/* AUTH or SELECT.  Redis may repeat a command's arguments in its error, a password among them: only the code is kept.
- */
+/* The error of AUTH or SELECT.  Redis may repeat a command's arguments in its text, a password among them: unless the
+ * text is one of those that will pass, only its first word is kept. */
+static void greeting_failed(redisReply *reply, const char *command, struct error *error) {
+  struct error failure = {0};
+  state_reply_error(&failure, reply->str, command);
+  if (!error_is_transient(&failure)) {
+    reply->str[strcspn(reply->str, " ")] = '\0';
+    state_reply_error(&failure, reply->str, command);
+    if (!strcmp(command, "AUTH")) failure.class = ERROR_DENIED;
+  }
+  if (error) *error = failure;
+}
+
 static int greet(struct state_connection *connection, int count, const char **parts, int64_t deadline,
                  struct error *error) {
   redisReply *reply = state_connection_command(connection, count, parts, NULL, deadline, error);
   if (!reply) return -1;
   int failed = reply->type == REDIS_REPLY_ERROR;
-  if (failed) {
-    reply->str[strcspn(reply->str, " ")] = '\0';
-    state_reply_error(error, reply->str, parts[0]);
-    int login = !strcmp(parts[0], "AUTH");
-    if (login && error && error->class == ERROR_FATAL) error->class = ERROR_DENIED;
-  }
+  if (failed) greeting_failed(reply, parts[0], error);
   freeReplyObject(reply);
   return failed ? -1 : 0;
 }

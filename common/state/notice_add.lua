@@ -1,6 +1,10 @@
 -- KEYS: guard, notices, notices:sending, digest, digest-notices, sending, sending-notices.
--- ARGV: guard, key, notice, outcome, window in ms, the most notices kept as text, the most outcomes told apart.
+-- ARGV: guard, key, notice, outcome, window in ms, the most notices kept as text, the most outcomes told apart, the most
+--       digests there may be.
 -- A digest that nobody takes is forgotten a week after it fell due.
+if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[8]) and not redis.call('ZSCORE', KEYS[2], ARGV[2]) then
+  return redis.error_reply('FULL there are ' .. ARGV[8] .. ' digests')
+end
 redis.call('HINCRBY', KEYS[4], 'count', 1)
 redis.call('HSETNX', KEYS[4], 'first', now)
 redis.call('HSET', KEYS[4], 'last', now)

@@ -5,6 +5,7 @@
 
 #define MOST_TEXTS 50
 #define MOST_OUTCOMES 32
+#define MOST_DIGESTS 100000
 #define LONGEST_WINDOW_MS ((int64_t)7 * 86400000)
 #define TRIES 5
 
@@ -27,6 +28,7 @@ int state_notice_add(struct state *state, const char *key, json_t *notice, int64
   state_call_range(&call, "a digest's window", window_ms, 0, LONGEST_WINDOW_MS);
   state_call_number(&call, MOST_TEXTS);
   state_call_number(&call, MOST_OUTCOMES);
+  state_call_number(&call, MOST_DIGESTS);
   return state_call_done(&call, error);
 }
 

@@ -11,7 +11,9 @@ for _, subject in ipairs(due) do
     answer[#answer + 1] = unit
     answer[#answer + 1] = tostring(redis.call('SISMEMBER', KEYS[4], subject))
   else
-    redis.call('ZREM', KEYS[2], subject)
+    redis.call('ZREM', KEYS[2], subject) -- what it was is lost: somebody else removed it
+    redis.call('SREM', KEYS[4], subject)
+    redis.call('HDEL', KEYS[5], subject)
   end
 end
 return answer

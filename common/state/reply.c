@@ -20,6 +20,8 @@ static const struct reply_code {
     {"NOREPLICAS", ERROR_RETRYABLE, "Redis has too few replicas to accept writes"},
     {"MISCONF", ERROR_RETRYABLE, "Redis refuses writes because it cannot save"},
     {"TRYAGAIN", ERROR_RETRYABLE, "Redis is moving keys"},
+    {"CLUSTERDOWN", ERROR_RETRYABLE, "Redis' cluster is down"},
+    {"ERR max number of clients reached", ERROR_RETRYABLE, "Redis has too many clients"},
     {"NOAUTH", ERROR_DENIED, "Redis wants a password"},
     {"WRONGPASS", ERROR_DENIED, "Redis refuses user or password"},
     {"NOPERM", ERROR_DENIED, "the Redis user may not do this"},
@@ -32,7 +34,7 @@ static int has_code(const char *text, const char *code) {
   if (!strncmp(text, code, length)) return text[length] == ' ' || !text[length];
   if (strncmp(text, "ERR Error running script", 24)) return 0;
   for (const char *at = strstr(text, code); at; at = strstr(at + 1, code))
-    if (at[-1] == ' ' && (at[length] == ' ' || !at[length])) return 1;
+    if ((at[-1] == ' ' || at[-1] == '-') && (at[length] == ' ' || !at[length])) return 1;
   return 0;
 }
 
