@@ -47,7 +47,7 @@ class Caller:
         self._clients = {}
 
     def client(self, service, region="us-east-1", **config):
-        name = (service, region, tuple(sorted(config.items())))
+        name = (service, region, repr(sorted(config.items())))
         if name not in self._clients:
             self._clients[name] = _client(service, region, self.url, self.key, self.secret, self.token, **config)
         return self._clients[name]

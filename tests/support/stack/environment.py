@@ -70,6 +70,8 @@ class Stack:
         keep=False,
     ):
         self.build = Path(build or os.environ.get("BUILD") or ROOT / "build").resolve()
+        # Programs built with sanitizers, say, lie beside the rest: PROGRAMS=build/asan.
+        self.programs_from = Path(os.environ.get("PROGRAMS") or self.build).resolve()
         self.accounts, self.regions = account_list(accounts, dev), list(regions or REGIONS)
         self.ids = [account["id"] for account in self.accounts]
         self.hub_account, self.queue_name, self.role = HUB, QUEUE, ROLE
@@ -127,7 +129,7 @@ class Stack:
             "moto_ports": self.moto.ports,
             "hub": HUB,
             "queue": QUEUE,
-            "regions": sorted({*self.regions, "us-east-1"}),
+            "regions": sorted({*self.regions, *ALL_REGIONS}),
             "users": self.users,
             "accounts": [*self.ids, HUB],
             "roles": self.roles,
@@ -148,12 +150,20 @@ class Stack:
             self._janitor = None
 
     def reset(self):
-        """Empties the cloud, Redis, the queues and the tap's memory; topics keep what they have.  Ends programs."""
+        """Ends programs and empties everything: the cloud, Redis, topics, queues, the tap's memory.  What a test stopped
+        runs again."""
         self.stop_programs()
+        for part in (self.redis, self.kafka):
+            if part is not None:
+                part.resume()
+                part.start()
         self.moto.reset()
         if self.redis:
             self.redis.client().flushall()
+        if self.options["kafka"] == "real":
+            kafka.recreate_topics(self.bootstrap)
         self.tap.reset()
+        self.write_accounts()
 
     # ---- addresses ----
 
@@ -307,7 +317,7 @@ class Stack:
         number = self._number(name)
         program = programs.Program(
             f"{name}-{number}",
-            [*wrapper, self.build / name, *arguments],
+            [*wrapper, self.programs_from / name, *arguments],
             self.directory / f"{name}-{number}.log",
             self.environment(**settings),
         )
@@ -316,14 +326,14 @@ class Stack:
         return program.wait_ready() if wait else program
 
     def stop_programs(self):
-        """Ends all workers and collectors; returns their exit statuses."""
+        """Ends all workers and collectors; returns their exit statuses (-9: killed, perhaps because it hung)."""
         statuses = {program.name: program.terminate(20) for program in reversed(self.programs)}
         self.programs.clear()
         return statuses
 
     def parapet(self, *arguments, timeout=60, check=False, stdin=None, **settings):
         """Runs build/parapet to its end."""
-        command = [self.build / "parapet", *arguments]
+        command = [self.programs_from / "parapet", *arguments]
         return programs.run(command, self.environment(**settings), timeout, check, stdin)
 
     # ---- Kafka and SQS ----

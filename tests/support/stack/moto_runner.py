@@ -273,6 +273,18 @@ def _mark_missing_operations():
     moto.core.responses.BaseResponse.call_action = call_action
 
 
+def _without_unknown_services(application):
+    def answer(environ, start_response):
+        try:
+            chosen = application.get_application(environ)
+        except Exception as error:
+            start_response("501 Not Implemented", [("Content-Type", "text/plain")])
+            return [f"moto has no such service: {error!r}".encode()]
+        return chosen(environ, start_response)
+
+    return answer
+
+
 # ---- Speed: what moto works out anew for each request though it never changes ----
 
 
@@ -385,7 +397,7 @@ def main():
     _cache_lookups()
     application = DomainDispatcherApplication(create_backend_app)
     application.debug = True
-    _serve(port, application)
+    _serve(port, _without_unknown_services(application))
 
 
 if __name__ == "__main__":

@@ -90,8 +90,10 @@ class Process:
         self.name, self.command, self.log_path = name, [str(word) for word in command], str(log)
         self.env, self.cwd, self.stdin = env, cwd, stdin
         self.child = None
+        self.ended_by_us = False  # by kill() or terminate(): then its exit is no surprise
 
     def start(self):
+        self.ended_by_us = False
         self.child = _starter.submit(self._spawn).result()
         return self
 
@@ -120,6 +122,7 @@ class Process:
 
     def kill(self):
         """kill -9, and waits until it is gone."""
+        self.ended_by_us = self.ended_by_us or self.running()
         self._end_group(signal.SIGKILL)
         if self.child:
             self.child.wait(10)
@@ -129,6 +132,7 @@ class Process:
         if self.child is None:
             return None
         if self.running():
+            self.ended_by_us = True
             self.signal(signal.SIGCONT)
             self.signal(signal.SIGTERM)
             try:

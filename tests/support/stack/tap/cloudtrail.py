@@ -35,6 +35,8 @@ OLD_LISTS = {
     "NetworkInterfaces": ("networkInterfaceSet", None),
     "BlockDeviceMappings": ("blockDeviceMapping", None),
 }
+# The one list that is a plain array under its own name.
+TAGS_OF_SPECIFICATION = ("TagSpecifications", "Tags")
 # Lists that are there, empty, even when the request has none.
 PERMISSION_LISTS = ("groups", "ipRanges", "ipv6Ranges", "prefixListIds")
 WITH_PERMISSIONS = re.compile(r"(Authorize|Revoke)SecurityGroup(Ingress|Egress)")
@@ -77,12 +79,12 @@ def _scalar(value):
 def _old(value, shape, path=()):
     if shape.type_name == "structure":
         return {
-            _old_name(name, shape.members[name]): _old(member, shape.members[name], (*path, name))
+            _old_name(name, shape.members[name], path): _old(member, shape.members[name], (*path, name))
             for name, member in value.items()
             if name in shape.members
         }
     if shape.type_name == "list":
-        if path[-2:] == ("TagSpecifications", "Tags"):
+        if path == TAGS_OF_SPECIFICATION:
             return [_old(item, shape.member, path) for item in value]
         if not value:
             return {}
@@ -90,7 +92,9 @@ def _old(value, shape, path=()):
     return _scalar(value)
 
 
-def _old_name(name, shape):
+def _old_name(name, shape, path):
+    if (*path, name) == TAGS_OF_SPECIFICATION:
+        return "tags"
     if shape.type_name == "list" and name in OLD_LISTS:
         return OLD_LISTS[name][0]
     return lower(shape.serialization.get("name", name))

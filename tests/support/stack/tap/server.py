@@ -25,6 +25,7 @@ from .upstream import UpstreamGone, fetch
 log = logging.getLogger("tap")
 HOP_BY_HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "expect", "te", "upgrade", "x-moto-account-id"}
 NOT_PASSED_BACK = HOP_BY_HOP | {"date", "server", "x-amzn-requestid", "x-amz-request-id"}
+MAXIMUM_BODY = 64 * 1024 * 1024
 MAXIMUM_RECORDS = 500_000
 _REQUEST_IDS = re.compile(rb"<(RequestId|requestId|RequestID)>[^<]*<")
 
@@ -372,9 +373,21 @@ def _fault_refusal(error):
     return Refusal(error)
 
 
+def _make_request(message, payload, protocol, writer, task):
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAXIMUM_BODY)
+
+
 async def serve(config):
     tap = Tap(config)
-    server = web.Server(tap.handle, access_log=None, tcp_keepalive=True, max_line_size=65536, max_field_size=65536)
+    server = web.Server(
+        tap.handle,
+        request_factory=_make_request,
+        access_log=None,
+        keepalive_timeout=300,
+        max_line_size=65536,
+        max_field_size=65536,
+    )
     runner = web.ServerRunner(server, shutdown_timeout=0.2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", config["port"], backlog=1024).start()
