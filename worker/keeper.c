@@ -48,12 +48,13 @@ static void set_ready(struct keeper *keeper, int ready, const struct error *erro
 
 static void check_state(struct keeper *keeper) {
   struct error error = {0};
-  int64_t epoch_known = 0;
+  json_t *stop = NULL;
   int ok = state_check(keeper->worker->state, &error) == 0;
-  if (ok && keeper->joined && state_parked(keeper->worker->state, NULL, 0, &epoch_known, &error) != 0) { /* any call tells a changed epoch */
+  if (ok && keeper->joined && state_stop_get(keeper->worker->state, &stop, &error) != 0) { /* any call tells a changed epoch */
     ok = 0;
     if (strcmp(error.code, "epoch") == 0) keeper->joined = 0;
   }
+  json_decref(stop);
   if (!ok && strcmp(error.code, "epoch") != 0) keeper->joined = keeper->joined && error_is_transient(&error);
   if (!keeper->joined && (ok || strcmp(error.code, "epoch") == 0)) {
     set_ready(keeper, 0, &error);
