@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "event/envelope.h"
 #include "pipeline.h"
 #include "unit.h"
 
@@ -46,25 +47,6 @@ static void reject(struct delivery *delivery, const char *reason) {
   struct bus_message *message = delivery->message;
   delivery->message = NULL;
   dead_letter(delivery->worker, delivery->consumer, message, reason);
-}
-
-/* ---- an event's place ---- */
-static const char *first_text(const json_t *event, const char *const paths[][4]) {
-  for (size_t i = 0; paths[i][0]; i++) {
-    const char *text = json_text_at(event, paths[i][0], paths[i][1], paths[i][2], paths[i][3], NULL);
-    if (*text) return text;
-  }
-  return "";
-}
-
-static const char *event_account(const json_t *event) {
-  static const char *const paths[][4] = {{"detail", "recipientAccountId"}, {"account"}, {"detail", "userIdentity", "accountId"}, {0}};
-  return first_text(event, paths);
-}
-
-static const char *event_region(const json_t *event) {
-  static const char *const paths[][4] = {{"detail", "awsRegion"}, {"region"}, {0}};
-  return first_text(event, paths);
 }
 
 static int valid_region(const char *region) {
@@ -155,14 +137,10 @@ static const char *parse_event(struct delivery *delivery) {
     return reason;
   }
   if (!valid_region(event_region(delivery->event))) return "no Region: neither \"detail.awsRegion\" nor \"region\" is one";
-  const char *id = json_text_at(delivery->event, "detail", "eventID", NULL);
-  if (!*id) id = json_text_at(delivery->event, "id", NULL);
-  snprintf(delivery->id, sizeof delivery->id, "%s", id);
+  snprintf(delivery->id, sizeof delivery->id, "%s", event_id(delivery->event));
   snprintf(delivery->request_id, sizeof delivery->request_id, "%s", json_text_at(delivery->event, "detail", "requestID", NULL));
   delivery->actor = event_actor(delivery->event);
-  if (clock_parse(json_text_at(delivery->event, "detail", "eventTime", NULL), &delivery->event_ms) != 0 &&
-      clock_parse(json_text_at(delivery->event, "time", NULL), &delivery->event_ms) != 0)
-    delivery->event_ms = 0;
+  if (clock_parse(event_time(delivery->event), &delivery->event_ms) != 0) delivery->event_ms = 0;
   delivery->collected_ms = bus_message_time_ms(delivery->message);
   return NULL;
 }
