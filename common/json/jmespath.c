@@ -39,7 +39,7 @@ void jmes_free(struct jmes *expression) {
 
 json_t *jmes_search(const struct jmes *expression, json_t *document, const struct jmes_scope *scope,
                     struct error *error) {
-  struct error unheard;
+  struct error unheard = {0};
   struct jmes_evaluation evaluation = {
       .expression = expression,
       .scope = scope,

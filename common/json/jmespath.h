@@ -28,7 +28,8 @@ struct jmes_scope {
 json_t *jmes_scope_get(const struct jmes_scope *scope, const char *name, int *found);
 
 /* An embedder's function.  `arguments` are borrowed (json_null() for null); returns new, or NULL with *error. */
-typedef json_t *jmes_native(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
+typedef json_t *jmes_native(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                            struct error *error);
 struct jmes_function {
   const char *name; /* the table ends with NULL */
   size_t minimum, maximum;
@@ -43,12 +44,13 @@ void jmes_free(struct jmes *expression); /* NULL accepted */
 
 /* Evaluates over `document` (borrowed; NULL is null, but multi-selects at the root are made: {a: $x} is no null then).
  *  New (json_null() for null), or NULL with *error.  Thread-safe. */
-json_t *jmes_search(const struct jmes *expression, json_t *document, const struct jmes_scope *scope, struct error *error);
+json_t *jmes_search(const struct jmes *expression, json_t *document, const struct jmes_scope *scope,
+                    struct error *error);
 
 /* Calls `visit` once for each distinct variable that the expression reads (name without $), and with the chain of plain
  * field names behind it where there is one ("resource", {"Tags"}): what validation against models needs.  `path` is
  * NULL-terminated; list elements (projections, [0]) appear as "[]".  The document root is the variable "". */
-void jmes_variables(const struct jmes *expression, void (*visit)(const char *name, const char *const *path, void *argument),
-                    void *argument);
+void jmes_variables(const struct jmes *expression,
+                    void (*visit)(const char *name, const char *const *path, void *argument), void *argument);
 
 #endif

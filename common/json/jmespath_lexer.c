@@ -139,9 +139,9 @@ static int add_parsed(struct lexer *lexer, const char *start, enum jmes_token_ty
 
 /* "…" is a JSON string, quotes included. */
 static int add_quoted_name(struct lexer *lexer) {
-  const char *start = lexer->at, *inside;
-  size_t length;
-  struct error reason;
+  const char *start = lexer->at, *inside = NULL;
+  size_t length = 0;
+  struct error reason = {0};
   if (delimited(lexer, &inside, &length, "the closing '\"' is missing") != 0) return -1;
   json_t *value = json_parse(start, length + 2, &reason);
   return add_parsed(lexer, start, TOKEN_QUOTED_NAME, value, &reason);
@@ -163,10 +163,10 @@ static int unescape(struct lexer *lexer, struct buffer *text, const char *inside
 }
 
 static int add_literal(struct lexer *lexer) {
-  const char *start = lexer->at, *inside;
-  size_t length;
+  const char *start = lexer->at, *inside = NULL;
+  size_t length = 0;
   struct buffer text = {0};
-  struct error reason;
+  struct error reason = {0};
   if (delimited(lexer, &inside, &length, "the closing '`' is missing") != 0) return -1;
   if (unescape(lexer, &text, inside, length, '`') != 0) return -1;
   json_t *value = json_parse(buffer_text(&text), text.length, &reason);
@@ -175,8 +175,8 @@ static int add_literal(struct lexer *lexer) {
 }
 
 static int add_raw_string(struct lexer *lexer) {
-  const char *start = lexer->at, *inside;
-  size_t length;
+  const char *start = lexer->at, *inside = NULL;
+  size_t length = 0;
   struct buffer text = {0};
   if (delimited(lexer, &inside, &length, "the closing \"'\" is missing") != 0) return -1;
   if (!json_utf8_valid(inside, length)) return fail(lexer, start, "invalid UTF-8");

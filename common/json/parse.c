@@ -203,7 +203,7 @@ static int skip_number(struct reader *reader, int *whole) {
 
 static int read_number(struct reader *reader, json_t **value) {
   const char *start = reader->at;
-  int whole;
+  int whole = 0;
   if (skip_number(reader, &whole) != 0) return -1;
   size_t length = (size_t)(reader->at - start);
   if (!reader->build && whole && length < 300) return 0; /* cannot leave a double's range */

@@ -155,6 +155,7 @@ static int compile_below(struct compiler *compiler, struct part *whole, const js
       buffer_add_char(&compiler->pointer, *at);
   struct part *part = add_part(whole);
   if (!part || compiler->pointer.failed) return fail_memory(compiler->error);
+  if (whole->type == PART_OBJECT && !(part->key = strdup(token))) return fail_memory(compiler->error);
   int result = compile(compiler, part, value, depth + 1);
   if (result == 0) {
     compiler->pointer.length = length;
@@ -180,8 +181,6 @@ static int compile_object(struct compiler *compiler, struct part *part, const js
   part->type = PART_OBJECT;
   for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
     if (compile_below(compiler, part, json_object_iter_value(at), json_object_iter_key(at), depth) != 0) return -1;
-    struct part *member = &part->parts[part->count - 1];
-    if (!(member->key = strdup(json_object_iter_key(at)))) return fail_memory(compiler->error);
   }
   return 0;
 }

@@ -70,7 +70,7 @@ void json_hash(const json_t *value, char hash[65]) {
   hash[0] = '\0'; /* what is left when memory ran out: equal to no hash of a value */
   if (json_add_text(&text, value) == 0 &&
       EVP_Digest(buffer_text(&text), text.length, digest, &length, EVP_sha256(), NULL) == 1 && length == 32)
-    for (unsigned int i = 0; i < length; i++) snprintf(hash + 2 * i, 3, "%02x", digest[i]);
+    for (unsigned int i = 0; i < length; i++) snprintf(hash + (size_t)2 * i, 3, "%02x", digest[i]);
   buffer_free(&text);
 }
 

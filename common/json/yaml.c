@@ -106,7 +106,8 @@ static struct anchor *open_anchor(struct reader *reader, const char *name) {
   }
   anchor->name = copy;
   anchor->next = reader->anchors;
-  return reader->anchors = anchor;
+  reader->anchors = anchor;
+  return anchor;
 }
 
 static void free_anchors(struct reader *reader) {

@@ -169,7 +169,7 @@ static json_t *sign(const struct sigv4_context *context, const struct raw_reques
 json_t *verb_sign(json_t *request, struct error *error) {
   struct sigv4_context context = make_context(request);
   const char *text = json_text_at(request, "request", NULL);
-  struct raw_request raw = {0};
+  struct raw_request raw = {.body = ""};
   json_t *answer = NULL;
   if (context.wall_ms < 0)
     error_set(error, ERROR_INVALID, "request", "\"timestamp\" must be like 2015-08-30T12:36:00Z");
