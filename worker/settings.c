@@ -39,7 +39,8 @@ const struct setting worker_settings[] = {
 
 /* Beside the program first (a build tree), then where `make install` puts it. */
 const char *settings_directory(const struct config *config, const char *setting, const char *below) {
-  static _Thread_local char path[PATH_MAX + 128];
+  static _Thread_local char paths[4][PATH_MAX + 128]; /* the last four answers stay valid */
+  static _Thread_local unsigned next;
   const char *given = config_text(config, setting);
   if (*given) return given;
   char program[PATH_MAX];
@@ -48,9 +49,10 @@ const char *settings_directory(const struct config *config, const char *setting,
   program[length] = '\0';
   char *slash = strrchr(program, '/');
   if (slash) *slash = '\0';
+  char *path = paths[next++ % 4];
   static const char *const places[] = {"", "/../share/parapet", "/../worker"};
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-    snprintf(path, sizeof path, "%s%s/%s", program, places[i], below);
+    snprintf(path, sizeof *paths, "%s%s/%s", program, places[i], below);
     if (access(path, R_OK) == 0) return path;
   }
   return below;
