@@ -1,4 +1,4 @@
--- KEYS: guard, findings, records, status, by-status, counts.  {status, count, …} of those changed in the last 30 days.
+-- KEYS: guard, findings, records, status, by-status, counts, places.  {status, count, …} of those changed in the last 30 days.
 local answer = {}
 local from = string.format('%013.0f', now - 30 * 86400000)
 for _, status in ipairs(redis.call('HKEYS', KEYS[6])) do

@@ -1,77 +1,87 @@
-/* How findings end when their violation is gone. */
+/* How findings end when their violation is gone.  What was read may have changed before it is written: it is written
+ * only over the record that was read. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "json/value.h"
 #include "state/state_internal.h"
 
-#define STATUS_SIZE 32
+#define TRIES 5
 
-static int still_counts(const char *status) {
-  static const char *const words[] = {"open", "failed", "parked", "excepted"};
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (!strcmp(words[i], status)) return 1;
-  return 0;
-}
-
+/* The record with status closed, in place of what it was.  1: done, 0: another record is there by now, -1: error. */
 static int close_record(struct state *state, const json_t *record, struct error *error) {
   char now[32];
-  json_t *closed = json_copy((json_t *)record);
-  if (!closed) return error_set(error, ERROR_FATAL, "memory", "out of memory");
-  json_object_set_new(closed, "status", json_string("closed"));
-  json_object_set_new(closed, "time", json_string(clock_format(clock_wall_ms(), now, sizeof now)));
-  int result = state_finding_put(state, closed, NULL, error);
+  int written = 0;
+  char *before = json_text(record);
+  json_t *closed = before ? json_copy((json_t *)record) : NULL;
+  int failed = !closed || json_object_set_new(closed, "status", json_string("closed")) ||
+               json_object_set_new(closed, "time", json_string(clock_format(clock_wall_ms(), now, sizeof now)));
+  if (failed)
+    error_set(error, ERROR_FATAL, "memory", "out of memory");
+  else
+    failed = state_finding_replace(state, closed, before, &written, error);
   json_decref(closed);
-  return result;
+  free(before);
+  return failed ? -1 : written;
 }
 
 int state_finding_close(struct state *state, const char *id, char *was, struct error *error) {
-  json_t *record = NULL;
-  if (was) *was = '\0';
-  if (state_finding_get(state, id, &record, error)) return -1;
-  if (!record) return 0;
-  const char *status = json_text_at(record, "status", NULL);
-  if (was) snprintf(was, STATUS_SIZE, "%s", status);
-  int result = still_counts(status) ? close_record(state, record, error) : 0;
-  json_decref(record);
-  return result;
+  for (int tries = 0; tries < TRIES; tries++) {
+    json_t *record = NULL;
+    if (was) *was = '\0';
+    if (state_finding_get(state, id, &record, error)) return -1;
+    if (!record) return 0;
+    const char *status = json_text_at(record, "status", NULL);
+    if (was) snprintf(was, STATE_STATUS_BYTES + 1, "%s", status);
+    int result = state_finding_counts_as_open(status) ? close_record(state, record, error) : 1;
+    json_decref(record);
+    if (result) return result < 0 ? -1 : 0;
+  }
+  return error_set(error, ERROR_RETRYABLE, "contended", "finding %.64s changes faster than it can be closed", id);
 }
 
-static int is_in(const json_t *list, const char *text) {
-  for (size_t i = 0; i < json_array_size(list); i++)
-    if (!strcmp(json_string_value(json_array_get(list, i)), text)) return 1;
-  return 0;
+/* The ids as the keys of an object: a sweep sees thousands. */
+static json_t *set_of(const json_t *ids) {
+  json_t *set = json_object();
+  for (size_t i = 0; set && i < json_array_size(ids); i++) {
+    const char *id = json_string_value(json_array_get(ids, i));
+    if (!id || !json_object_set_new(set, id, json_true())) continue;
+    json_decref(set);
+    set = NULL;
+  }
+  return set;
 }
 
-/* "name":"value" as it stands in a record's canonical text. */
-static void add_member_text(struct state_call *call, const char *name, const char *value) {
-  char text[256];
-  snprintf(text, sizeof text, "\"%s\":\"%s\"", name, value);
-  state_call_text(call, text);
+static int list_place(struct state *state, const char *guardrail, const char *account, const char *region,
+                      json_t **list, struct error *error) {
+  struct state_call call;
+  state_call_begin(&call, state, STATE_SCRIPT_finding_place);
+  state_finding_keys(&call);
+  state_finding_place(&call, guardrail, account, region);
+  state_call_number(&call, STATE_LIST_LIMIT);
+  return state_call_records(&call, list, error);
 }
 
 int state_findings_close_absent(struct state *state, const char *guardrail, const char *account, const char *region,
                                 const json_t *seen, int64_t *closed, struct error *error) {
-  struct state_call call;
   json_t *list = NULL, *record;
   size_t index;
-  int result = 0;
   if (closed) *closed = 0;
-  state_call_begin(&call, state, STATE_SCRIPT_finding_place);
-  state_call_keys(&call, "findings", "findings:records", "findings:status", "findings:by-status", "findings:counts",
-                  NULL);
-  add_member_text(&call, "guardrail", guardrail);
-  add_member_text(&call, "account", account);
-  add_member_text(&call, "region", region);
-  if (state_call_records(&call, &list, error)) return -1;
+  json_t *present = set_of(seen);
+  if (!present) return error_set(error, ERROR_FATAL, "memory", "out of memory");
+  int result = list_place(state, guardrail, account, region, &list, error);
   json_array_foreach(list, index, record) {
-    if (strcmp(json_text_at(record, "guardrail", NULL), guardrail) || strcmp(json_text_at(record, "account", NULL), account) ||
-        strcmp(json_text_at(record, "region", NULL), region) || is_in(seen, json_text_at(record, "id", NULL)))
-      continue;
-    if ((result = close_record(state, record, error))) break;
-    if (closed) ++*closed;
+    /* A parked one is not judged by a sweep: its own turn will come. */
+    if (!strcmp(json_text_at(record, "status", NULL), "parked")) continue;
+    if (json_object_get(present, json_text_at(record, "id", NULL))) continue;
+    /* Changed meanwhile: somebody knows something newer than this sweep. */
+    result = close_record(state, record, error);
+    if (result < 0) break;
+    if (closed) *closed += result;
   }
   json_decref(list);
-  return result;
+  json_decref(present);
+  return result < 0 ? -1 : 0;
 }

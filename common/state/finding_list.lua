@@ -1,4 +1,4 @@
--- KEYS: guard, findings, records, status, by-status, counts.  ARGV: guard, the most to give, status ('': all).
+-- KEYS: guard, findings, records, status, by-status, counts, places.  ARGV: guard, the most to give, status ('': all).
 -- Records, the one changed last first.
 local answer = {}
 local ids = {}

@@ -1,13 +1,7 @@
--- KEYS: guard, findings, records, status, by-status, counts.  ARGV: guard, three texts that a record must hold.
--- The open, failed and excepted records that hold them; the caller looks closer.
+-- KEYS: guard, findings, records, status, by-status, counts, places.  ARGV: guard, guardrail|account|region|, the most.
+-- The records there whose violation is still there.
 local answer = {}
-for _, status in ipairs({'open', 'failed', 'excepted'}) do
-  for _, member in ipairs(redis.call('ZREVRANGEBYLEX', KEYS[5], '[' .. status .. '|~', '[' .. status .. '|')) do
-    local record = redis.call('HGET', KEYS[3], string.sub(member, #status + 16))
-    if record and string.find(record, ARGV[2], 1, true) and string.find(record, ARGV[3], 1, true) and
-        string.find(record, ARGV[4], 1, true) then
-      answer[#answer + 1] = record
-    end
-  end
+for _, member in ipairs(redis.call('ZRANGEBYLEX', KEYS[7], '[' .. ARGV[2], '(' .. ARGV[2] .. '\255', 'LIMIT', 0, ARGV[3])) do
+  answer[#answer + 1] = redis.call('HGET', KEYS[3], string.sub(member, #ARGV[2] + 1)) or nil
 end
 return answer

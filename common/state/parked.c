@@ -154,16 +154,21 @@ int state_parked_take(struct state *state, size_t limit, int64_t hold_ms, json_t
 
 int state_parked(struct state *state, json_t **list, size_t limit, int64_t *total, struct error *error) {
   struct state_call call;
-  *list = NULL;
+  if (list) *list = NULL;
   state_call_begin(&call, state, STATE_SCRIPT_parked_list);
   parked_keys(&call);
   state_call_number(&call, limit < STATE_LIST_LIMIT ? (int64_t)limit : STATE_LIST_LIMIT);
   redisReply *reply = state_call_run(&call, error);
   if (!reply) return -1;
-  *list = entries_of(reply, 1, 4, error);
-  if (*list && total) *total = state_reply_number(reply->element[0]);
+  json_t *entries = entries_of(reply, 1, 4, error);
+  if (entries && total) *total = state_reply_number(reply->element[0]);
   freeReplyObject(reply);
-  return *list ? 0 : -1;
+  if (!entries) return -1;
+  if (list)
+    *list = entries;
+  else
+    json_decref(entries);
+  return 0;
 }
 
 int state_parked_has(struct state *state, const char *subject, int *parked, struct error *error) {
@@ -171,7 +176,7 @@ int state_parked_has(struct state *state, const char *subject, int *parked, stru
   int64_t answer = 0;
   *parked = 0;
   state_call_begin(&call, state, STATE_SCRIPT_parked_has);
-  state_call_keys(&call, "parked", NULL);
+  parked_keys(&call);
   state_call_id(&call, "a parked unit's subject", subject);
   if (state_call_integer(&call, &answer, error)) return -1;
   *parked = answer != 0;

@@ -19,6 +19,7 @@
 #define STATE_REBUILD_LOCK_MS 60000
 #define STATE_EPOCH_SIZE 64
 #define STATE_ID_BYTES 1024                /* the longest id, subject, scope … from outside */
+#define STATE_STATUS_BYTES 31              /* fits the caller's `was` */
 #define STATE_SCOPE_BYTES 127              /* fits the caller's `refusing` */
 #define STATE_JSON_BYTES ((size_t)1 << 20) /* the longest record */
 #define STATE_LIST_LIMIT 10000             /* the longest list given out at once */
@@ -217,6 +218,12 @@ typedef int state_rebuild_put(struct state *state, const char *id, const json_t 
                               enum state_guard guard, struct error *error);
 state_rebuild_put state_stop_store, state_exception_store, state_breaker_store, state_parked_store, state_intent_store,
     state_finding_store;
+void state_finding_keys(struct state_call *call);
+void state_finding_place(struct state_call *call, const char *guardrail, const char *account, const char *region);
+int state_finding_counts_as_open(const char *status); /* is a violation behind it still there? */
+/* Writes the finding if the record there still has the text `instead_of`; *written 0: it has not. */
+int state_finding_replace(struct state *state, const json_t *finding, const char *instead_of, int *written,
+                          struct error *error);
 int state_exceptions_init(struct state *state, struct error *error);
 void state_exceptions_destroy(struct state *state);
 

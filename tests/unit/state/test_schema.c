@@ -194,6 +194,18 @@ static int call_finding(struct state *state, struct error *error) {
   return failed;
 }
 
+static int call_finding_ends(struct state *state, struct error *error) {
+  json_t *seen = json_array();
+  int failed = state_findings_close_absent(state, "ssh", "1", "r", seen, NULL, error);
+  json_decref(seen);
+  return failed ? -1 : state_finding_close(state, "gone", NULL, error);
+}
+
+static int call_parked_has(struct state *state, struct error *error) {
+  int parked;
+  return state_parked_has(state, "ssh|r", &parked, error);
+}
+
 static int call_counts(struct state *state, struct error *error) {
   json_t *counts = NULL;
   int failed = state_finding_counts(state, &counts, error);
@@ -241,7 +253,7 @@ static call *const calls[] = {state_check,  call_stop_get,      call_breaker,   
                               call_lease,   call_exception_put, call_exception_find, call_exceptions,  call_marks,
                               call_intents, call_park,          call_parked,         call_finding,     call_counts,
                               call_notice,  call_notice_done,   call_tick,           call_sweep,       call_heartbeat,
-                              call_count,   call_stop};
+                              call_count,   call_finding_ends,  call_parked_has,     call_stop};
 
 /* ---- the checks ---- */
 

@@ -1,7 +1,7 @@
 #include "support/redis_server.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
+#include <ftw.h>
 #include <hiredis.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -118,13 +118,13 @@ void redis_server_resume(struct redis_server *server) {
   if (server->pid > 0) kill(server->pid, SIGCONT);
 }
 
-static void remove_directory(const char *path) {
-  DIR *directory = opendir(path);
-  for (struct dirent *entry = directory ? readdir(directory) : NULL; entry; entry = readdir(directory))
-    unlinkat(dirfd(directory), entry->d_name, 0);
-  if (directory) closedir(directory);
-  rmdir(path);
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where) {
+  (void)status, (void)kind, (void)where;
+  return remove(path);
 }
+
+/* With what is in it: the append-only files have a directory of their own. */
+static void remove_directory(const char *path) { nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS); }
 
 void redis_server_stop(struct redis_server *server) {
   if (!server) return;
