@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "bus/topics.h"
 #include "metrics_table.h"
-#include "settings.h"
+#include "collector_settings.h"
 #include "source.h"
 
 static const struct source *const sources[] = {&source_sqs, &source_schedule, &source_replay};
