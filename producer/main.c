@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bus/topics.h"
-#include "metrics_table.h"
 #include "collector_settings.h"
+#include "metrics_table.h"
 #include "source.h"
 
 static const struct source *const sources[] = {&source_sqs, &source_schedule, &source_replay};

@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
@@ -9,7 +9,7 @@
 
 #include "event/envelope.h"
 
-#define RECORD(more) \
+#define RECORD(more)                                                                                                  \
   "{\"eventVersion\":\"1.08\",\"eventName\":\"X\",\"eventSource\":\"ec2.amazonaws.com\",\"awsRegion\":\"eu-west-1\"," \
   "\"eventTime\":\"2026-11-24T22:04:05Z\",\"eventID\":\"e-1\"" more "}"
 
@@ -28,7 +28,7 @@ static void test_refuses(void **state) {
       {"42", "Shape"},
       {"null", "Shape"},
       {"{}", "Shape"},
-      {"{\"source\":\"aws.ec2\",\"detail-type\":\"x\"}", "Shape"},                    /* no detail */
+      {"{\"source\":\"aws.ec2\",\"detail-type\":\"x\"}", "Shape"},                     /* no detail */
       {"{\"source\":\"aws.ec2\",\"detail-type\":\"x\",\"detail\":\"text\"}", "Shape"}, /* detail of another type */
       {"{\"source\":7,\"detail-type\":\"x\",\"detail\":{}}", "Shape"},
       {"{\"Type\":\"Notification\",\"Message\":\"not json\"}", NULL},
@@ -89,7 +89,8 @@ static void test_wraps(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct event event;
     struct error error = {0};
-    if (event_prepare(NULL, cases[i].record, strlen(cases[i].record), &event, &error) != 0) fail_msg("%s", error.message);
+    if (event_prepare(NULL, cases[i].record, strlen(cases[i].record), &event, &error) != 0)
+      fail_msg("%s", error.message);
     assert_string_equal(json_text_at(event.value, "version", NULL), "0");
     assert_string_equal(json_text_at(event.value, "detail-type", NULL), cases[i].detail_type);
     assert_string_equal(json_text_at(event.value, "source", NULL), cases[i].source);
@@ -98,7 +99,7 @@ static void test_wraps(void **state) {
     assert_true(json_is_array(json_object_get(event.value, "resources")));
     json_t *record = json_parse(cases[i].record, strlen(cases[i].record), NULL);
     assert_true(json_equal(json_object_get(event.value, "detail"), record)); /* the record itself is untouched */
-    json_t *again = json_parse(event.text, event.length, NULL); /* the text is the value */
+    json_t *again = json_parse(event.text, event.length, NULL);              /* the text is the value */
     assert_true(json_equal(again, event.value));
     json_decref(again);
     json_decref(record);
@@ -129,7 +130,8 @@ static void test_missing_id(void **state) {
 /* What is wrapped already passes byte by byte, whatever the spelling of its numbers; SNS's wrapping is taken off. */
 static void test_passes_through(void **state) {
   (void)state;
-  static const char envelope[] = "{ \"detail\":{\"n\":1.50e1,\"eventVersion\":\"1\"}, \"source\":\"aws.ec2\",\"detail-type\":\"t\"}";
+  static const char envelope[] =
+      "{ \"detail\":{\"n\":1.50e1,\"eventVersion\":\"1\"}, \"source\":\"aws.ec2\",\"detail-type\":\"t\"}";
   struct event event;
   assert_int_equal(event_prepare(NULL, envelope, strlen(envelope), &event, NULL), 0);
   assert_ptr_equal(event.text, envelope);

@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
@@ -31,8 +31,9 @@ static void test_refuses(void **state) {
   assert_int_not_equal(error.class, ERROR_NONE);
 }
 
-#define EVENT(source, rest)                                                                                     \
-  "{\"source\":\"s\",\"detail-type\":\"t\",\"detail\":{\"eventSource\":\"" source "\",\"recipientAccountId\":" \
+#define EVENT(source, rest)                                                       \
+  "{\"source\":\"s\",\"detail-type\":\"t\",\"detail\":{\"eventSource\":\"" source \
+  "\",\"recipientAccountId\":"                                                    \
   "\"111111111111\",\"awsRegion\":\"eu-west-1\"" rest "}}"
 
 /* The product's own table. */
@@ -43,11 +44,13 @@ static void test_table(void **state) {
   } cases[] = {
       {EVENT("ec2.amazonaws.com", ",\"requestParameters\":{\"groupId\":\"sg-1\"}"), "111111111111/eu-west-1/sg-1"},
       /* a group that was named is found in the answer */
-      {EVENT("ec2.amazonaws.com", ",\"requestParameters\":{\"groupName\":\"x\"},\"responseElements\":"
-                                  "{\"securityGroupRuleSet\":{\"items\":[{\"groupId\":\"sg-2\"}]}}"),
+      {EVENT("ec2.amazonaws.com",
+             ",\"requestParameters\":{\"groupName\":\"x\"},\"responseElements\":"
+             "{\"securityGroupRuleSet\":{\"items\":[{\"groupId\":\"sg-2\"}]}}"),
        "111111111111/eu-west-1/sg-2"},
       /* EC2's other dialect */
-      {EVENT("ec2.amazonaws.com", ",\"requestParameters\":{\"ModifySecurityGroupRulesRequest\":{\"GroupId\":\"sg-3\"}}"),
+      {EVENT("ec2.amazonaws.com",
+             ",\"requestParameters\":{\"ModifySecurityGroupRulesRequest\":{\"GroupId\":\"sg-3\"}}"),
        "111111111111/eu-west-1/sg-3"},
       {EVENT("s3.amazonaws.com", ",\"requestParameters\":{\"bucketName\":\"b\"}"), "111111111111/eu-west-1/b"},
       {EVENT("iam.amazonaws.com", ",\"requestParameters\":{\"userName\":\"a b\\n\"}"), "111111111111/eu-west-1/a_b_"},
@@ -75,8 +78,10 @@ static void test_long_resource(void **state) {
   struct error error = {0};
   struct event_keys *keys = event_keys_parse("s3.amazonaws.com: [bucket]", 26, "keys", &error);
   assert_non_null(keys);
-  snprintf(text, sizeof text, "{\"source\":\"s\",\"detail-type\":\"t\",\"detail\":{\"eventSource\":\"s3.amazonaws.com\","
-                              "\"bucket\":\"%02000d\"}}", 7);
+  snprintf(text, sizeof text,
+           "{\"source\":\"s\",\"detail-type\":\"t\",\"detail\":{\"eventSource\":\"s3.amazonaws.com\","
+           "\"bucket\":\"%02000d\"}}",
+           7);
   struct event event;
   assert_int_equal(event_prepare(keys, text, strlen(text), &event, &error), 0);
   assert_true(strlen(event.key) < EVENT_KEY_SIZE);

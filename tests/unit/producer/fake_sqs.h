@@ -145,12 +145,16 @@ static inline int fake_perform(void *context, const struct aws_http_request *req
   (void)error;
   pthread_mutex_lock(&fake->lock);
   if (strcmp(target, "AmazonSQS.ReceiveMessage") == 0) {
-    if (fake_fails(&fake->fail_receives)) status = 503;
-    else answer = fake_receive(fake, params);
+    if (fake_fails(&fake->fail_receives))
+      status = 503;
+    else
+      answer = fake_receive(fake, params);
     idle = json_array_size(json_object_get(answer, "Messages")) == 0;
   } else if (strcmp(target, "AmazonSQS.DeleteMessageBatch") == 0) {
-    if (fake_fails(&fake->fail_deletes)) status = 503;
-    else answer = fake_batch(fake, params, 1);
+    if (fake_fails(&fake->fail_deletes))
+      status = 503;
+    else
+      answer = fake_batch(fake, params, 1);
   } else if (strcmp(target, "AmazonSQS.ChangeMessageVisibilityBatch") == 0) {
     answer = fake_batch(fake, params, 0);
   } else {

@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
@@ -90,8 +90,9 @@ static void test_plan(void **state) {
 static void test_plan_refuses(void **state) {
   (void)state;
   write_playbooks();
-  static const char *const cases[] = {"accounts: 1\n", "accounts: [{name: x}]\n", "accounts: [{id: 7}]\n",
-                                      "accounts: [{id: \"1\", regions: [7]}]\n", "accounts: [\n", ""};
+  static const char *const cases[] = {"accounts: 1\n",         "accounts: [{name: x}]\n",
+                                      "accounts: [{id: 7}]\n", "accounts: [{id: \"1\", regions: [7]}]\n",
+                                      "accounts: [\n",         ""};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct error error = {0};
     write_text("accounts.yaml", cases[i]);
@@ -157,7 +158,8 @@ static int keep(const char *key, size_t key_length, const char *value, size_t le
   json_t *sweep = json_parse(value, length, NULL);
   char expected[64];
   assert_non_null(sweep);
-  snprintf(expected, sizeof expected, "%s/%s", json_text_at(sweep, "account", NULL), json_text_at(sweep, "region", NULL));
+  snprintf(expected, sizeof expected, "%s/%s", json_text_at(sweep, "account", NULL),
+           json_text_at(sweep, "region", NULL));
   assert_int_equal(key_length, strlen(expected));
   assert_memory_equal(key, expected, key_length);
   json_array_append_new(argument, sweep);

@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
@@ -38,8 +38,13 @@ static int stage_open(struct stage *stage) {
   struct publisher_options publishing = {.bus = stage->mock.options};
   stage->publisher = publisher_open(&publishing, &error);
   assert_non_null(stage->publisher);
-  stage->options = (struct sqs_options){.aws = stage->aws, .publisher = stage->publisher, .name = "parapet-events",
-                                        .region = "eu-west-1", .receivers = 2, .in_flight = 100, .wait_ms = 1000,
+  stage->options = (struct sqs_options){.aws = stage->aws,
+                                        .publisher = stage->publisher,
+                                        .name = "parapet-events",
+                                        .region = "eu-west-1",
+                                        .receivers = 2,
+                                        .in_flight = 100,
+                                        .wait_ms = 1000,
                                         .visibility_ms = 60000};
   return 0;
 }
@@ -68,11 +73,11 @@ static void put_events(struct stage *stage, int from, int to) {
 }
 
 /* Waits until `what` reaches `target`. */
-#define WAIT_FOR(condition)                                               \
-  do {                                                                    \
-    int64_t until_ = clock_monotonic_ms() + PATIENCE_MS;                  \
+#define WAIT_FOR(condition)                                                   \
+  do {                                                                        \
+    int64_t until_ = clock_monotonic_ms() + PATIENCE_MS;                      \
     while (!(condition) && clock_monotonic_ms() < until_) clock_sleep_ms(10); \
-    assert_true(condition);                                               \
+    assert_true(condition);                                                   \
   } while (0)
 
 static int count_record(const char *key, size_t key_length, const char *value, size_t length, void *argument) {
