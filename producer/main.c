@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bus/topics.h"
+#include "collector_settings.h"
 #include "metrics_table.h"
-#include "settings.h"
 #include "source.h"
 
 static const struct source *const sources[] = {&source_sqs, &source_schedule, &source_replay};
@@ -213,7 +213,10 @@ static void close_all(struct collector *collector) {
 static int run(struct collector *collector, const sigset_t *signals) {
   struct error error = {0};
   int status = 1;
-  if (choose_sources(collector, &error) != 0 || open_all(collector, &error) != 0) {
+  if (choose_sources(collector, &error) != 0) {
+    fprintf(stderr, "parapet-collector: %s\n", error.message);
+    status = 2;
+  } else if (open_all(collector, &error) != 0) {
     log_error("parapet-collector cannot start", LOG_ERROR(&error));
   } else {
     ensure_topics(collector);

@@ -171,7 +171,7 @@ int event_reader_next(struct event_reader *reader, const char **text, size_t *le
 struct event_reader_progress event_reader_progress(struct event_reader *reader) {
   struct event_reader_progress progress = {.events = reader->events, .size = reader->size};
   progress.bytes = gzoffset(reader->file);
-  if (!reader->lines && reader->text.length > 0 && reader->at) /* a whole file was read at once: scale by position */
+  if (!reader->lines && reader->at && *reader->at != ']') /* a whole file was read at once: scale by position */
     progress.bytes = (int64_t)((double)reader->size * (double)(reader->at - buffer_text(&reader->text)) /
                                (double)reader->text.length);
   return progress;

@@ -62,11 +62,14 @@ static int wrong(const struct field *field, const char *text, struct error *erro
                    field->minimum, field->maximum, field->words ? ", or a name of three letters" : "");
 }
 
+/* A name of three letters may be followed by L (friL), by no other letter. */
+static int ends_name(char letter) { return !isalpha((unsigned char)letter) || letter == 'L' || letter == 'l'; }
+
 /* A number or name at *at, which moves behind it.  -1: none, or out of range. */
 static int read_value(const struct field *field, const char **at) {
   if (field->words && isalpha((unsigned char)**at)) {
     for (int i = 0; field->words[i]; i++) {
-      if (strncasecmp(*at, field->words[i], 3) != 0 || isalpha((unsigned char)(*at)[3])) continue;
+      if (strncasecmp(*at, field->words[i], 3) != 0 || !ends_name((*at)[3])) continue;
       *at += 3;
       return field->minimum + i;
     }

@@ -16,10 +16,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "collector_settings.h"
 #include "metrics_table.h"
 #include "rebuild.h"
 #include "schedule_internal.h"
-#include "settings.h"
 #include "source.h"
 
 enum { PASS_MS = 500, RELOAD_MS = 5000, CLAIM_MS = 120000, DRAIN_MS = 30000 };

@@ -1,7 +1,7 @@
 /* embedded_broker NAME:PARTITIONS…: librdkafka's mock cluster as a Kafka broker for other processes on this machine.
  *
- * Prints "bootstrap=127.0.0.1:PORT" and runs until SIGTERM, SIGINT, or until its standard input closes (so it goes when
- * whoever started it goes).  EMBEDDED_BROKER_COUNT: how many brokers (default 1).
+ * Prints "bootstrap=127.0.0.1:PORT" and runs until SIGTERM, SIGINT, or until its standard input, a pipe, closes (so it
+ * goes when whoever started it goes).  EMBEDDED_BROKER_COUNT: how many brokers (default 1).
  *
  * What it cannot do: keep anything (5 MiB or 100,000 batches a partition, in memory, oldest dropped), compact, create
  * topics by request (it makes one at the first use, with four partitions), transactions across restarts, TLS, quotas,
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int create_topic(rd_kafka_mock_cluster_t *cluster, const char *argument) {
@@ -33,9 +34,15 @@ static int create_topic(rd_kafka_mock_cluster_t *cluster, const char *argument) 
   return -1;
 }
 
+/* Is there somebody at the other end of standard input?  (/dev/null, which services have, is nobody.) */
+static int has_listener(void) {
+  struct stat status;
+  return fstat(0, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(0));
+}
+
 /* Until one of the signals or the end of standard input. */
 static void wait_for_end(int signals) {
-  struct pollfd waiting[2] = {{.fd = signals, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
+  struct pollfd waiting[2] = {{.fd = signals, .events = POLLIN}, {.fd = has_listener() ? 0 : -1, .events = POLLIN}};
   char ignored[256];
   for (;;) {
     if (poll(waiting, 2, -1) < 0) continue;

@@ -142,11 +142,13 @@ static void test_unfinished_comes_again(void **state) {
   mock_close(&mock);
 }
 
+struct second {
+  struct bus_consumer *consumer;
+  int stop, finished;
+};
+
 static void *poll_until_stopped(void *argument) {
-  struct {
-    struct bus_consumer *consumer;
-    int stop, finished;
-  } *second = argument;
+  struct second *second = argument;
   while (!__atomic_load_n(&second->stop, __ATOMIC_ACQUIRE)) {
     struct bus_message *message = bus_poll(second->consumer, 100, NULL);
     if (!message) continue;
@@ -161,7 +163,9 @@ static void *poll_until_stopped(void *argument) {
 static void test_rebalance(void **state) {
   (void)state;
   struct mock mock;
+  static const char *const eager[] = {"partition.assignment.strategy=range", NULL};
   mock_open(&mock, "t", 2);
+  mock.options.extra = eager;
   struct bus_producer *producer = mock_producer(&mock);
   mock_produce_numbers(producer, "t", 0, 40);
   struct bus_consumer *first = mock_consumer(&mock, "g", "t", 0, 0);
@@ -174,10 +178,7 @@ static void test_rebalance(void **state) {
   int64_t deadline = clock_monotonic_ms() + PATIENCE_MS;
   while (mock_committed(&mock, "g", "t", partition) < 1 && clock_monotonic_ms() < deadline)
     assert_null(bus_poll(first, 50, NULL));
-  struct {
-    struct bus_consumer *consumer;
-    int stop, finished;
-  } second = {.consumer = mock_consumer(&mock, "g", "t", 0, 0)};
+  struct second second = {.consumer = mock_consumer(&mock, "g", "t", 0, 0)};
   pthread_t thread;
   assert_int_equal(pthread_create(&thread, NULL, poll_until_stopped, &second), 0);
   deadline = clock_monotonic_ms() + PATIENCE_MS;
@@ -199,6 +200,49 @@ static void test_rebalance(void **state) {
   pthread_join(thread, NULL);
   bus_finish(first, again[0]);
   assert_int_equal(bus_lag(first).in_flight, 0);
+  bus_consumer_close(first);
+  bus_consumer_close(second.consumer);
+  assert_int_equal(mock_committed(&mock, "g", "t", 0) + mock_committed(&mock, "g", "t", 1), 40);
+  bus_producer_close(producer);
+  mock_close(&mock);
+}
+
+/* The same, cooperatively: only the partition that moves is taken away; what is in hand of the other stays valid. */
+static void test_rebalance_cooperative(void **state) {
+  (void)state;
+  static const char *const cooperative[] = {"partition.assignment.strategy=cooperative-sticky", NULL};
+  struct mock mock;
+  mock_open(&mock, "t", 2);
+  mock.options.extra = cooperative;
+  struct bus_producer *producer = mock_producer(&mock);
+  mock_produce_numbers(producer, "t", 0, 40);
+  struct bus_consumer *first = mock_consumer(&mock, "g", "t", 0, 0);
+  struct bus_message *held[40];
+  int in_partition[2] = {0, 0}, revoked = 0;
+  for (int i = 0; i < 40; i++) {
+    held[i] = mock_next(first);
+    in_partition[bus_message_partition(held[i])]++;
+  }
+  struct second second = {.consumer = mock_consumer(&mock, "g", "t", 0, 0)};
+  pthread_t thread;
+  assert_int_equal(pthread_create(&thread, NULL, poll_until_stopped, &second), 0);
+  int64_t deadline = clock_monotonic_ms() + PATIENCE_MS;
+  while (clock_monotonic_ms() < deadline &&
+         !(bus_lag(first).partitions == 1 && bus_lag(second.consumer).partitions == 1 &&
+           __atomic_load_n(&second.finished, __ATOMIC_SEQ_CST) > 0))
+    assert_null(bus_poll(first, 50, NULL)); /* what stays is not delivered again */
+  int moved = -1;
+  for (int i = 0; i < 40; i++) {
+    if (bus_message_revoked(held[i])) revoked++, moved = bus_message_partition(held[i]);
+    bus_finish(first, held[i]);
+  }
+  assert_in_range(moved, 0, 1);
+  assert_int_equal(revoked, in_partition[moved]);
+  while (__atomic_load_n(&second.finished, __ATOMIC_SEQ_CST) < revoked && clock_monotonic_ms() < deadline)
+    bus_poll(first, 50, NULL);
+  __atomic_store_n(&second.stop, 1, __ATOMIC_RELEASE);
+  pthread_join(thread, NULL);
+  assert_int_equal(second.finished, revoked);
   bus_consumer_close(first);
   bus_consumer_close(second.consumer);
   assert_int_equal(mock_committed(&mock, "g", "t", 0) + mock_committed(&mock, "g", "t", 1), 40);

@@ -1,4 +1,4 @@
-#include "settings.h"
+#include "collector_settings.h"
 
 #include <limits.h>
 #include <stdio.h>

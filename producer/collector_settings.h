@@ -1,6 +1,6 @@
 /* The collector's settings, and where its files are when nobody says. */
-#ifndef PARAPET_PRODUCER_SETTINGS_H
-#define PARAPET_PRODUCER_SETTINGS_H
+#ifndef PARAPET_PRODUCER_COLLECTOR_SETTINGS_H
+#define PARAPET_PRODUCER_COLLECTOR_SETTINGS_H
 
 #include "base/config.h"
 
