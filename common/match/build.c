@@ -339,8 +339,8 @@ static int add_indexes(struct build *build) {
   for (size_t i = 0; i < build->set->leaf_count; i++) {
     size_t count = build->starts[i + 1] - build->starts[i];
     if (count == 0) continue;
-    build->leaves[i]->index =
-        match_index_build(&build->set->arena, &build->entries[build->starts[i]], count, build->error);
+    build->leaves[i]->index = match_index_build(&build->set->arena, &build->entries[build->starts[i]], count,
+                                                &build->set->mark_count, build->error);
     if (!build->leaves[i]->index) return -1;
   }
   return 0;

@@ -48,6 +48,7 @@ struct match_set {
   uint32_t id_count;
   uint32_t *always; /* plans without a key */
   uint32_t always_count;
+  uint32_t mark_count; /* size of match_scratch.marks */
   const struct match_scan *scan;
   uint64_t serial; /* no two sets of one process have the same */
 };
@@ -60,14 +61,16 @@ struct match_entry {
 };
 
 struct match_index;
+struct match_scratch;
 
-/* NULL with *error.  The index lives in the arena; so must the predicates. */
+/* NULL with *error.  The index lives in the arena; so must the predicates.  *marks is
+ * raised by the marks that searches of it use (match_scratch.marks). */
 struct match_index *match_index_build(struct match_arena *arena, const struct match_entry *entries, size_t count,
-                                      struct error *error);
+                                      uint32_t *marks, struct error *error);
 /* Calls found() with every plan that one of the entries leads to; a plan may come more than once. */
 typedef void match_found(void *context, uint32_t plan);
-void match_index_search(const struct match_index *index, const struct match_value *value, match_found *found,
-                        void *context);
+void match_index_search(const struct match_index *index, const struct match_value *value, struct match_scratch *scratch,
+                        match_found *found, void *context);
 
 /* ---- scanning (scan.c, scan_x86.c) ---- */
 
@@ -127,12 +130,15 @@ struct match_level {
 };
 
 struct match_scratch {
+  const struct match_set *set;
   uint64_t set_serial; /* the set that the arrays below are sized for */
   size_t bytes;        /* held */
   uint32_t event;      /* number of the event; marks in the arrays below are of this event or stale */
   uint32_t *plan_seen;
   uint32_t *id_seen;
   struct match_notes_of *notes_of;
+  uint32_t *marks;      /* places in indexes that were looked at; fresh when equal to `mark` */
+  uint32_t mark;        /* number of the search */
   uint32_t *candidates; /* plans to check */
   uint32_t candidate_count;
   uint32_t *matched; /* indexes into match_set.ids, then the ids */
@@ -148,6 +154,9 @@ struct match_scratch {
 
 /* Sizes the scratch for the set and starts a new event.  0 or -1: out of memory. */
 int match_scratch_prepare(struct match_scratch *scratch, const struct match_set *set);
+
+/* Makes all marks stale: a new search. */
+void match_scratch_next_mark(struct match_scratch *scratch);
 
 /* Room for `count` items in all; 0, or -1 when the ceiling or memory is reached. */
 int match_vector_reserve(struct match_scratch *scratch, struct match_vector *vector, size_t count, size_t size);
