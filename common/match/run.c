@@ -38,7 +38,7 @@ static void found_plan(void *context, uint32_t number) {
   const struct match_plan *plan = &run->set->plans[number];
   if (scratch->plan_seen[number] == scratch->event) return;
   scratch->plan_seen[number] = scratch->event;
-  if (plan->count == 1 && plan->key == 0)
+  if (plan->count == 1 && plan->keyed)
     report_match(scratch, plan->id);
   else
     scratch->candidates[scratch->candidate_count++] = number;

@@ -11,7 +11,9 @@ static void free_sized(struct match_scratch *scratch) {
   free(scratch->plan_seen);
   free(scratch->id_seen);
   free(scratch->notes_of);
+  free(scratch->memos);
   free(scratch->marks);
+  scratch->memos = NULL;
   scratch->marks = NULL;
   free(scratch->candidates);
   free(scratch->matched);
@@ -61,8 +63,9 @@ int match_scratch_prepare(struct match_scratch *scratch, const struct match_set 
     scratch->matched = calloc(set->id_count + 1, sizeof *scratch->matched);
     scratch->notes_of = calloc(set->leaf_count + 1, sizeof *scratch->notes_of);
     scratch->marks = calloc(set->mark_count + 1, sizeof *scratch->marks);
-    if (!scratch->marks || !scratch->plan_seen || !scratch->candidates || !scratch->id_seen || !scratch->matched ||
-        !scratch->notes_of) {
+    scratch->memos = calloc(set->field_count + 1, sizeof *scratch->memos);
+    if (!scratch->memos || !scratch->marks || !scratch->plan_seen || !scratch->candidates || !scratch->id_seen ||
+        !scratch->matched || !scratch->notes_of) {
       free_sized(scratch);
       return -1;
     }
@@ -73,6 +76,7 @@ int match_scratch_prepare(struct match_scratch *scratch, const struct match_set 
     memset(scratch->plan_seen, 0, set->plan_count * sizeof *scratch->plan_seen);
     memset(scratch->id_seen, 0, set->id_count * sizeof *scratch->id_seen);
     memset(scratch->notes_of, 0, set->leaf_count * sizeof *scratch->notes_of);
+    memset(scratch->memos, 0, set->field_count * sizeof *scratch->memos);
     scratch->event = 1;
   }
   scratch->set = set;
