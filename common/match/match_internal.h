@@ -155,15 +155,22 @@ struct match_predicate {
   bool ascii;               /* the *_FOLD kinds: text has ASCII only */
   bool has_low, has_high;   /* RANGE */
   bool low_open, high_open; /* RANGE: the bound itself is outside */
-  const char *text;         /* string kinds, decoded */
-  size_t length;
-  const struct match_piece
-      *pieces; /* WILDCARD: literals between the asterisks, at least two; first and last may be "" */
-  size_t piece_count;
-  struct match_number low, high; /* RANGE; NUMBER uses low */
-  struct match_network network;
-  const struct match_predicate *except; /* EXCEPT: none of these may hold */
-  size_t except_count;
+  union {
+    struct {            /* string kinds */
+      const char *text; /* decoded */
+      size_t length;
+      const struct match_piece *pieces; /* WILDCARD: the literals between the asterisks, at least two; may be "" */
+      size_t piece_count;
+    };
+    struct { /* RANGE; NUMBER uses low */
+      struct match_number low, high;
+    };
+    struct match_network network; /* NETWORK */
+    struct {                      /* EXCEPT: none of these may hold */
+      const struct match_predicate *except;
+      size_t except_count;
+    };
+  };
 };
 
 bool match_predicate_holds(const struct match_predicate *predicate, const struct match_value *value);

@@ -21,27 +21,43 @@ static uint32_t first_note(const struct match_scratch *scratch, const struct mat
   return of->event == scratch->event ? of->first : MATCH_NONE;
 }
 
-/* ---- fields that share no array ---- */
+/* ---- each field on its own ---- */
 
-static bool is_met(const struct match_scratch *scratch, const struct match_field *field) {
+static enum match_state find_state(const struct match_scratch *scratch, const struct match_field *field) {
   const struct match_note *notes = scratch->notes.items;
   uint32_t number = first_note(scratch, field);
-  if (number == MATCH_NONE) return field->absent_allowed;
+  bool hit = false, free = false; /* a value meets it; a value is at place 0 */
+  if (number == MATCH_NONE) return field->absent_allowed ? MATCH_MET : MATCH_MISSED;
   for (; number != MATCH_NONE; number = notes[number].next) {
     struct match_value value;
+    free = free || notes[number].place == 0;
+    if (hit && notes[number].place != 0) continue;
     value_of(&notes[number], &value);
-    if (match_field_holds(field, &value)) return true;
+    if (!match_field_holds(field, &value)) continue;
+    if (notes[number].place == 0) return MATCH_MET;
+    hit = true;
   }
-  return false;
+  if (hit) return MATCH_HIT;
+  return field->absent_allowed && !free ? MATCH_ELSEWHERE : MATCH_MISSED;
 }
 
-static int resolve_plain(const struct match_scratch *scratch, const struct match_plan *plan) {
-  for (uint32_t i = 0; i < plan->count; i++)
-    if (i != plan->key && !is_met(scratch, &plan->fields[i])) return 0;
+static enum match_state state_of(struct match_scratch *scratch, uint32_t number) {
+  struct match_memo *memo = &scratch->memos[number];
+  if (memo->event != scratch->event)
+    *memo = (struct match_memo){scratch->event, find_state(scratch, &scratch->set->fields[number])};
+  return (enum match_state)memo->state;
+}
+
+/* No two fields can lie in one array, so each is met or not. */
+static int resolve_plain(struct match_scratch *scratch, const struct match_plan *plan) {
+  for (uint32_t i = plan->keyed; i < plan->count; i++) {
+    enum match_state state = state_of(scratch, plan->fields[i]);
+    if (state != MATCH_MET && state != MATCH_HIT) return 0;
+  }
   return 1;
 }
 
-/* ---- fields that may ---- */
+/* ---- fields that may lie in one array ---- */
 
 /* Do two places lie in no two different elements of one array? */
 static bool agree(const struct match_place *places, uint32_t a, uint32_t b) {
@@ -170,9 +186,17 @@ static bool meet(struct search *search, uint32_t level) {
 }
 
 static int resolve_joined(struct match_scratch *scratch, const struct match_plan *plan) {
+  bool free = true;
+  for (uint32_t i = 0; i < plan->count; i++) {
+    enum match_state state = state_of(scratch, plan->fields[i]);
+    if (state == MATCH_MISSED) return 0;
+    free = free && state == MATCH_MET;
+  }
+  if (free) return 1;
   scratch->hits.count = scratch->levels.count = 0;
   for (uint32_t i = 0; i < plan->count; i++) {
-    int result = add_level(scratch, &plan->fields[i]);
+    if (state_of(scratch, plan->fields[i]) == MATCH_MET) continue;
+    int result = add_level(scratch, &scratch->set->fields[plan->fields[i]]);
     if (result <= 0) return result;
   }
   struct search search = {.scratch = scratch, .count = (uint32_t)scratch->levels.count};

@@ -38,7 +38,7 @@ static void found_plan(void *context, uint32_t number) {
   const struct match_plan *plan = &run->set->plans[number];
   if (scratch->plan_seen[number] == scratch->event) return;
   scratch->plan_seen[number] = scratch->event;
-  if (plan->count == 1 && plan->key == 0)
+  if (plan->count == 1 && plan->keyed)
     report_match(scratch, plan->id);
   else
     scratch->candidates[scratch->candidate_count++] = number;
@@ -66,7 +66,7 @@ static int note(struct run *run, const struct match_leaf *leaf, const struct mat
 
 static int take_value(struct run *run, const struct match_leaf *leaf, const struct match_value *value) {
   if (leaf->noted && note(run, leaf, value) != 0) return -1;
-  if (leaf->index) match_index_search(leaf->index, value, found_plan, run);
+  if (leaf->index) match_index_search(leaf->index, value, run->scratch, found_plan, run);
   return 0;
 }
 
@@ -327,6 +327,18 @@ static void sort(uint32_t *items, size_t count) {
   }
 }
 
+/* Turns the marks into ids in ascending order: few by sorting, many by going through all. */
+static void order_ids(const struct match_set *set, struct match_scratch *scratch) {
+  if (scratch->matched_count < set->id_count / 16) {
+    sort(scratch->matched, scratch->matched_count);
+    for (uint32_t i = 0; i < scratch->matched_count; i++) scratch->matched[i] = set->ids[scratch->matched[i]];
+    return;
+  }
+  uint32_t count = 0;
+  for (uint32_t i = 0; count < scratch->matched_count; i++)
+    if (scratch->id_seen[i] == scratch->event) scratch->matched[count++] = set->ids[i];
+}
+
 int match_run(const struct match_set *set, struct match_scratch *scratch, const char *event, size_t length,
               const uint32_t **ids, struct error *error) {
   struct run run = {.set = set, .scratch = scratch, .scan = set->scan, .start = event, .at = event};
@@ -338,8 +350,7 @@ int match_run(const struct match_set *set, struct match_scratch *scratch, const 
     enum error_class class = run.problem == no_memory ? ERROR_FATAL : ERROR_INVALID;
     return error_set(error, class, "Event", "%s (byte %zu)", run.problem, (size_t)(run.at - event));
   }
-  sort(scratch->matched, scratch->matched_count);
-  for (uint32_t i = 0; i < scratch->matched_count; i++) scratch->matched[i] = set->ids[scratch->matched[i]];
+  order_ids(set, scratch);
   *ids = scratch->matched;
   return (int)scratch->matched_count;
 }

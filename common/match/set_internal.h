@@ -32,10 +32,10 @@ const struct match_node *match_node_child(const struct match_node *node, const c
 
 struct match_plan {
   uint32_t id; /* index into match_set.ids */
-  bool joined; /* two of its fields may lie in one array */
-  uint32_t count;
-  uint32_t key;                     /* the field that is in the index; count: none, it is a candidate always */
-  const struct match_field *fields; /* path_index is a leaf's number; the least likely first */
+  uint16_t count;
+  bool joined;            /* two of its fields may lie in one array */
+  bool keyed;             /* its first field is in an index; if not, it is a candidate always */
+  const uint32_t *fields; /* indexes into match_set.fields, the least likely first */
 };
 
 struct match_set {
@@ -44,10 +44,13 @@ struct match_set {
   uint32_t leaf_count;
   struct match_plan *plans;
   uint32_t plan_count;
+  struct match_field *fields; /* distinct; path_index is a leaf's number */
+  uint32_t field_count;
   uint32_t *ids; /* distinct, ascending */
   uint32_t id_count;
   uint32_t *always; /* plans without a key */
   uint32_t always_count;
+  uint32_t mark_count; /* size of match_scratch.marks */
   const struct match_scan *scan;
   uint64_t serial; /* no two sets of one process have the same */
 };
@@ -60,14 +63,16 @@ struct match_entry {
 };
 
 struct match_index;
+struct match_scratch;
 
-/* NULL with *error.  The index lives in the arena; so must the predicates. */
+/* NULL with *error.  The index lives in the arena; so must the predicates.  *marks is
+ * raised by the marks that searches of it use (match_scratch.marks). */
 struct match_index *match_index_build(struct match_arena *arena, const struct match_entry *entries, size_t count,
-                                      struct error *error);
+                                      uint32_t *marks, struct error *error);
 /* Calls found() with every plan that one of the entries leads to; a plan may come more than once. */
 typedef void match_found(void *context, uint32_t plan);
-void match_index_search(const struct match_index *index, const struct match_value *value, match_found *found,
-                        void *context);
+void match_index_search(const struct match_index *index, const struct match_value *value, struct match_scratch *scratch,
+                        match_found *found, void *context);
 
 /* ---- scanning (scan.c, scan_x86.c) ---- */
 
@@ -119,6 +124,19 @@ struct match_vector {
   size_t count, capacity; /* in items */
 };
 
+/* What is known of a field in this event, found out when first asked for. */
+enum match_state {
+  MATCH_MISSED,    /* no value meets it, and it may not be absent */
+  MATCH_MET,       /* whatever the other fields choose: by a value at place 0, or absent */
+  MATCH_HIT,       /* by values in arrays: they must agree with the others' */
+  MATCH_ELSEWHERE, /* by no value; it may be absent, and all its values are in arrays */
+};
+
+struct match_memo {
+  uint32_t event; /* as in match_notes_of */
+  uint32_t state;
+};
+
 struct match_level {
   uint32_t hits, hit_count;           /* places where the field is met: match_scratch.hits[hits …] */
   uint32_t presences, presence_count; /* places where the field has any value; only when it may be absent */
@@ -127,13 +145,17 @@ struct match_level {
 };
 
 struct match_scratch {
+  const struct match_set *set;
   uint64_t set_serial; /* the set that the arrays below are sized for */
   size_t bytes;        /* held */
   uint32_t event;      /* number of the event; marks in the arrays below are of this event or stale */
   uint32_t *plan_seen;
   uint32_t *id_seen;
   struct match_notes_of *notes_of;
-  uint32_t *candidates; /* plans to check */
+  struct match_memo *memos; /* by field */
+  uint32_t *marks;          /* places in indexes that were looked at; fresh when equal to `mark` */
+  uint32_t mark;            /* number of the search */
+  uint32_t *candidates;     /* plans to check */
   uint32_t candidate_count;
   uint32_t *matched; /* indexes into match_set.ids, then the ids */
   uint32_t matched_count;
@@ -148,6 +170,9 @@ struct match_scratch {
 
 /* Sizes the scratch for the set and starts a new event.  0 or -1: out of memory. */
 int match_scratch_prepare(struct match_scratch *scratch, const struct match_set *set);
+
+/* Makes all marks stale: a new search. */
+void match_scratch_next_mark(struct match_scratch *scratch);
 
 /* Room for `count` items in all; 0, or -1 when the ceiling or memory is reached. */
 int match_vector_reserve(struct match_scratch *scratch, struct match_vector *vector, size_t count, size_t size);
