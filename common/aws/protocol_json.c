@@ -240,6 +240,7 @@ static json_t *parse_stream(struct aws_parsing *parsing, const struct aws_refere
 json_t *aws_parse_json(struct aws_parsing *parsing) {
   const struct aws_http_response *response = parsing->response;
   if (!parsing->output) return json_object();
+  if (!aws_resolve(parsing->service, parsing->output, parsing->error)) return NULL;
   const struct aws_reference *stream = aws_event_member(parsing);
   if (stream) return parse_stream(parsing, stream);
   if (response->body_length == 0) return json_object();
