@@ -53,7 +53,9 @@ def python_with_pip(wheels):
 
 def fetch_wheel(pin, wheels):
     version, digest = read_pin(pin)
-    path = os.path.join(wheels, f"botocore-{version}-py3-none-any.whl")
+    name = f"botocore-{version}-py3-none-any.whl"
+    shared = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build", "wheels", name)
+    path = shared if os.path.exists(shared) else os.path.join(wheels, name)
     if not os.path.exists(path):
         os.makedirs(wheels, exist_ok=True)
         command = [python_with_pip(wheels), "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]

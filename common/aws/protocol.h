@@ -7,10 +7,10 @@
 #include "aws/aws.h"
 #include "aws/model.h"
 
-struct aws_request { /* freed by aws_request_free */
-  const char *method;  /* borrowed from the model or static */
-  char *uri;           /* path and query, encoded: "/", "/b/key?acl" */
-  char *host_prefix;   /* rendered endpoint.hostPrefix, or NULL */
+struct aws_request {               /* freed by aws_request_free */
+  const char *method;              /* borrowed from the model or static */
+  char *uri;                       /* path and query, encoded: "/", "/b/key?acl" */
+  char *host_prefix;               /* rendered endpoint.hostPrefix, or NULL */
   struct aws_http_header *headers; /* without Host, User-Agent, Authorization */
   size_t header_count;
   char *body; /* NULL: none */

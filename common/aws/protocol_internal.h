@@ -109,6 +109,8 @@ int aws_quirks_names(
 int aws_quirks_before(struct aws_serializing *serializing);  /* on the parameters' values, before they are checked */
 int aws_quirks_request(struct aws_serializing *serializing); /* on the finished request */
 int aws_quirks_after(struct aws_parsing *parsing, json_t *result);
+/* Is this header not what the model says it is, and to be left out? */
+int aws_quirks_drops_header(const struct aws_parsing *parsing, const struct aws_reference *member, const char *text);
 /* Is a 200 with <Error> a fault here (S3)? */
 int aws_quirks_hidden_fault(const struct aws_parsing *parsing);
 

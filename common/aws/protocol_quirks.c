@@ -259,6 +259,7 @@ static int console_output(struct aws_parsing *parsing, json_t *result) {
 
 /* The answer is one element whose text is the Region; empty (null here) means us-east-1. */
 static int bucket_location(struct aws_parsing *parsing, json_t *result) {
+  if (json_object_get(result, "LocationConstraint")) return 0;
   struct aws_xml *xml = aws_xml_parse(parsing->response->body ? parsing->response->body : "",
                                       parsing->response->body_length, parsing->error);
   if (!xml) return -1;
@@ -357,6 +358,14 @@ int aws_quirks_after(struct aws_parsing *parsing, json_t *result) {
         quirks[i].after(parsing, result) != 0)
       return -1;
   return 0;
+}
+
+/* S3 hands back as "Expires" whatever somebody stored with the object. */
+int aws_quirks_drops_header(const struct aws_parsing *parsing, const struct aws_reference *member, const char *text) {
+  int64_t microseconds;
+  return strcmp(member->shape_name, "Expires") == 0 &&
+         strcmp(aws_metadata_text(parsing->service, "serviceId"), "S3") == 0 &&
+         aws_time_parse(text, &microseconds) != 0;
 }
 
 /* S3 may begin to answer 200 and fail later: then the body is <Error>.  Not where the body is the object itself. */

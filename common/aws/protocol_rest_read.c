@@ -69,8 +69,9 @@ static int take_located(struct aws_parsing *parsing, const struct aws_reference 
       return 1;
     case AWS_IN_HEADER:
       text = aws_response_header(parsing->response, aws_wire(member, member->name));
-      *value = text ? header_value(parsing, member, text) : NULL;
-      return text != NULL;
+      if (!text || aws_quirks_drops_header(parsing, member, text)) return 0;
+      *value = header_value(parsing, member, text);
+      return 1;
     default:
       return 0;
   }

@@ -1,13 +1,21 @@
 #include "base/buffer.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define LARGEST_CEILING (SIZE_MAX / 4) /* so that doubling never wraps around */
+
+static size_t ceiling_of(const struct buffer *buffer) {
+  size_t ceiling = buffer->ceiling ? buffer->ceiling : BUFFER_CEILING;
+  return ceiling < LARGEST_CEILING ? ceiling : LARGEST_CEILING;
+}
+
 /* Room for `more` bytes and the NUL. */
 static int reserve(struct buffer *buffer, size_t more) {
-  size_t ceiling = buffer->ceiling ? buffer->ceiling : BUFFER_CEILING;
+  size_t ceiling = ceiling_of(buffer);
   if (buffer->failed) return -1;
   if (more > ceiling || buffer->length > ceiling - more) {
     buffer->failed = 1;
@@ -17,6 +25,7 @@ static int reserve(struct buffer *buffer, size_t more) {
   if (need <= buffer->capacity) return 0;
   size_t capacity = buffer->capacity ? buffer->capacity : 64;
   while (capacity < need) capacity *= 2;
+  if (capacity > ceiling + 1) capacity = ceiling + 1;
   char *data = realloc(buffer->data, capacity);
   if (!data) {
     buffer->failed = 1;
@@ -70,30 +79,41 @@ static size_t utf8_sequence(const unsigned char *text, size_t length) {
   return need;
 }
 
-int buffer_add_json_escaped(struct buffer *buffer, const char *text, size_t length) {
-  static const char shorts[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
-  const unsigned char *bytes = (const unsigned char *)text;
-  for (size_t i = 0; i < length;) {
-    unsigned char byte = bytes[i];
-    if (byte < sizeof shorts && shorts[byte]) {
-      buffer_add_char(buffer, '\\');
-      buffer_add_char(buffer, shorts[byte]);
-      i++;
-    } else if (byte < 0x20 || byte == 0x7F) {
-      buffer_addf(buffer, "\\u%04x", byte);
-      i++;
-    } else {
-      size_t sequence = utf8_sequence(bytes + i, length - i);
-      if (sequence == 0) {
-        buffer_add_text(buffer, "\xEF\xBF\xBD");
-        i++;
-      } else {
-        buffer_add(buffer, bytes + i, sequence);
-        i += sequence;
-      }
-    }
+/* What stands for the byte inside a JSON string, into `text` (8 bytes); NULL when it stands for itself. */
+static const char *json_escape(unsigned char byte, char *text) {
+  static const char shorts[] = {
+      ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
+  if (byte < sizeof shorts && shorts[byte]) {
+    memcpy(text, (char[]){'\\', shorts[byte], '\0'}, 3);
+    return text;
   }
-  return buffer->failed ? -1 : 0;
+  if (byte >= 0x20 && byte != 0x7F) return NULL;
+  snprintf(text, 8, "\\u%04x", byte);
+  return text;
+}
+
+int buffer_add_json_escaped(struct buffer *buffer, const char *text, size_t length) {
+  const unsigned char *bytes = (const unsigned char *)text;
+  size_t before = buffer->length;
+  size_t plain = 0; /* bytes[plain, at) are copied as they are, in one piece */
+  size_t at = 0;
+  while (at < length) {
+    char escape[8];
+    const char *instead = json_escape(bytes[at], escape);
+    size_t sequence = instead ? 0 : utf8_sequence(bytes + at, length - at);
+    if (sequence > 0) {
+      at += sequence;
+      continue;
+    }
+    buffer_add(buffer, bytes + plain, at - plain);
+    buffer_add_text(buffer, instead ? instead : "\xEF\xBF\xBD");
+    plain = ++at;
+  }
+  buffer_add(buffer, bytes + plain, at - plain);
+  if (!buffer->failed) return 0;
+  buffer->length = before; /* no half of an escape stays */
+  if (buffer->data) buffer->data[before] = '\0';
+  return -1;
 }
 
 const char *buffer_text(const struct buffer *buffer) { return buffer->data ? buffer->data : ""; }

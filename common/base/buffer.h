@@ -10,12 +10,13 @@ struct buffer {
   size_t length;
   size_t capacity;
   size_t ceiling; /* bytes; 0 means BUFFER_CEILING */
-  int failed;     /* set for ever once an addition did not fit or memory ran out: check once, at the end */
+  int failed;     /* set until clear, take or free once an addition did not fit or memory ran out: check at the end */
 };
 
 #define BUFFER_CEILING ((size_t)64 << 20)
 
-/* Each returns 0, or -1 when the ceiling or memory is reached (the buffer keeps what it had, `failed` is set). */
+/* Each returns 0, or -1 when the ceiling or memory is reached (the buffer keeps what it had, `failed` is set).  What is
+ * added must not be the buffer's own bytes. */
 int buffer_add(struct buffer *buffer, const void *bytes, size_t length);
 int buffer_add_text(struct buffer *buffer, const char *text);
 int buffer_add_char(struct buffer *buffer, char byte);
@@ -25,7 +26,8 @@ int buffer_add_json_escaped(struct buffer *buffer, const char *text, size_t leng
 
 /* The bytes so far, "" when empty; owned by the buffer, valid until the next addition. */
 const char *buffer_text(const struct buffer *buffer);
-/* Hands the bytes over (caller frees; never NULL unless out of memory) and empties the buffer. */
+/* Hands the bytes over (caller frees; never NULL unless out of memory) and empties the buffer, `failed`
+ * included: look at it before. */
 char *buffer_take(struct buffer *buffer);
 void buffer_clear(struct buffer *buffer); /* keeps the memory */
 void buffer_free(struct buffer *buffer);  /* NULL accepted; the struct may be used again */

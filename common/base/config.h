@@ -3,7 +3,10 @@
  * (--name value, --name=value; dots as dashes; a boolean needs no value).  docs and --help are made from the table.
  *
  * Set-up is two-step: config_load() checks everything and reports every mistake (file, line, reason, nearest right
- * name), and only when there is none may a program construct anything. */
+ * name), and only when there is none may a program construct anything.
+ *
+ * An empty environment variable counts as not set.  A PARAPET_ variable that is no setting is only warned of, and only
+ * when its name is near one's.  Values of secret settings are given to log_secret(). */
 #ifndef PARAPET_BASE_CONFIG_H
 #define PARAPET_BASE_CONFIG_H
 
@@ -23,18 +26,18 @@ enum setting_type {
 struct setting {
   const char *name; /* lower case, dots for groups: "kafka.brokers" is `kafka: {brokers: …}` in YAML */
   enum setting_type type;
-  const char *value; /* the default, as text; NULL: none ("" / 0) */
-  const char *help;  /* one line */
+  const char *value;        /* the default, as text; NULL: none ("" / 0) */
+  const char *help;         /* one line */
   int64_t minimum, maximum; /* both 0: no limits */
   int secret;               /* never printed; also taken from <ENV>_FILE (its content) */
 };
 
 struct config; /* immutable after load; any thread may read */
 
-/* What the command line held besides settings. */
+/* What the command line held besides settings.  --help, -h and --version are words, too: the program answers them. */
 struct config_rest {
   int count;
-  char **words; /* points into argv */
+  char **words; /* NULL-terminated; the array is the config's, the words are argv's */
 };
 
 /* `table` ends with a NULL name.  argv[0] is skipped; words that are not flags land in *rest (may be NULL: then they

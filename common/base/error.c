@@ -10,7 +10,7 @@ const char *error_class_name(enum error_class class) {
       ERROR_CLASSES(X)
 #undef X
   };
-  return (size_t)class < sizeof names / sizeof *names ? names[class] : "unknown";
+  return (size_t) class < sizeof names / sizeof *names ? names[class] : "unknown";
 }
 
 /* vsnprintf that never leaves half a UTF-8 sequence at the cut. */

@@ -10,13 +10,13 @@
 #include <stddef.h>
 
 /* name, text: the single list behind the enum and the strings. */
-#define ERROR_CLASSES(X)                                                                            \
-  X(NONE, "none")           /* no error */                                                          \
+#define ERROR_CLASSES(X)                                                                              \
+  X(NONE, "none")           /* no error */                                                            \
   X(RETRYABLE, "retryable") /* the same call may succeed later: network, 5xx, broker or Redis gone */ \
-  X(THROTTLED, "throttled") /* slow down, then again */                                             \
-  X(DENIED, "denied")       /* credentials or permissions; a person has to act */                   \
-  X(MISSING, "missing")     /* the thing named does not exist */                                    \
-  X(INVALID, "invalid")     /* the input is wrong; again with the same input never helps */         \
+  X(THROTTLED, "throttled") /* slow down, then again */                                               \
+  X(DENIED, "denied")       /* credentials or permissions; a person has to act */                     \
+  X(MISSING, "missing")     /* the thing named does not exist */                                      \
+  X(INVALID, "invalid")     /* the input is wrong; again with the same input never helps */           \
   X(FATAL, "fatal")         /* out of memory, a broken promise inside: this unit of work ends */
 
 enum error_class {

@@ -27,17 +27,26 @@ struct log_field {
   const struct error *error;
 };
 
-#define LOG_TEXT(k, v) {.key = (k), .kind = LOG_KIND_TEXT, .text = (v)}
-#define LOG_INT(k, v) {.key = (k), .kind = LOG_KIND_INT, .integer = (int64_t)(v)}
-#define LOG_REAL(k, v) {.key = (k), .kind = LOG_KIND_REAL, .real = (v)}
-#define LOG_BOOL(k, v) {.key = (k), .kind = LOG_KIND_BOOL, .integer = (v) ? 1 : 0}
+#define LOG_TEXT(k, v) \
+  { .key = (k), .kind = LOG_KIND_TEXT, .text = (v) }
+#define LOG_INT(k, v) \
+  { .key = (k), .kind = LOG_KIND_INT, .integer = (int64_t)(v) }
+#define LOG_REAL(k, v) \
+  { .key = (k), .kind = LOG_KIND_REAL, .real = (v) }
+#define LOG_BOOL(k, v) \
+  { .key = (k), .kind = LOG_KIND_BOOL, .integer = (v) ? 1 : 0 }
 /* Adds error.class, error.code, error.where, error.request_id, error.message as one object under "error". */
-#define LOG_ERROR(e) {.key = "error", .kind = LOG_KIND_ERROR, .error = (e)}
+#define LOG_ERROR(e) \
+  { .key = "error", .kind = LOG_KIND_ERROR, .error = (e) }
 
-#define log_debug(message, ...) log_write(LOG_LEVEL_DEBUG, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
-#define log_info(message, ...) log_write(LOG_LEVEL_INFO, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
-#define log_warn(message, ...) log_write(LOG_LEVEL_WARN, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
-#define log_error(message, ...) log_write(LOG_LEVEL_ERROR, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#define log_debug(message, ...) \
+  log_write(LOG_LEVEL_DEBUG, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#define log_info(message, ...) \
+  log_write(LOG_LEVEL_INFO, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#define log_warn(message, ...) \
+  log_write(LOG_LEVEL_WARN, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#define log_error(message, ...) \
+  log_write(LOG_LEVEL_ERROR, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
 
 /* `fields` ends with a zeroed element.  A line longer than 16 KiB is cut inside its longest value. */
 void log_write(enum log_level level, const char *message, const struct log_field *fields);

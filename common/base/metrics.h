@@ -2,7 +2,9 @@
  *
  * Metrics are declared once, in a table that lives in the program, and updated through handles; a series (one
  * combination of label values) is created at its first use.  A metric keeps at most 2,000 series: beyond that, updates
- * land in the series whose labels all read "other".  Updates are lock-free once a series exists (atomics). Thread-safe. */
+ * land in the series whose labels all read "other".  A label value keeps 128 bytes.
+ * A call that does not fit the metric's type, a counter's negative value or a NaN change nothing.  Updates are
+ * lock-free once a series exists (atomics). Thread-safe. */
 #ifndef PARAPET_BASE_METRICS_H
 #define PARAPET_BASE_METRICS_H
 
@@ -17,8 +19,8 @@ struct metric {
   const char *name; /* "parapet_events_total" */
   enum metric_type type;
   const char *help;
-  const char *labels[5];  /* NULL-terminated, at most 4 */
-  const double *buckets;  /* histogram: ascending, ends with 0; NULL: 0.005 … 300 seconds */
+  const char *labels[5];      /* NULL-terminated, at most 4 */
+  const double *buckets;      /* histogram: ascending, ends with 0; NULL: 0.005 … 300 seconds */
   struct metric_state *state; /* NULL in the table; set by the module */
 };
 
@@ -35,7 +37,8 @@ void metrics_print(FILE *out);
 
 /* Serves GET /metrics, /healthz (200 while the process lives and `alive` says so) and /readyz (200 or 503 with the
  * reason as text).  The callbacks write a reason (at most size bytes) and return 1 for yes, 0 for no; they are called
- * from the server's thread.  address "127.0.0.1:9100" or ":0"; *port gets the one bound.  NULL with *error otherwise. */
+ * from the server's thread.  address "127.0.0.1:9100" or ":0"; *port gets the one bound.  NULL with *error otherwise.
+ */
 struct metrics_server;
 struct metrics_server *metrics_serve(const char *address, int (*alive)(char *reason, size_t size, void *argument),
                                      int (*ready)(char *reason, size_t size, void *argument), void *argument,

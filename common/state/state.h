@@ -109,11 +109,21 @@ int state_unpark(struct state *state, const char *subject, struct error *error);
 int state_parked(struct state *state, json_t **list /* new array of {subject, unit, due, released} */, size_t limit,
                  int64_t *total, struct error *error);
 
+/* Is this subject parked? *parked 0 or 1. */
+int state_parked_has(struct state *state, const char *subject, int *parked, struct error *error);
+
 /* ---- findings ---- */
 /* {id, status: open|fixed|closed|excepted|parked|failed…, guardrail, account, region, resource, …}; kept 30 days after
  * the last change.  *was: the status before ("" if new; at least 32 bytes; may be NULL). */
 int state_finding_put(struct state *state, json_t *finding, char *was, struct error *error);
 int state_finding_get(struct state *state, const char *id, json_t **finding, struct error *error);
+/* Its violation is gone: an open, failed, parked or excepted finding becomes closed; another, or none, stays as it is.
+ * *was as above. */
+int state_finding_close(struct state *state, const char *id, char *was, struct error *error);
+/* After a whole, successful sweep: closes the open, failed and excepted findings of this guardrail, account and Region
+ * whose ids are not in `seen` (an array).  *closed: how many; may be NULL. */
+int state_findings_close_absent(struct state *state, const char *guardrail, const char *account, const char *region,
+                                const json_t *seen, int64_t *closed, struct error *error);
 int state_findings(struct state *state, const char *status /* NULL: all */, size_t limit, json_t **list, struct error *error);
 /* {status: count} over all kept. */
 int state_finding_counts(struct state *state, json_t **counts, struct error *error);

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "aws/checks.h"
+#include "aws/models.h"
 #include "aws/protocol_internal.h"
 #include "aws/reference.h"
 
@@ -162,4 +164,253 @@ static void test_rest_json_cases(void **state) {
 static void test_rest_xml_cases(void **state) {
   (void)state;
   run_protocol("rest-xml");
+}
+
+/* ---- what the cases leave out, on the real models ---- */
+
+static int serialize_named(struct aws_models *models, const char *operation, const char *params,
+                           struct aws_request *request, struct error *error) {
+  const struct aws_service *service;
+  const struct aws_operation *found;
+  json_t *value = params ? json_loads(params, JSON_ALLOW_NUL, NULL) : NULL;
+  assert_int_equal(aws_models_operation(models, operation, &service, &found, error), 0);
+  int result = aws_serialize(service, found, value, request, error);
+  json_decref(value);
+  return result;
+}
+
+static void test_wrong_parameters_are_refused(void **state) {
+  (void)state;
+  struct aws_models *models = test_models();
+  static const struct {
+    const char *operation, *params, *code, *where;
+  } cases[] = {
+      {"ec2.DescribeInstances", "{\"Instances\":[]}", "UnknownParameter", "/Instances"},
+      {"ec2.DescribeInstances", "{\"InstanceIds\":[\"a\",{}]}", "WrongType", "/InstanceIds/1"},
+      {"ec2.DescribeInstances", "{\"InstanceIds\":\"${$ids}\"}", "WrongType", "/InstanceIds"}, /* no templates here */
+      {"iam.GetRole", "{}", "MissingParameter", ""},
+      {"sts.GetCallerIdentity", "{\"a\":1}", "UnknownParameter", "/a"},
+      {"rolesanywhere.CreateTrustAnchor",
+       "{\"name\":\"n\",\"source\":{\"sourceType\":\"AWS_ACM_PCA\",\"sourceData\":{\"acmPcaArn\":\"a\","
+       "\"x509CertificateData\":\"c\"}}}",
+       "InvalidUnion", "/source/sourceData"},
+      {"lambda.Invoke", "{\"FunctionName\":\"f\",\"Payload\":\"no base64!\"}", "WrongType", ""},
+      {"s3.PutObject", "{\"Bucket\":\"b\",\"Key\":\"\"}", "BelowMinimum", "/Key"},
+      {"route53.GetHostedZone", "{\"Id\":\"\"}", "EmptyLabel", "/Id"}, /* would list the zones */
+      {"s3.PutObject", "{\"Bucket\":\"b\",\"Key\":\"k\",\"ContentType\":\"a\\r\\nX-Evil: 1\"}", "InvalidHeader", ""},
+      {"s3.PutObject", "{\"Bucket\":\"b\",\"Key\":\"k\",\"Metadata\":{\"a: b\\n\":\"v\"}}", "InvalidHeader", ""},
+      {"s3.PutObject", "{\"Bucket\":\"b\",\"Key\":\"k\",\"ChecksumAlgorithm\":\"ROT13\"}", "Checksum", ""},
+      {"bedrock-agentcore.GetWorkloadAccessToken", "{\"workloadName\":null}", "MissingParameter", ""},
+  };
+  for (size_t i = 0; i < TIMES(cases); i++) {
+    struct aws_request request;
+    struct error error = {0};
+    int result = serialize_named(models, cases[i].operation, cases[i].params, &request, &error);
+    if ((result != 0) != (cases[i].code != NULL)) fail_msg("%s %s", cases[i].operation, cases[i].params);
+    if (result == 0) aws_request_free(&request);
+    if (!cases[i].code) continue;
+    assert_int_equal(error.class, ERROR_INVALID);
+    assert_string_equal(error.code, cases[i].code);
+    assert_string_equal(error.where, cases[i].where);
+    assert_null(request.uri);
+  }
+  aws_models_close(models);
+}
+
+/* Requests of the real models, quirks included. */
+static void test_requests(void **state) {
+  (void)state;
+  struct aws_models *models = test_models();
+  static const struct {
+    const char *operation, *params, *method, *uri, *body; /* body NULL: none */
+  } cases[] = {
+      {"ec2.RunInstances", "{\"MinCount\":1,\"MaxCount\":1,\"UserData\":\"#!/bin/sh\",\"ClientToken\":\"t\"}", "POST",
+       "/", "Action=RunInstances&Version=2016-11-15&MinCount=1&MaxCount=1&UserData=IyEvYmluL3No&ClientToken=t"},
+      {"ec2.DescribeNatGateways", "{\"Filters\":[{\"Name\":\"vpc-id\",\"Values\":[\"v\"]}]}", "POST", "/",
+       "Action=DescribeNatGateways&Version=2016-11-15&Filter.1.Name=vpc-id&Filter.1.Value.1=v"},
+      {"sts.GetCallerIdentity", NULL, "POST", "/", "Action=GetCallerIdentity&Version=2011-06-15"},
+      {"iam.TagRole", "{\"RoleName\":\"r\",\"Tags\":[{\"Key\":\"a b\",\"Value\":\"\xC3\xA9&\"}]}", "POST", "/",
+       "Action=TagRole&Version=2010-05-08&RoleName=r&Tags.member.1.Key=a+b&Tags.member.1.Value=%C3%A9%26"},
+      {"route53.ListResourceRecordSets", "{\"HostedZoneId\":\"/hostedzone/Z1\",\"MaxItems\":\"5\"}", "GET",
+       "/2013-04-01/hostedzone/Z1/rrset?maxitems=5", NULL},
+      {"s3.ListObjectsV2", "{\"Bucket\":\"b\",\"Prefix\":\"a/b c\"}", "GET",
+       "/b?list-type=2&prefix=a%2Fb%20c&encoding-type=url", NULL},
+      {"s3.GetObject", "{\"Bucket\":\"b\",\"Key\":\"a/\xC3\xA9 +?\"}", "GET", "/b/a/%C3%A9%20%2B%3F", NULL},
+      {"s3.PutObject", "{\"Bucket\":\"b\",\"Key\":\"k\",\"Body\":\"aGVsbG8=\"}", "PUT", "/b/k", "hello"},
+      {"s3.GetBucketPolicy", "{\"Bucket\":\"b\"}", "GET", "/b?policy", NULL},
+      {"kms.Encrypt", "{\"KeyId\":\"k\",\"Plaintext\":\"aGVs bG8=\"}", "POST", "/",
+       "{\"KeyId\":\"k\",\"Plaintext\":\"aGVsbG8=\"}"},
+      {"logs.PutRetentionPolicy", "{\"logGroupName\":\"g\",\"retentionInDays\":7.0}", "POST", "/",
+       "{\"logGroupName\":\"g\",\"retentionInDays\":7}"},
+      {"cloudtrail.LookupEvents", "{\"StartTime\":\"2026-01-01T00:00:00.5+01:00\"}", "POST", "/",
+       "{\"StartTime\":1767222000}"},
+      {"glacier.ListVaults", "{}", "GET", "/-/vaults", NULL},
+  };
+  for (size_t i = 0; i < TIMES(cases); i++) {
+    struct aws_request request;
+    struct error error = {0};
+    if (serialize_named(models, cases[i].operation, cases[i].params, &request, &error) != 0)
+      fail_msg("%s: %s", cases[i].operation, error.message);
+    assert_string_equal(request.method, cases[i].method);
+    assert_string_equal(request.uri, cases[i].uri);
+    if (cases[i].body)
+      assert_string_equal(request.body, cases[i].body);
+    else
+      assert_null(request.body);
+    aws_request_free(&request);
+  }
+  aws_models_close(models);
+}
+
+/* S3 refuses these without a checksum.  CRC-32, CRC-32C, SHA-1 and SHA-256 of "hello". */
+static void test_checksums(void **state) {
+  (void)state;
+  struct aws_models *models = test_models();
+  static const struct {
+    const char *algorithm, *header, *value;
+  } cases[] = {
+      {"", "x-amz-checksum-crc32", "NhCmhg=="},
+      {"CRC32", "x-amz-checksum-crc32", "NhCmhg=="},
+      {"CRC32C", "x-amz-checksum-crc32c", "mnG7TA=="},
+      {"SHA1", "x-amz-checksum-sha1", "qvTGHdzF6KLavt4PO0gs2a6pQ00="},
+      {"SHA256", "x-amz-checksum-sha256", "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="},
+  };
+  for (size_t i = 0; i < TIMES(cases); i++) {
+    struct aws_request request;
+    struct error error = {0};
+    char params[256];
+    snprintf(params, sizeof params, "{\"Bucket\":\"b\",\"Policy\":\"hello\"%s%s%s}",
+             *cases[i].algorithm ? ",\"ChecksumAlgorithm\":\"" : "", cases[i].algorithm,
+             *cases[i].algorithm ? "\"" : "");
+    assert_int_equal(serialize_named(models, "s3.PutBucketPolicy", params, &request, &error), 0);
+    assert_string_equal(header_of(&request, cases[i].header), cases[i].value);
+    const char *told = header_of(&request, "x-amz-sdk-checksum-algorithm");
+    assert_string_equal(told, *cases[i].algorithm ? cases[i].algorithm : "CRC32");
+    aws_request_free(&request);
+  }
+  aws_models_close(models);
+}
+
+static void test_tokens_are_random_and_kept_when_given(void **state) {
+  (void)state;
+  struct aws_models *models = test_models();
+  struct aws_request one, other, given;
+  const char *params = "{\"MinCount\":1,\"MaxCount\":1,\"ClientToken\":null}";
+  assert_int_equal(serialize_named(models, "ec2.RunInstances", params, &one, NULL), 0);
+  assert_int_equal(serialize_named(models, "ec2.RunInstances", params, &other, NULL), 0);
+  params = "{\"MinCount\":1,\"MaxCount\":1,\"ClientToken\":\"mine\"}";
+  assert_int_equal(serialize_named(models, "ec2.RunInstances", params, &given, NULL), 0);
+  const char *token_of_one = strstr(one.body, "&ClientToken=");
+  assert_non_null(token_of_one);
+  assert_int_equal(strlen(token_of_one), strlen("&ClientToken=") + 36);
+  assert_string_not_equal(one.body, other.body);
+  assert_non_null(strstr(given.body, "&ClientToken=mine"));
+  aws_request_free(&one);
+  aws_request_free(&other);
+  aws_request_free(&given);
+  aws_models_close(models);
+}
+
+/* S3 Control's account goes into the host by the endpoint rules, not twice. */
+static void test_host_prefixes(void **state) {
+  (void)state;
+  struct aws_models *models = test_models();
+  struct aws_request request;
+  struct error error = {0};
+  const char *params = "{\"AccountId\":\"111111111111\"}";
+  assert_int_equal(serialize_named(models, "s3control.GetPublicAccessBlock", params, &request, &error), 0);
+  assert_null(request.host_prefix);
+  aws_request_free(&request);
+  assert_int_equal(serialize_named(models, "servicediscovery.DiscoverInstances",
+                                   "{\"NamespaceName\":\"n\",\"ServiceName\":\"s\"}", &request, &error),
+                   0);
+  assert_string_equal(request.host_prefix, "data-");
+  aws_request_free(&request);
+  aws_models_close(models);
+}
+
+static void test_numbers_as_text(void **state) {
+  (void)state;
+  static const struct {
+    double number;
+    const char *text;
+  } cases[] = {{0, "0.0"},
+               {-0.0, "-0.0"},
+               {1, "1.0"},
+               {100, "100.0"},
+               {1.5, "1.5"},
+               {0.1, "0.1"},
+               {1e-4, "0.0001"},
+               {1e-5, "1e-05"},
+               {1e15, "1000000000000000.0"},
+               {1e16, "1e+16"},
+               {1.25e22, "1.25e+22"},
+               {-123456789.125, "-123456789.125"},
+               {5e-324, "5e-324"},
+               {1.7976931348623157e308, "1.7976931348623157e+308"}};
+  for (size_t i = 0; i < TIMES(cases); i++) {
+    char text[AWS_NUMBER_SIZE];
+    aws_number_text(cases[i].number, text);
+    assert_string_equal(text, cases[i].text);
+  }
+}
+
+static void test_times_as_text(void **state) {
+  (void)state;
+  static const struct {
+    const char *from, *iso; /* iso NULL: none */
+  } cases[] = {
+      {"", NULL},
+      {"soon", NULL},
+      {"2015-13-01", NULL},
+      {"2015-02-29", NULL},
+      {"2015-01-25T24:00:00Z", NULL},
+      {"2015-01-25T08:00:00Zx", NULL},
+      {"1e300", NULL},
+      {"99999999999999", NULL},
+      {"Sun, 25 Foo 2015 08:00:00 GMT", NULL},
+      {"2015-01-25T08:00:00Z", "2015-01-25T08:00:00Z"},
+      {"2015-01-25", "2015-01-25T00:00:00Z"},
+      {"2015-01-25T08:00:00+05:30", "2015-01-25T02:30:00Z"},
+      {"2015-01-25T08:00:00-0100", "2015-01-25T09:00:00Z"},
+      {"2015-01-25 08:00:00.123456789", "2015-01-25T08:00:00.123456Z"},
+      {"20150125T080000Z", "2015-01-25T08:00:00Z"},
+      {"2015-01-25T08:00Z", "2015-01-25T08:00:00Z"},
+      {"Sun, 25 Jan 2015 08:00:00 GMT", "2015-01-25T08:00:00Z"},
+      {"25 Jan 2015 08:00:00 +0000", "2015-01-25T08:00:00Z"},
+      {"Sunday, 25-Jan-15 08:00:00 GMT", "2015-01-25T08:00:00Z"},
+      {"1422172800", "2015-01-25T08:00:00Z"},
+      {"1422172800.5", "2015-01-25T08:00:00.500000Z"},
+      {"-1", "1969-12-31T23:59:59Z"},
+      {"2000-02-29T00:00:00Z", "2000-02-29T00:00:00Z"},
+      {"0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"},
+      {"9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"},
+  };
+  for (size_t i = 0; i < TIMES(cases); i++) {
+    int64_t microseconds;
+    char text[AWS_TIME_SIZE];
+    int result = aws_time_parse(cases[i].from, &microseconds);
+    if ((result == 0) != (cases[i].iso != NULL)) fail_msg("%s", cases[i].from);
+    if (result != 0) continue;
+    aws_time_text(microseconds, AWS_TIME_ISO8601, text);
+    assert_string_equal(text, cases[i].iso);
+  }
+  char text[AWS_TIME_SIZE];
+  aws_time_text(INT64_C(1422172800500000), AWS_TIME_RFC822, text);
+  assert_string_equal(text, "Sun, 25 Jan 2015 08:00:00 GMT");
+}
+
+static void test_base64(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *bytes; /* bytes NULL: none */
+  } cases[] = {{"", ""},          {"aGVsbG8=", "hello"}, {"aGVs\nbG8=", "hello"}, {"aA==", "h"},      {"a", NULL},
+               {"aGVsbG8", NULL}, {"aA=", NULL},         {"=aaa", NULL},          {"aA==aA==", NULL}, {"a*==", NULL}};
+  for (size_t i = 0; i < TIMES(cases); i++) {
+    struct buffer bytes = {0};
+    int result = aws_base64_decode(&bytes, cases[i].text, strlen(cases[i].text));
+    if ((result == 0) != (cases[i].bytes != NULL)) fail_msg("%s", cases[i].text);
+    if (result == 0) assert_string_equal(buffer_text(&bytes), cases[i].bytes);
+    buffer_free(&bytes);
+  }
 }
