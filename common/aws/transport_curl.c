@@ -57,7 +57,7 @@ struct reception {
   struct aws_http_response *response;
   struct buffer body;
   size_t header_bytes;
-  int too_large, no_memory;
+  int headers_ended, too_large, no_memory;
 };
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *context) {
@@ -67,14 +67,13 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context) {
   return 0;
 }
 
-/* A new status line (after 100 Continue) starts the headers anew. */
-static void forget_headers(struct aws_http_response *response) { aws_http_response_free(response); }
-
+/* A new status line (after 100 Continue) starts the headers anew; the empty line ends them. */
 static size_t take_header(char *bytes, size_t size, size_t count, void *context) {
   struct reception *reception = context;
   size_t length = size * count;
   if (length >= 5 && memcmp(bytes, "HTTP/", 5) == 0) {
-    forget_headers(reception->response);
+    aws_http_response_free(reception->response);
+    reception->headers_ended = 0;
     return length;
   }
   reception->header_bytes += length;
@@ -83,7 +82,10 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *context)
     return 0;
   }
   const char *colon = memchr(bytes, ':', length), *end = bytes + length;
-  if (!colon) return length; /* the empty line */
+  if (!colon) {
+    reception->headers_ended |= length <= 2;
+    return length;
+  }
   const char *value = colon + 1;
   while (value < end && (*value == ' ' || *value == '\t')) value++;
   while (end > value && strchr(" \t\r\n", end[-1])) end--;
@@ -221,7 +223,8 @@ static CURLcode exchange(CURL *handle, const struct aws_curl *curl, const struct
   CURLcode code = set_options(handle, curl, request, reception, headers, left_ms);
   if (code == CURLE_OK) code = curl_easy_perform(handle);
   reception->response->status = code == CURLE_OK ? status_of(handle) : 0;
-  if (code == CURLE_OK && reception->response->status == 0) code = CURLE_WEIRD_SERVER_REPLY;
+  /* libcurl takes a connection that closes amid the headers for an answer without a body. */
+  if (code == CURLE_OK && (reception->response->status == 0 || !reception->headers_ended)) code = CURLE_RECV_ERROR;
   curl_easy_reset(handle); /* no pointer to this call's memory stays behind */
   curl_slist_free_all(headers);
   return code;

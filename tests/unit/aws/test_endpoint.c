@@ -294,8 +294,8 @@ static void test_broken_rule_sets_are_refused(void **state) {
       "7",
       "{'type':'error','conditions':[],'error':{'ref':'A'}}",
       "{'type':'endpoint','conditions':[],'endpoint':{'url':'u','headers':{'h':[{'ref':'Nope'}]}}}",
-      "{'type':'endpoint','conditions':[{'fn':'coalesce','argv':['a'],'assign':'X'},"
-      "{'fn':'coalesce','argv':['a'],'assign':'X'}],'endpoint':{'url':'u'}}",
+      ("{'type':'endpoint','conditions':[{'fn':'coalesce','argv':['a'],'assign':'X'},"
+       "{'fn':'coalesce','argv':['a'],'assign':'X'}],'endpoint':{'url':'u'}}"),
   };
   for (size_t i = 0; i < TIMES(rows); i++) {
     struct error error = {0};
