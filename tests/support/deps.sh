@@ -39,7 +39,8 @@ apt_install() {
   echo "deps: installing with apt: $(echo $packages | tr '\n' ' ')"
   local sudo=""
   [ "$(id -u)" = 0 ] || sudo=sudo
-  $sudo apt-get update -q >build/apt.log 2>&1 || { tail -5 build/apt.log >&2; echo "deps: apt-get update failed" >&2; exit 1; }
+  $sudo apt-get update -q >build/apt.log 2>&1 ||
+    { tail -5 build/apt.log >&2; echo "deps: apt-get update failed" >&2; exit 1; }
   if echo "$packages" | grep -qx libclang-rt-dev; then # the runtime carries the compiler's version in its name
     local version
     version=$(apt-cache depends clang | sed -nE 's/.*Depends: clang-([0-9]+)$/\1/p' | head -1)
@@ -67,7 +68,8 @@ kafka_jars() {
     echo "deps: fetching Apache Kafka's jars with Maven into $jars"
     rm -rf $jars
     mkdir -p $jars
-    mvn -q -B -f tests/support/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/$jars/libs" >build/mvn.log 2>&1 ||
+    mvn -q -B -f tests/support/kafka/pom.xml dependency:copy-dependencies \
+      -DoutputDirectory="$PWD/$jars/libs" >build/mvn.log 2>&1 ||
       { tail -20 build/mvn.log >&2; exit 1; }
     cp tests/support/kafka/pom.xml $stamp
   fi
