@@ -63,7 +63,9 @@ python_packages() {
 }
 
 maven_copy() { # Kafka's jars into $1
-  mvn -q -B -f tests/support/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/$1" >build/mvn.log 2>&1
+  # The plugin's full name, since Maven reports a network error for a short one as "No plugin found".
+  mvn -q -B -f tests/support/kafka/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+    -DoutputDirectory="$PWD/$1" >build/mvn.log 2>&1
 }
 
 kafka_jars() {
@@ -72,8 +74,8 @@ kafka_jars() {
   echo "deps: fetching Apache Kafka's jars with Maven into $jars"
   rm -rf $jars
   mkdir -p $jars
-  if ! maven_copy $jars/libs && grep -q PKIX build/mvn.log && [ -f "$bundle" ]; then
-    # The system trusts an authority that Java's own list lacks: give Java the system's list.
+  if ! maven_copy $jars/libs && [ -f "$bundle" ]; then
+    # Perhaps the system trusts an authority that Java's own list lacks: give Java the system's list.
     $venv/bin/python tests/support/kafka/truststore.py "$bundle" $jars/trust.p12
     MAVEN_OPTS="${MAVEN_OPTS:-} -Djavax.net.ssl.trustStore=$PWD/$jars/trust.p12 -Djavax.net.ssl.trustStorePassword=changeit" \
       maven_copy $jars/libs || true
