@@ -76,7 +76,7 @@ kafka_jars() {
   mkdir -p $jars
   if ! maven_copy $jars/libs && [ -f "$bundle" ]; then
     # Perhaps the system trusts an authority that Java's own list lacks: give Java the system's list.
-    $venv/bin/python tests/support/kafka/truststore.py "$bundle" $jars/trust.p12
+    $venv/bin/python -W ignore tests/support/kafka/truststore.py "$bundle" $jars/trust.p12
     MAVEN_OPTS="${MAVEN_OPTS:-} -Djavax.net.ssl.trustStore=$PWD/$jars/trust.p12 -Djavax.net.ssl.trustStorePassword=changeit" \
       maven_copy $jars/libs || true
   fi
