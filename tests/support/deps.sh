@@ -39,7 +39,8 @@ apt_install() {
   echo "deps: installing with apt: $(echo $packages | tr '\n' ' ')"
   local sudo=""
   [ "$(id -u)" = 0 ] || sudo=sudo
-  $sudo apt-get update -q >build/apt.log 2>&1 || { tail -5 build/apt.log >&2; echo "deps: apt-get update failed" >&2; exit 1; }
+  $sudo apt-get update -q >build/apt.log 2>&1 ||
+    { tail -5 build/apt.log >&2; echo "deps: apt-get update failed" >&2; exit 1; }
   if echo "$packages" | grep -qx libclang-rt-dev; then # the runtime carries the compiler's version in its name
     local version
     version=$(apt-cache depends clang | sed -nE 's/.*Depends: clang-([0-9]+)$/\1/p' | head -1)
@@ -61,16 +62,27 @@ python_packages() {
   fi
 }
 
+maven_copy() { # Kafka's jars into $1
+  # The plugin's full name, since Maven reports a network error for a short one as "No plugin found".
+  mvn -q -B -f tests/support/kafka/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+    -DoutputDirectory="$PWD/$1" >build/mvn.log 2>&1
+}
+
 kafka_jars() {
-  local jars=build/kafka stamp=build/kafka/.pom
-  if [ ! -f $stamp ] || ! cmp -s tests/support/kafka/pom.xml $stamp; then
-    echo "deps: fetching Apache Kafka's jars with Maven into $jars"
-    rm -rf $jars
-    mkdir -p $jars
-    mvn -q -B -f tests/support/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/$jars/libs" >build/mvn.log 2>&1 ||
-      { tail -20 build/mvn.log >&2; exit 1; }
-    cp tests/support/kafka/pom.xml $stamp
+  local jars=build/kafka stamp=build/kafka/.pom bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
+  if [ -f $stamp ] && cmp -s tests/support/kafka/pom.xml $stamp; then return 0; fi
+  echo "deps: fetching Apache Kafka's jars with Maven into $jars"
+  rm -rf $jars
+  mkdir -p $jars
+  if ! maven_copy $jars/libs && [ -f "$bundle" ]; then
+    # Perhaps the system trusts an authority that Java's own list lacks: give Java the system's list.
+    $venv/bin/python -W ignore tests/support/kafka/truststore.py "$bundle" $jars/trust.p12
+    MAVEN_OPTS="${MAVEN_OPTS:-} -Djavax.net.ssl.trustStore=$PWD/$jars/trust.p12 -Djavax.net.ssl.trustStorePassword=changeit" \
+      maven_copy $jars/libs || true
   fi
+  ls $jars/libs/kafka_*.jar >/dev/null 2>&1 ||
+    { tail -20 build/mvn.log >&2; echo "deps: Maven failed; its log is build/mvn.log" >&2; exit 1; }
+  cp tests/support/kafka/pom.xml $stamp
 }
 
 mkdir -p build

@@ -31,7 +31,8 @@ integration() {
 run() { # run SUITE: its output, and its counts
   local suite=$1 output=$scratch/$1 started=$SECONDS status passed failed skipped line
   printf '\n==== %s ====\n' "$suite"
-  timeout --kill-after=30 "${SUITE_SECONDS:-3600}" bash -c "$(declare -f "$suite"); python=$python; $suite" 2>&1 | tee "$output"
+  timeout --kill-after=30 "${SUITE_SECONDS:-3600}" \
+    bash -c "$(declare -f "$suite"); python=$python; $suite" 2>&1 | tee "$output"
   status=${PIPESTATUS[0]}
   # The last line with counts is the suite's own; pytest calls a broken fixture "error".
   grep -E '[0-9]+ (passed|failed|error)' "$output" | tail -1 >"$scratch/last"

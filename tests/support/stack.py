@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Starts the test stack and prints its addresses as one JSON object; ends it on SIGTERM, SIGINT or end of input.
 
-    build/venv/bin/python tests/support/stack.py up --kafka embedded --accounts 4 --dev 1 --regions eu-west-1,us-east-1
-    build/venv/bin/python tests/support/stack.py up --shell       # "export NAME=value" lines for eval
+build/venv/bin/python tests/support/stack.py up --kafka embedded --accounts 4 --dev 1 --regions eu-west-1,us-east-1
+build/venv/bin/python tests/support/stack.py up --shell       # "export NAME=value" lines for eval
 """
 
 import argparse
@@ -56,7 +56,9 @@ def main():
     with stack:
         described = stack.describe()
         if options.shell:
-            print("\n".join(f"export {name}={shlex.quote(value)}" for name, value in described["env"].items()), flush=True)
+            print(
+                "\n".join(f"export {name}={shlex.quote(value)}" for name, value in described["env"].items()), flush=True
+            )
         else:
             print(json.dumps(described), flush=True)
         threading.Thread(target=wait_for_end_of_input, args=(over,), daemon=True).start()

@@ -73,12 +73,17 @@ def test_visibility(sqs, url):
         QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     )["Attributes"]
     assert counts == {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "1"}
-    second = _receive(sqs, url, WaitTimeSeconds=5, AttributeNames=["ApproximateReceiveCount"])[0]  # waits for its return
+    second = _receive(sqs, url, WaitTimeSeconds=5, AttributeNames=["ApproximateReceiveCount"])[
+        0
+    ]  # waits for its return
     assert second["Attributes"] == {"ApproximateReceiveCount": "2"}
     sqs.delete_message(QueueUrl=url, ReceiptHandle=first["ReceiptHandle"])  # the old handle no longer deletes
     sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=second["ReceiptHandle"], VisibilityTimeout=0)
     assert len(_receive(sqs, url)) == 1
-    assert code_of(sqs.change_message_visibility, QueueUrl=url, ReceiptHandle=first["ReceiptHandle"], VisibilityTimeout=1) == "MessageNotInflight"
+    assert (
+        code_of(sqs.change_message_visibility, QueueUrl=url, ReceiptHandle=first["ReceiptHandle"], VisibilityTimeout=1)
+        == "MessageNotInflight"
+    )
 
 
 def test_visibility_is_extended(sqs, url):
@@ -114,7 +119,10 @@ def test_batches(sqs, url):
 
 
 BAD_BATCHES = {
-    "AWS.SimpleQueueService.BatchEntryIdsNotDistinct": [{"Id": "a", "MessageBody": "x"}, {"Id": "a", "MessageBody": "y"}],
+    "AWS.SimpleQueueService.BatchEntryIdsNotDistinct": [
+        {"Id": "a", "MessageBody": "x"},
+        {"Id": "a", "MessageBody": "y"},
+    ],
     "AWS.SimpleQueueService.TooManyEntriesInBatchRequest": [{"Id": str(n), "MessageBody": "x"} for n in range(11)],
     "AWS.SimpleQueueService.EmptyBatchRequest": [],
     "AWS.SimpleQueueService.InvalidBatchEntryId": [{"Id": "no spaces", "MessageBody": "x"}],

@@ -1,5 +1,6 @@
 """The stack's own promises: parts start, stop, keep their data, and leave nothing behind."""
 
+import datetime
 import json
 import os
 import signal
@@ -27,7 +28,9 @@ def test_topics_have_their_partitions(stack):
 
 
 def test_a_topic_is_read_whole_and_decoded(stack):
-    stack.produce("parapet.events", [(f"key-{n}", {"n": n}) for n in range(500)] + [("broken", b"{nope"), ("gone", None)])
+    stack.produce(
+        "parapet.events", [(f"key-{n}", {"n": n}) for n in range(500)] + [("broken", b"{nope"), ("gone", None)]
+    )
     messages = stack.topic("parapet.events")
     assert len(messages) == 502
     assert sorted(m["value"]["n"] for m in messages if m["value"]) == list(range(500))
@@ -217,3 +220,45 @@ def test_planting_makes_no_calls_at_the_tap(stack):
     assert [rule["CidrIpv4"] for rule in stack.rules(account, region, group)] == ["0.0.0.0/0"]
     assert stack.calls() == [] and stack.tap.emitted() == []
     assert time.time() - started < 30
+
+
+def test_moto_in_several_processes_and_in_another_time():
+    with Stack(kafka=None, accounts=6, moto=2, regions=["eu-west-1"], faketime=True) as many:
+        assert len({many.moto.url_for(account) for account in many.ids}) == 2
+        for account in many.ids:
+            session = many.role_session(account)
+            assert session.client("sts").get_caller_identity()["Account"] == account
+            group = many.plant(account, "eu-west-1", [permission()])[0]
+            found = session.client("ec2", "eu-west-1").describe_security_groups(GroupIds=[group])["SecurityGroups"]
+            assert found[0]["OwnerId"] == account
+        many.moto_time("-120d")
+        time.sleep(1.5)  # libfaketime looks once a second
+        iam = many.stranger().client("iam")
+        iam.create_user(UserName="old")
+        many.moto_time("+0d")
+        made = iam.create_access_key(UserName="old")["AccessKey"]["CreateDate"]
+        age = (datetime.datetime.now(datetime.timezone.utc) - made).days
+        assert age in (0, 119, 120), age
+        assert (
+            datetime.datetime.now(datetime.timezone.utc) - iam.get_user(UserName="old")["User"]["CreateDate"]
+        ).days >= 119
+
+
+def test_external_id():
+    with Stack(kafka=None, redis=False, accounts=1, regions=["eu-west-1"], external_id="x-1") as strict:
+        strict.role_session(strict.ids[0])
+        with pytest.raises(Exception, match="AccessDenied"):
+            strict.role_session(strict.ids[0], ExternalId="guess")
+        assert "external_id: x-1" in Path(strict.accounts_file).read_text()
+
+
+@pytest.mark.skipif(
+    not (ROOT / "build" / "tests" / "support" / "embedded_broker").exists(), reason="embedded_broker is not built"
+)
+def test_embedded_broker():
+    with Stack(kafka="embedded", redis=False, accounts=1, regions=["eu-west-1"]) as light:
+        light.produce("parapet.events", [(str(n), {"n": n}) for n in range(100)])
+        assert len(light.topic("parapet.events")) == 100
+        assert {name: len(topic_ends(light.bootstrap, name)) for name in TOPICS} == {
+            n: p for n, (p, _) in TOPICS.items()
+        }

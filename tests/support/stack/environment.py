@@ -28,7 +28,7 @@ ALL_REGIONS = [
 
 
 def account_list(accounts, dev=0):
-    """5, or ids, or dicts as in accounts.yaml → dicts.  Of a number, the last `dev` are dev accounts, the others prod."""
+    """A number, ids, or dicts as in accounts.yaml → dicts.  Of a number, the last `dev` are dev accounts, the rest prod."""
     if isinstance(accounts, int):
         ids = [str(n) * 12 if n < 9 else f"{100000000000 + n}" for n in range(1, accounts + 1)]
         accounts = [{"id": one, "environment": "dev" if n >= len(ids) - dev else "prod"} for n, one in enumerate(ids)]
@@ -150,8 +150,9 @@ class Stack:
             self._janitor = None
 
     def reset(self):
-        """Ends programs and empties everything: the cloud, Redis, topics, queues, the tap's memory.  What a test stopped
-        runs again."""
+        """Ends programs and empties everything: the cloud, Redis, topics, queues, the tap's memory.
+
+        What a test stopped runs again afterwards."""
         self.stop_programs()
         for part in (self.redis, self.kafka):
             if part is not None:
@@ -254,7 +255,8 @@ class Stack:
         first = self._number("plant")
         self._numbers["plant"] += count
         return cloud.in_threads(
-            lambda n: cloud.plant_group(self.moto, account, region, f"{name}-{first + n}", permissions, tags), range(count)
+            lambda n: cloud.plant_group(self.moto, account, region, f"{name}-{first + n}", permissions, tags),
+            range(count),
         )
 
     def plant_everywhere(self, permissions, total, accounts=None, regions=None):
@@ -272,8 +274,10 @@ class Stack:
 
     def rules(self, account, region, group, egress=False):
         """The group's rules as they truly are: [SecurityGroupRule] of that direction."""
-        found = self.direct(account).client("ec2", region).describe_security_group_rules(
-            Filters=[{"Name": "group-id", "Values": [group]}]
+        found = (
+            self.direct(account)
+            .client("ec2", region)
+            .describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])
         )
         return [rule for rule in found["SecurityGroupRules"] if rule["IsEgress"] == egress]
 

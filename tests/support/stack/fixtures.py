@@ -1,6 +1,6 @@
 """pytest fixtures: one real stack for the whole run, emptied before each test.
 
-    from stack.fixtures import *      in a conftest.py
+from stack.fixtures import *      in a conftest.py
 """
 
 import pytest
@@ -40,7 +40,11 @@ def stack(request):
     shared = _shared_stack(request.config)
     shared.reset()
     yield shared
-    unexpected = [f"{p.name} ended by itself with {p.child.returncode}" for p in shared.programs if not p.running() and not p.ended_by_us]
+    unexpected = [
+        f"{p.name} ended by itself with {p.child.returncode}"
+        for p in shared.programs
+        if not p.running() and not p.ended_by_us
+    ]
     running = [p for p in shared.programs if p.running()]
     statuses = {p: p.terminate(20) for p in reversed(running)}
     unexpected += [f"{p.name} ended with {status} on SIGTERM" for p, status in statuses.items() if status != 0]

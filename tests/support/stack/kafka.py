@@ -154,7 +154,9 @@ class KafkaBroker:
                 PROPERTIES.format(port=self.port, controller=self.controller, data=self.data)
             )
         # What the child inherits of Java's settings must not enlarge or instrument the broker.
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "JAVA_TOOL", "_JAVA"))}
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "JAVA_TOOL", "_JAVA"))
+        }
         self.process = Process(
             "kafka",
             [*self._java(), "kafka.Kafka", self.directory / "server.properties"],
@@ -409,7 +411,9 @@ def produce(bootstrap, topic, messages, timeout=30):
     """Produces (key, value) pairs; value: bytes, text, or anything JSON.  Returns when all are acknowledged."""
     from confluent_kafka import Producer
 
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "acks": "all", "log_level": 2}, logger=_quiet())
+    producer = Producer(
+        {"bootstrap.servers": bootstrap, "linger.ms": 5, "acks": "all", "log_level": 2}, logger=_quiet()
+    )
     failures = []
 
     def delivered(error, _message):

@@ -1,7 +1,7 @@
 """Runs moto's server with security groups mended where moto differs from AWS in what the tests depend on.
 
 Each patch names what AWS does.  The version of moto is pinned (requirements.txt), so a patch that no longer fits shows
-in test_moto.py."""
+in test_tap.py."""
 
 import argparse
 import copy
@@ -33,7 +33,6 @@ from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupBackend,
 from moto.ec2.responses.security_groups import SecurityGroups
 from moto.ec2.utils import is_valid_security_group_id
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
 
 # Changes of groups happen one at a time, so that what a change added or took is known by comparing.
 _changing = threading.RLock()

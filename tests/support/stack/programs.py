@@ -61,7 +61,9 @@ class Program(Process):
         """The sum over the series of `name` that carry these labels."""
         total = 0.0
         for series, value in self.metrics().items():
-            if series.partition("{")[0] == name and all(f'{key}="{wanted}"' in series for key, wanted in labels.items()):
+            if series.partition("{")[0] == name and all(
+                f'{key}="{wanted}"' in series for key, wanted in labels.items()
+            ):
                 total += value
         return total
 

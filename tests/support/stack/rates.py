@@ -51,14 +51,18 @@ def measure(moto=1):
     with Stack(kafka=None, accounts=4, moto=moto, regions=["eu-west-1"]) as stack:
         account = stack.ids[0]
         group = stack.plant(account, "eu-west-1", [permission()])[0]
-        through, direct = stack.stranger(account).client("ec2", "eu-west-1"), stack.direct(account).client("ec2", "eu-west-1")
+        through, direct = stack.stranger(account).client("ec2", "eu-west-1"), stack.direct(account).client(
+            "ec2", "eu-west-1"
+        )
         wanted = {"Filters": [{"Name": "group-id", "Values": [group]}]}
         groups = {one: stack.plant(one, "eu-west-1")[0] for one in stack.ids}
         clients = [(stack.stranger(one).client("ec2", "eu-west-1"), groups[one]) for one in stack.ids]
         for client, _ in clients:
             client.describe_security_group_rules(**wanted)
-        print(f"one read straight at moto       {_latency(lambda: direct.describe_security_group_rules(**wanted)):7.2f} ms")
-        print(f"one read through the tap        {_latency(lambda: through.describe_security_group_rules(**wanted)):7.2f} ms")
+        straight = _latency(lambda: direct.describe_security_group_rules(**wanted))
+        tapped = _latency(lambda: through.describe_security_group_rules(**wanted))
+        print(f"one read straight at moto       {straight:7.2f} ms")
+        print(f"one read through the tap        {tapped:7.2f} ms")
         sts = stack.hub().client("sts", "eu-west-1")
         print(f"GetCallerIdentity (tap alone)   {_latency(lambda: sts.get_caller_identity()):7.2f} ms")
 

@@ -20,7 +20,16 @@ class RedisServer:
             "redis",
             ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir", self.directory]
             + ["--save", "86400 1", "--appendonly", "yes" if self.append_only else "no", "--appendfsync", "everysec"]
-            + ["--maxmemory-policy", "noeviction", "--protected-mode", "no", "--daemonize", "no", "--loglevel", "notice"]
+            + [
+                "--maxmemory-policy",
+                "noeviction",
+                "--protected-mode",
+                "no",
+                "--daemonize",
+                "no",
+                "--loglevel",
+                "notice",
+            ]
             + self.arguments,
             self.directory / "redis.log",
         ).start()

@@ -17,7 +17,7 @@ from .identity import utc
 GLOBAL_SERVICES = {"iam", "organizations", "route53", "cloudfront", "sts-global"}
 
 NEW_DIALECT = re.compile(
-    r"ModifySecurityGroupRules|.*ManagedPrefixList.*|.*IamInstanceProfileAssociation|(Associate|Disassociate)IamInstanceProfile"
+    r"ModifySecurityGroupRules|.*ManagedPrefixList.*|.*IamInstanceProfileAssociation|(Associate|Disassociate)Iam.*"
     r"|.*TransitGateway.*|.*FlowLogs|.*NatGateway|.*VpcEndpoint.*|ModifyInstanceMetadata.*|.*LaunchTemplate.*|.*Fleet.*"
     r"|.*EbsEncryptionByDefault|.*SnapshotBlockPublicAccess|.*ImageBlockPublicAccess|.*VpcBlockPublicAccess.*"
     r"|.*SecurityGroupVpc|.*TrafficMirror.*|.*ClientVpn.*|.*CapacityReservation.*"
@@ -154,15 +154,15 @@ def _single(items):
 
 def _new_request(value, shape):
     if shape.type_name == "structure":
-        return {
-            upper(shape.members[name].serialization.get("queryName") or shape.members[name].serialization.get("name", name)):
-            _new_request(member, shape.members[name])
-            for name, member in value.items()
-            if name in shape.members
-        }  # fmt: skip
+        members = [(name, shape.members[name]) for name in value if name in shape.members]
+        return {_new_name(name, member): _new_request(value[name], member) for name, member in members}
     if shape.type_name == "list":
         return _single([_tagged(item, shape.member, position) for position, item in enumerate(value, 1)])
     return _converted(value)
+
+
+def _new_name(name, shape):
+    return upper(shape.serialization.get("queryName") or shape.serialization.get("name", name))
 
 
 def _tagged(item, shape, position):
@@ -276,18 +276,21 @@ def home_region(call):
 
 def record(call, status, headers, body, code, message):
     """The CloudTrail record of a finished call; code and message are None where it succeeded."""
+    source = "s3" if call.operation.service == "s3control" else call.operation.signing_name
     event = {
         "eventVersion": "1.11",
         "userIdentity": call.principal.identity(),
         "eventTime": utc(call.time),
-        "eventSource": f"{'s3' if call.operation.service == 's3control' else call.operation.signing_name}.amazonaws.com",
+        "eventSource": f"{source}.amazonaws.com",
         "eventName": _event_name(call.operation),
         "awsRegion": home_region(call),
         "sourceIPAddress": call.source_ip,
         "userAgent": call.user_agent,
     }
     if code:
-        event["errorCode"] = f"{'Server' if status >= 500 else 'Client'}.{code}" if call.operation.service == "ec2" else code
+        event["errorCode"] = (
+            f"{'Server' if status >= 500 else 'Client'}.{code}" if call.operation.service == "ec2" else code
+        )
         event["errorMessage"] = message
     event["requestParameters"] = _limited(_request_parameters(call))
     event["responseElements"] = None if code else _limited(_response_elements(call, status, headers, body))

@@ -1,14 +1,14 @@
 """The tap's control API, under /_tap/; JSON in and out.
 
-  GET    health
-  GET    calls?since=SEQ&service=&operation=&account=&region=&kind=&role=&limit=   recorded calls with seq > SEQ
-  GET    counts?since=SEQ                 {"ec2.AuthorizeSecurityGroupIngress": n, …}
-  GET    events?since=N                   the last CloudTrail events made (in their envelopes)
-  POST   events {"on", "delay", "copies"} whether, how late and how often they are delivered
-  GET    faults | POST faults RULE | DELETE faults[?id=N]      see faults.py
-  POST   keys {"key", "secret", "account", "name"}             another IAM user
-  GET    queues | POST queue {"account", "region", "name", "bodies"}
-  POST   reset {"calls", "faults", "queues", "stale"}          what to forget; nothing named: all of it
+GET    health
+GET    calls?since=SEQ&service=&operation=&account=&region=&kind=&role=&limit=   recorded calls with seq > SEQ
+GET    counts?since=SEQ                 {"ec2.AuthorizeSecurityGroupIngress": n, …}
+GET    events?since=N                   the last CloudTrail events made (in their envelopes)
+POST   events {"on", "delay", "copies"} whether, how late and how often they are delivered
+GET    faults | POST faults RULE | DELETE faults[?id=N]      see faults.py
+POST   keys {"key", "secret", "account", "name"}             another IAM user
+GET    queues | POST queue {"account", "region", "name", "bodies"}
+POST   reset {"calls", "faults", "queues", "stale"}          what to forget; nothing named: all of it
 """
 
 import fnmatch

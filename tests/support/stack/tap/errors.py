@@ -100,14 +100,15 @@ class Refusal(Exception):
 
 def shape(service, protocol, code, message, status, request_id):
     """(status, headers, body)"""
-    code_text, text = escape(code), escape(message)
+    error = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
     if protocol == "ec2":
-        body = f"<Response><Errors><Error><Code>{code_text}</Code><Message>{text}</Message></Error></Errors><RequestID>{request_id}</RequestID></Response>"
+        error = f"<Errors><Error>{error}</Error></Errors>"
+        body = f"<Response>{error}<RequestID>{request_id}</RequestID></Response>"
     elif service == "s3":
-        body = f"<Error><Code>{code_text}</Code><Message>{text}</Message><RequestId>{request_id}</RequestId><HostId>tap</HostId></Error>"
+        body = f"<Error>{error}<RequestId>{request_id}</RequestId><HostId>tap</HostId></Error>"
     elif protocol in ("query", "rest-xml"):
-        fault = "Receiver" if status >= 500 else "Sender"
-        body = f"<ErrorResponse><Error><Type>{fault}</Type><Code>{code_text}</Code><Message>{text}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        error = f"<Error><Type>{'Receiver' if status >= 500 else 'Sender'}</Type>{error}</Error>"
+        body = f"<ErrorResponse>{error}<RequestId>{request_id}</RequestId></ErrorResponse>"
     else:
         kind = "application/json" if protocol == "rest-json" else "application/x-amz-json-1.0"
         body = json.dumps({"__type": code, "message": message})

@@ -49,7 +49,12 @@ class Session(Principal):
             secrets.token_urlsafe(30),
             base64.b64encode(secrets.token_bytes(120)).decode(),
         )
-        self.role, self.session, self.policy_text, self.source_identity = role_arn, session, policy_text, source_identity
+        self.role, self.session, self.policy_text, self.source_identity = (
+            role_arn,
+            session,
+            policy_text,
+            source_identity,
+        )
         self.created = time.time()
         self.expires = self.created + seconds
         self.role_id = stable_id("AROA", role_arn)
@@ -179,7 +184,9 @@ class Identities:
         seconds = int(form.get("DurationSeconds") or 3600)
         longest = 3600 if caller is not None and caller.role else 43200
         if not 900 <= seconds <= longest:
-            raise Refusal(code="ValidationError", message=f"DurationSeconds {seconds} is not in 900..{longest}", status=400)
+            raise Refusal(
+                code="ValidationError", message=f"DurationSeconds {seconds} is not in 900..{longest}", status=400
+            )
         text = form.get("Policy")
         problem = policy.malformed(text) if text else None
         if problem:

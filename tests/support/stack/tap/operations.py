@@ -31,7 +31,10 @@ READ_PREFIXES = (
 
 # What CloudTrail calls data events: no trail of management events shows them.
 DATA_EVENTS = {
-    "s3": re.compile(r"(Put|Delete|Copy|Restore|Select|Write)Objects?|.*Object(Acl|Tagging|Retention|LegalHold)|.*(MultipartUpload|UploadPart).*"),
+    "s3": re.compile(
+        r"(Put|Delete|Copy|Restore|Select|Write)Objects?|.*Object(Acl|Tagging|Retention|LegalHold)"
+        r"|.*(MultipartUpload|UploadPart).*"
+    ),
     "sns": re.compile(r"Publish.*"),
     "sqs": re.compile(r".*Message.*"),
     "dynamodb": re.compile(r".*Item.*|ExecuteStatement|ExecuteTransaction"),

@@ -1,6 +1,7 @@
 """Inline session policies: Allow and Deny, Action and NotAction with wildcards, Resource "*", aws:RequestedRegion.
 
-Stricter than IAM nowhere, laxer where a call's resource is unknown here: a Resource other than "*" is taken to match."""
+Stricter than IAM nowhere, laxer where a call's resource is unknown here: a Resource other than "*" is taken to match.
+"""
 
 import fnmatch
 import functools
@@ -85,7 +86,9 @@ def malformed(policy_text):
         policy = json.loads(policy_text)
         statements = _listed(policy["Statement"])
         sound = all(
-            s["Effect"] in ("Allow", "Deny") and ("Action" in s) != ("NotAction" in s) and ("Resource" in s or "NotResource" in s)
+            s["Effect"] in ("Allow", "Deny")
+            and ("Action" in s) != ("NotAction" in s)
+            and ("Resource" in s or "NotResource" in s)
             for s in statements
         )
         if not sound or not statements or policy.get("Version") != "2012-10-17":

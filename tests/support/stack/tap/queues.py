@@ -23,7 +23,9 @@ _INVALID = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def missing_queue():
-    return Refusal(code="AWS.SimpleQueueService.NonExistentQueue", message="The specified queue does not exist.", status=400)
+    return Refusal(
+        code="AWS.SimpleQueueService.NonExistentQueue", message="The specified queue does not exist.", status=400
+    )
 
 
 def invalid(code, message):
@@ -142,7 +144,9 @@ class Queue:
     def delete(self, handle):
         self._show_due()
         if "#" not in handle:
-            raise invalid("ReceiptHandleIsInvalid", f'The input receipt handle "{handle}" is not a valid receipt handle.')
+            raise invalid(
+                "ReceiptHandleIsInvalid", f'The input receipt handle "{handle}" is not a valid receipt handle.'
+            )
         message = self.hidden.pop(handle, None)
         if message is not None:
             self.deleted += 1
@@ -152,7 +156,9 @@ class Queue:
         self._show_due()
         message = self.hidden.get(handle)
         if "#" not in handle:
-            raise invalid("ReceiptHandleIsInvalid", f'The input receipt handle "{handle}" is not a valid receipt handle.')
+            raise invalid(
+                "ReceiptHandleIsInvalid", f'The input receipt handle "{handle}" is not a valid receipt handle.'
+            )
         if message is None:
             raise invalid("MessageNotInflight", "The message referred to is not in flight.")
         if not 0 <= seconds <= 43200:
@@ -288,7 +294,9 @@ class Queues:
 
     async def _change_message_visibility(self, context):
         queue = context.queue()
-        queue.change_visibility(context.parameters.get("ReceiptHandle", ""), int(context.parameters["VisibilityTimeout"]))
+        queue.change_visibility(
+            context.parameters.get("ReceiptHandle", ""), int(context.parameters["VisibilityTimeout"])
+        )
         await queue.wake()
         return {}
 
@@ -339,7 +347,10 @@ def _send(queue, parameters):
     if not body:
         raise invalid("MissingParameter", "The request must contain the parameter MessageBody.")
     if len(body.encode("utf-8", "surrogatepass")) > MAXIMUM_BYTES:
-        raise invalid("InvalidParameterValue", "One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.")
+        raise invalid(
+            "InvalidParameterValue",
+            "One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.",
+        )
     if _INVALID.search(body):
         raise invalid("InvalidMessageContents", "Invalid characters in the message.")
     message = queue.put(body, attributes, parameters.get("DelaySeconds"))
@@ -361,7 +372,12 @@ def _each(entries, action):
 
 
 def _shown(message, wanted, account):
-    shown = {"MessageId": message.id, "ReceiptHandle": message.handle, "MD5OfBody": md5(message.body), "Body": message.body}
+    shown = {
+        "MessageId": message.id,
+        "ReceiptHandle": message.handle,
+        "MD5OfBody": md5(message.body),
+        "Body": message.body,
+    }
     attributes = {
         "SenderId": account,
         "SentTimestamp": str(int(message.sent * 1000)),
@@ -379,14 +395,18 @@ def _shown(message, wanted, account):
 
 # ---- wire -----------------------------------------------------------------------------------------------------
 
-_BATCH_LISTS = re.compile(r"(SendMessageBatch|DeleteMessageBatch|ChangeMessageVisibilityBatch)RequestEntry\.(\d+)\.(.+)")
+_BATCH_LISTS = re.compile(
+    r"(SendMessageBatch|DeleteMessageBatch|ChangeMessageVisibilityBatch)RequestEntry\.(\d+)\.(.+)"
+)
 
 
 def query_parameters(form):
     """The parameters of the query protocol, as JSON has them."""
     parameters, entries, names, pairs = {}, {}, {}, {}
     for key, value in form.items():
-        entry, listed = _BATCH_LISTS.fullmatch(key), re.fullmatch(r"(AttributeName|MessageAttributeName|MessageSystemAttributeName)\.(\d+)", key)
+        entry, listed = _BATCH_LISTS.fullmatch(key), re.fullmatch(
+            r"(AttributeName|MessageAttributeName|MessageSystemAttributeName)\.(\d+)", key
+        )
         pair = re.fullmatch(r"Attribute\.(\d+)\.(Name|Value)", key)
         if entry:
             entries.setdefault(int(entry.group(2)), {})[entry.group(3)] = value

@@ -23,7 +23,16 @@ from .identity import Identities
 from .upstream import UpstreamGone, fetch
 
 log = logging.getLogger("tap")
-HOP_BY_HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "expect", "te", "upgrade", "x-moto-account-id"}
+HOP_BY_HOP = {
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "keep-alive",
+    "expect",
+    "te",
+    "upgrade",
+    "x-moto-account-id",
+}
 NOT_PASSED_BACK = HOP_BY_HOP | {"date", "server", "x-amzn-requestid", "x-amz-request-id"}
 MAXIMUM_BODY = 64 * 1024 * 1024
 MAXIMUM_RECORDS = 500_000
@@ -41,7 +50,9 @@ class Request:
         self.path_parameters = {}
         kind = self.headers.get("Content-Type", "")
         is_form = kind.startswith("application/x-www-form-urlencoded")
-        self.form = dict(urllib.parse.parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) if is_form else {}
+        self.form = (
+            dict(urllib.parse.parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) if is_form else {}
+        )
         if not is_form and self.method == "GET" and "Action=" in self.query:
             self.form = dict(urllib.parse.parse_qsl(self.query, keep_blank_values=True))
 
@@ -194,7 +205,8 @@ class Tap:
             call.notes["session_policy"] = action
             raise Refusal(
                 "deny",
-                f"User: {principal.arn} is not authorized to perform: {action} because no session policy allows the {action} action",
+                f"User: {principal.arn} is not authorized to perform: {action} "
+                f"because no session policy allows the {action} action",
             )
 
     async def _perform(self, call):
@@ -231,10 +243,14 @@ class Tap:
         request = call.request
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP]
         headers.append(("x-moto-account-id", call.account))
-        status, fields, body = await fetch(self._port(call.account), request.method, request.target, headers, request.body)
+        status, fields, body = await fetch(
+            self._port(call.account), request.method, request.target, headers, request.body
+        )
         if status == 501 or (status >= 400 and b"<!doctype html>" in body[:64].lower()):
             call.notes["emulator"] = "not implemented" if status in (404, 501) else "crashed"
-            raise Refusal("internal" if status == 500 else "unknown-operation", f"moto: {call.notes['emulator']} ({status})")
+            raise Refusal(
+                "internal" if status == 500 else "unknown-operation", f"moto: {call.notes['emulator']} ({status})"
+            )
         self._learn(call, status, fields, body)
         return status, fields, body
 
@@ -280,7 +296,12 @@ class Tap:
         if call.operation.full_name == "iam.CreateAccessKey" and status == 200:
             made = cloudtrail.parse_response(call.operation, status, headers, body)["AccessKey"]
             self.identities.add_user(
-                {"key": made["AccessKeyId"], "secret": made["SecretAccessKey"], "account": call.account, "name": made["UserName"]}
+                {
+                    "key": made["AccessKeyId"],
+                    "secret": made["SecretAccessKey"],
+                    "account": call.account,
+                    "name": made["UserName"],
+                }
             )
 
     # ---- the answer ----
@@ -357,7 +378,9 @@ class Tap:
         }
         if operation and operation.service == "sts" and call.request.form.get("RoleArn"):
             form = call.request.form
-            record["params"] = {name: form.get(name) for name in ("RoleArn", "RoleSessionName", "SourceIdentity", "Policy")}
+            record["params"] = {
+                name: form.get(name) for name in ("RoleArn", "RoleSessionName", "SourceIdentity", "Policy")
+            }
         elif operation and operation.mutating and operation.service != "sqs":
             try:
                 record["params"] = json.loads(json.dumps(call.parameters, default=str))

@@ -9,7 +9,8 @@ import urllib.parse
 from .errors import Refusal
 
 _AUTHORIZATION = re.compile(
-    r"AWS4-HMAC-SHA256\s+Credential=([^/,\s]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request,\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]*)"
+    r"AWS4-HMAC-SHA256\s+Credential=([^/,\s]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request,"
+    r"\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]*)"
 )
 
 
