@@ -43,6 +43,7 @@ static enum match_state find_state(const struct match_scratch *scratch, const st
 
 static enum match_state state_of(struct match_scratch *scratch, uint32_t number) {
   struct match_memo *memo = &scratch->memos[number];
+  if (memo->event != scratch->event && scratch->set->indexed[number]) return MATCH_MISSED;
   if (memo->event != scratch->event)
     *memo = (struct match_memo){scratch->event, find_state(scratch, &scratch->set->fields[number])};
   return (enum match_state)memo->state;
@@ -50,7 +51,7 @@ static enum match_state state_of(struct match_scratch *scratch, uint32_t number)
 
 /* No two fields can lie in one array, so each is met or not. */
 static int resolve_plain(struct match_scratch *scratch, const struct match_plan *plan) {
-  for (uint32_t i = plan->keyed; i < plan->count; i++) {
+  for (uint32_t i = 0; i < plan->count; i++) {
     enum match_state state = state_of(scratch, plan->fields[i]);
     if (state != MATCH_MET && state != MATCH_HIT) return 0;
   }

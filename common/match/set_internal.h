@@ -8,8 +8,8 @@
 
 struct match_leaf {
   uint32_t number;           /* into match_scratch.notes_of */
-  bool noted;                /* some rule checks values of this path after the walk */
-  struct match_index *index; /* the rules whose key field ends here; NULL: none */
+  bool noted;                /* values of this path are looked at after the walk */
+  struct match_index *index; /* of the fields that end here; NULL: none */
 };
 
 struct match_node {
@@ -38,6 +38,11 @@ struct match_plan {
   const uint32_t *fields; /* indexes into match_set.fields, the least likely first */
 };
 
+/* The plans whose key field it is: plans[first … first + count). */
+struct match_keyed {
+  uint32_t first, count;
+};
+
 struct match_set {
   struct match_arena arena;
   struct match_node *root;
@@ -45,6 +50,8 @@ struct match_set {
   struct match_plan *plans;
   uint32_t plan_count;
   struct match_field *fields; /* distinct; path_index is a leaf's number */
+  struct match_keyed *keyed;  /* by field */
+  bool *indexed;              /* by field: its path's index finds it */
   uint32_t field_count;
   uint32_t *ids; /* distinct, ascending */
   uint32_t id_count;
@@ -59,7 +66,7 @@ struct match_set {
 
 struct match_entry {
   const struct match_predicate *predicate;
-  uint32_t plan;
+  uint32_t field;
 };
 
 struct match_index;
@@ -69,8 +76,8 @@ struct match_scratch;
  * raised by the marks that searches of it use (match_scratch.marks). */
 struct match_index *match_index_build(struct match_arena *arena, const struct match_entry *entries, size_t count,
                                       uint32_t *marks, struct error *error);
-/* Calls found() with every plan that one of the entries leads to; a plan may come more than once. */
-typedef void match_found(void *context, uint32_t plan);
+/* Calls found() with every field that one of the entries leads to; a field may come more than once. */
+typedef void match_found(void *context, uint32_t field);
 void match_index_search(const struct match_index *index, const struct match_value *value, struct match_scratch *scratch,
                         match_found *found, void *context);
 
@@ -124,7 +131,7 @@ struct match_vector {
   size_t count, capacity; /* in items */
 };
 
-/* What is known of a field in this event, found out when first asked for. */
+/* What is known of a field in this event: noted by the index, or found out when first asked for. */
 enum match_state {
   MATCH_MISSED,    /* no value meets it, and it may not be absent */
   MATCH_MET,       /* whatever the other fields choose: by a value at place 0, or absent */
@@ -149,7 +156,6 @@ struct match_scratch {
   uint64_t set_serial; /* the set that the arrays below are sized for */
   size_t bytes;        /* held */
   uint32_t event;      /* number of the event; marks in the arrays below are of this event or stale */
-  uint32_t *plan_seen;
   uint32_t *id_seen;
   struct match_notes_of *notes_of;
   struct match_memo *memos; /* by field */
