@@ -193,6 +193,16 @@ static void choose_noted(struct match_build *build) {
   }
 }
 
+static void choose_quick(struct match_set *set) {
+  for (uint32_t i = 0; i < set->plan_count; i++) {
+    struct match_plan *plan = &set->plans[i];
+    uint32_t found = 0;
+    for (uint32_t f = 1; f < plan->count && found < MATCH_QUICK; f++)
+      if (set->indexed[plan->fields[f]]) plan->quick[found++] = plan->fields[f];
+    while (found < MATCH_QUICK) plan->quick[found++] = plan->fields[0];
+  }
+}
+
 /* Sorts the predicates of all indexed fields by leaf, counting first. */
 static int sort_entries(struct match_build *build) {
   const struct match_set *set = build->set;
@@ -218,6 +228,7 @@ static int sort_entries(struct match_build *build) {
 static int add_indexes(struct match_build *build) {
   if (choose_indexed(build) != 0 || sort_entries(build) != 0) return -1;
   choose_noted(build);
+  choose_quick(build->set);
   for (size_t i = 0; i < build->set->leaf_count; i++) {
     size_t count = build->starts[i + 1] - build->starts[i];
     if (count == 0) continue;

@@ -42,11 +42,12 @@ static enum match_state find_state(const struct match_scratch *scratch, const st
 }
 
 static enum match_state state_of(struct match_scratch *scratch, uint32_t number) {
-  struct match_memo *memo = &scratch->memos[number];
-  if (memo->event != scratch->event && scratch->set->indexed[number]) return MATCH_MISSED;
-  if (memo->event != scratch->event)
-    *memo = (struct match_memo){scratch->event, find_state(scratch, &scratch->set->fields[number])};
-  return (enum match_state)memo->state;
+  uint32_t *memo = &scratch->memos[number];
+  if (match_memo_is_of(*memo, scratch->event)) return (enum match_state)(*memo & 3);
+  if (scratch->set->indexed[number]) return MATCH_MISSED;
+  enum match_state state = find_state(scratch, &scratch->set->fields[number]);
+  *memo = match_memo(scratch->event, state);
+  return state;
 }
 
 /* No two fields can lie in one array, so each is met or not. */

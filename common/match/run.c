@@ -35,12 +35,11 @@ static void report_match(struct match_scratch *scratch, uint32_t id) {
 static void found_field(void *context, uint32_t number) {
   struct run *run = context;
   struct match_scratch *scratch = run->scratch;
-  struct match_memo *memo = &scratch->memos[number];
-  if (memo->event != scratch->event) {
-    *memo = (struct match_memo){scratch->event, run->place ? MATCH_HIT : MATCH_MET};
+  if (!match_memo_is_of(scratch->memos[number], scratch->event)) {
+    scratch->memos[number] = match_memo(scratch->event, run->place ? MATCH_HIT : MATCH_MET);
     if (run->set->keyed[number].count > 0) scratch->candidates[scratch->candidate_count++] = number;
   } else if (run->place == 0) {
-    memo->state = MATCH_MET;
+    scratch->memos[number] = match_memo(scratch->event, MATCH_MET);
   }
 }
 
@@ -293,6 +292,13 @@ static int walk_event(struct run *run) {
 
 /* ---- candidates, ids ---- */
 
+/* The look that ends most candidates: is there a field that the index would have found and did not? */
+static inline bool misses_one(const struct match_scratch *scratch, const struct match_plan *plan) {
+  for (int i = 0; i < MATCH_QUICK; i++)
+    if (!match_memo_is_of(scratch->memos[plan->quick[i]], scratch->event)) return true;
+  return false;
+}
+
 static int resolve_plan(struct run *run, uint32_t number) {
   struct match_scratch *scratch = run->scratch;
   const struct match_plan *plan = &run->set->plans[number];
@@ -308,7 +314,7 @@ static int resolve(struct run *run) {
   for (uint32_t i = 0; i < scratch->candidate_count; i++) {
     struct match_keyed keyed = run->set->keyed[scratch->candidates[i]];
     for (uint32_t p = 0; p < keyed.count; p++)
-      if (resolve_plan(run, keyed.first + p) != 0) return -1;
+      if (!misses_one(scratch, &run->set->plans[keyed.first + p]) && resolve_plan(run, keyed.first + p) != 0) return -1;
   }
   for (uint32_t i = 0; i < run->set->always_count; i++)
     if (resolve_plan(run, run->set->always[i]) != 0) return -1;

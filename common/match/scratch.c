@@ -70,7 +70,7 @@ int match_scratch_prepare(struct match_scratch *scratch, const struct match_set 
     scratch->set_serial = set->serial;
     scratch->event = scratch->mark = 0;
   }
-  if (++scratch->event == 0) { /* the marks of four billion events ago would look fresh */
+  if (++scratch->event == MATCH_EVENTS) { /* the marks of a billion events ago would look fresh */
     memset(scratch->id_seen, 0, set->id_count * sizeof *scratch->id_seen);
     memset(scratch->notes_of, 0, set->leaf_count * sizeof *scratch->notes_of);
     memset(scratch->memos, 0, set->field_count * sizeof *scratch->memos);

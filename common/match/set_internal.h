@@ -30,8 +30,11 @@ const struct match_node *match_node_child(const struct match_node *node, const c
 
 /* ---- rules ---- */
 
+#define MATCH_QUICK 3
+
 struct match_plan {
-  uint32_t id; /* index into match_set.ids */
+  uint32_t id;                 /* index into match_set.ids */
+  uint32_t quick[MATCH_QUICK]; /* fields that an index finds, looked at first; the key again where there are fewer */
   uint16_t count;
   bool joined;            /* two of its fields may lie in one array */
   bool keyed;             /* its first field is in an index; if not, it is a candidate always */
@@ -139,10 +142,11 @@ enum match_state {
   MATCH_ELSEWHERE, /* by no value; it may be absent, and all its values are in arrays */
 };
 
-struct match_memo {
-  uint32_t event; /* as in match_notes_of */
-  uint32_t state;
-};
+/* A memo is the number of the event and the state; of another event, it says nothing. */
+#define MATCH_EVENTS (1u << 30)
+
+static inline uint32_t match_memo(uint32_t event, enum match_state state) { return event << 2 | state; }
+static inline bool match_memo_is_of(uint32_t memo, uint32_t event) { return memo >> 2 == event; }
 
 struct match_level {
   uint32_t hits, hit_count;           /* places where the field is met: match_scratch.hits[hits …] */
@@ -158,10 +162,10 @@ struct match_scratch {
   uint32_t event;      /* number of the event; marks in the arrays below are of this event or stale */
   uint32_t *id_seen;
   struct match_notes_of *notes_of;
-  struct match_memo *memos; /* by field */
-  uint32_t *marks;          /* places in indexes that were looked at; fresh when equal to `mark` */
-  uint32_t mark;            /* number of the search */
-  uint32_t *candidates;     /* plans to check */
+  uint32_t *memos;      /* by field: match_memo() */
+  uint32_t *marks;      /* places in indexes that were looked at; fresh when equal to `mark` */
+  uint32_t mark;        /* number of the search */
+  uint32_t *candidates; /* plans to check */
   uint32_t candidate_count;
   uint32_t *matched; /* indexes into match_set.ids, then the ids */
   uint32_t matched_count;
