@@ -37,7 +37,7 @@ conformance() { "$python" tests/conformance/run.py; }
 playbooks() { "$BUILD/parapet" test worker/playbooks; }
 
 integration() {
-  # Fixed seeds and no cache directory: two runs do the same and leave nothing in the tree.
+  # No caches: a run leaves nothing in the tree.
   PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest -q -p no:cacheprovider --tb=short -rfEs --durations=5 \
     tests/support tests/integration
 }
