@@ -17,7 +17,7 @@ JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 60
 VERSION := 0.1.0
 
-WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wno-missing-field-initializers
+WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wno-missing-field-initializers -Wno-unknown-warning-option -Wno-format-truncation
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE -D_FORTIFY_SOURCE=2
 OPTIMIZE  ?= -O2 -g
 SANITIZE  ?=
@@ -67,7 +67,7 @@ help: ## this list
 	@echo
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
-	@echo "Variables: CC=gcc|clang  BUILD=build  SANITIZE=address,undefined|thread  FUZZ_SECONDS=60  PREFIX=/usr/local"
+	@echo "Variables: V=1 (print commands)  CC=gcc|clang  BUILD=build  SANITIZE=address,undefined|thread  FUZZ_SECONDS=60  PREFIX=/usr/local"
 
 # ---- what is needed -------------------------------------------------------------------------------------------
 .PHONY: deps deps-build
@@ -79,12 +79,12 @@ deps-build: # just compiler, libraries and models' needs
 # ---- compile --------------------------------------------------------------------------------------------------
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	@$(if $(V),,echo '  cc   $<';) $(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # The Lua scripts travel inside the program: one C string a file.
 $(BUILD)/gen/state_scripts.h: $(LUA) Makefile
 	@mkdir -p $(@D)
-	@{ echo "/* generated from common/state/*.lua */"; for f in $(LUA); do n=$$(basename $$f .lua); \
+	@{ echo "/* generated from the .lua files in common/state */"; for f in $(LUA); do n=$$(basename $$f .lua); \
 	  printf 'static const char script_%s[] =\n' "$$n"; sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/  "/' -e 's/$$/\\n"/' $$f; echo '  ;'; done; } > $@
 $(call object,$(wildcard common/state/*.c)): $(BUILD)/gen/state_scripts.h
 
@@ -93,7 +93,7 @@ $(COMMON_LIB): $(call object,$(COMMON_C))
 $(WORKER_LIB): $(call object,$(WORKER_C))
 	@rm -f $@; ar rcs $@ $^
 
-link = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
+link = @$(if $(V),,echo '  link $@';) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
 $(BUILD)/parapet: $(call object,$(CLI_C)) $(WORKER_LIB) $(COMMON_LIB)
 	$(link)
 $(BUILD)/parapet-worker: $(call object,worker/main.c) $(WORKER_LIB) $(COMMON_LIB)

@@ -7,10 +7,10 @@
 #include "aws/aws.h"
 #include "aws/model.h"
 
-struct aws_request { /* freed by aws_request_free */
-  const char *method;  /* borrowed from the model or static */
-  char *uri;           /* path and query, encoded: "/", "/b/key?acl" */
-  char *host_prefix;   /* rendered endpoint.hostPrefix, or NULL */
+struct aws_request {               /* freed by aws_request_free */
+  const char *method;              /* borrowed from the model or static */
+  char *uri;                       /* path and query, encoded: "/", "/b/key?acl" */
+  char *host_prefix;               /* rendered endpoint.hostPrefix, or NULL */
   struct aws_http_header *headers; /* without Host, User-Agent, Authorization */
   size_t header_count;
   char *body; /* NULL: none */
@@ -21,6 +21,15 @@ struct aws_request { /* freed by aws_request_free */
 int aws_serialize(const struct aws_service *service, const struct aws_operation *operation, json_t *params,
                   struct aws_request *request, struct error *error);
 void aws_request_free(struct aws_request *request);
+
+/* The same with the conformance program's wishes: blobs given as plain text (the product: base64), and which
+ * idempotency token to fill in (NULL: a random one). */
+struct aws_serialize_options {
+  int blobs_as_text;
+  const char *idempotency_token;
+};
+int aws_serialize_as(const struct aws_service *service, const struct aws_operation *operation, json_t *params,
+                     const struct aws_serialize_options *options, struct aws_request *request, struct error *error);
 
 /* New result, or NULL with *error: code, message, request id as the protocol tells them, class as aws_call says;
  * request_id (may be NULL, 96 bytes) is filled in both cases. */

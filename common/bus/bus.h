@@ -65,6 +65,9 @@ const char *bus_message_value(const struct bus_message *message, size_t *length)
 /* Any thread; exactly once for each message.  Frees it.  Finishing a message of a partition that was taken away
  * meanwhile is allowed and has no effect (another consumer has it). */
 void bus_finish(struct bus_consumer *consumer, struct bus_message *message);
+/* Gives a message back undone, at the end of a process: it is freed, the watermark stays in front of it, and whoever gets
+ * the partition next gets the message again. */
+void bus_abandon(struct bus_consumer *consumer, struct bus_message *message);
 /* Has this message's partition been taken away since it was fetched?  (Then its work may stop early.) */
 int bus_message_revoked(const struct bus_message *message);
 

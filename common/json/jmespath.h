@@ -1,7 +1,9 @@
 /* JMESPath (https://jmespath.org/specification.html), compiled once, run by many threads.
  * Beyond the specification: `$name` variables (as in JEP-18, read only), and functions of the embedder.
  *
- * It always terminates: no loops but over the data; results are limited to JMES_NODES values a search and depth 256.
+ * It always terminates: no loops but over the data; a search is limited to JMES_NODES values in results, depth 256,
+ * JMES_STEPS steps and 64 MiB of new strings; an expression to depth 256 and 64 KiB.  Values in results are shared with
+ * the document and the variables.
  * Function arguments are typed as in the specification; an embedder's function gets its arguments evaluated. */
 #ifndef PARAPET_JSON_JMESPATH_H
 #define PARAPET_JSON_JMESPATH_H
@@ -9,6 +11,7 @@
 #include "json/value.h"
 
 #define JMES_NODES 1000000
+#define JMES_STEPS 50000000 /* nodes evaluated, values compared and counted */
 
 /* The codes that a compile or a search puts into error->code (class ERROR_INVALID), as the suite names them:
  * "syntax", "invalid-type", "invalid-value", "invalid-arity", "unknown-function"; ours: "unknown-variable", "limit". */
@@ -25,7 +28,8 @@ struct jmes_scope {
 json_t *jmes_scope_get(const struct jmes_scope *scope, const char *name, int *found);
 
 /* An embedder's function.  `arguments` are borrowed (json_null() for null); returns new, or NULL with *error. */
-typedef json_t *jmes_native(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
+typedef json_t *jmes_native(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                            struct error *error);
 struct jmes_function {
   const char *name; /* the table ends with NULL */
   size_t minimum, maximum;
@@ -38,13 +42,15 @@ struct jmes_function {
 struct jmes *jmes_compile(const char *expression, const struct jmes_function *functions, struct error *error);
 void jmes_free(struct jmes *expression); /* NULL accepted */
 
-/* Evaluates over `document` (borrowed; NULL is null).  New (json_null() for null), or NULL with *error.  Thread-safe. */
-json_t *jmes_search(const struct jmes *expression, json_t *document, const struct jmes_scope *scope, struct error *error);
+/* Evaluates over `document` (borrowed; NULL is null, but multi-selects at the root are made: {a: $x} is no null then).
+ *  New (json_null() for null), or NULL with *error.  Thread-safe. */
+json_t *jmes_search(const struct jmes *expression, json_t *document, const struct jmes_scope *scope,
+                    struct error *error);
 
 /* Calls `visit` once for each distinct variable that the expression reads (name without $), and with the chain of plain
  * field names behind it where there is one ("resource", {"Tags"}): what validation against models needs.  `path` is
  * NULL-terminated; list elements (projections, [0]) appear as "[]".  The document root is the variable "". */
-void jmes_variables(const struct jmes *expression, void (*visit)(const char *name, const char *const *path, void *argument),
-                    void *argument);
+void jmes_variables(const struct jmes *expression,
+                    void (*visit)(const char *name, const char *const *path, void *argument), void *argument);
 
 #endif

@@ -13,12 +13,15 @@
 #include "base/error.h"
 
 /* Parses exactly one JSON text of `length` bytes (RFC 8259; any value at the top; duplicate keys: the last wins; depth
- * at most 256; NUL in strings allowed).  New, or NULL with *error (ERROR_INVALID, message with line and column). */
+ * at most 256; NUL in strings allowed, in keys not; an integer over 64 bits becomes a real, a number beyond a double is
+ * refused, a lone surrogate escape becomes U+FFFD).  New, or NULL with *error (ERROR_INVALID, message with line and
+ * column). */
 json_t *json_parse(const char *text, size_t length, struct error *error);
 /* Checks the same without building anything but the stack; used by collectors on every message. 0 or -1 with *error. */
 int json_check(const char *text, size_t length, struct error *error);
 
-/* Compact, keys sorted: the canonical text that hashes are taken of.  Caller frees; NULL only when out of memory. */
+/* Compact, keys sorted, one spelling for each number (1.0 is 1): the canonical text that hashes are taken of.  Caller
+ * frees; NULL only when out of memory. */
 char *json_text(const json_t *value);
 
 /* Walks keys (a NULL-terminated list): json_at(v, "detail", "eventName", NULL).  Borrowed, or NULL. */
@@ -29,7 +32,7 @@ const char *json_text_at(const json_t *value, ...) __attribute__((sentinel));
 /* JMESPath truth: null, false, "", [] and {} (and NULL) are "empty"; everything else, 0 included, is not. */
 int json_is_empty(const json_t *value);
 
-/* SHA-256 over json_text(), lower-case hex, into hash[65]. */
+/* SHA-256 over json_text(), lower-case hex, into hash[65]; "" when memory ran out. */
 void json_hash(const json_t *value, char hash[65]);
 
 /* Deep comparison by value: 1 and 1.0 are equal, object order is irrelevant. */

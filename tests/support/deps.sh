@@ -14,8 +14,9 @@ pc:jansson:libjansson-dev pc:yaml-0.1:libyaml-dev pc:rdkafka:librdkafka-dev pc:h
 pc:libcurl:libcurl4-openssl-dev pc:libcrypto:libssl-dev pc:libmicrohttpd:libmicrohttpd-dev pc:expat:libexpat1-dev
 pc:zlib:zlib1g-dev pc:cmocka:libcmocka-dev file:/usr/include/uthash.h:uthash-dev py:venv,ensurepip:python3-venv"
 lint_needs="clang:clang clang-tidy:clang-tidy clang-format:clang-format cppcheck:cppcheck
-file:/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-x86_64.a:libclang-rt-dev"
-all_needs="redis-server:redis-server java:default-jre-headless mvn:maven"
+file:/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a:libclang-rt-dev"
+all_needs="redis-server:redis-server java:default-jre-headless mvn:maven
+file:/usr/lib/*/faketime/libfaketimeMT.so.1:faketime"
 
 missing() { # prints the packages of the list that are not there
   local need kind rest package
@@ -38,13 +39,14 @@ apt_install() {
   echo "deps: installing with apt: $(echo $packages | tr '\n' ' ')"
   local sudo=""
   [ "$(id -u)" = 0 ] || sudo=sudo
+  $sudo apt-get update -q >build/apt.log 2>&1 ||
+    { tail -5 build/apt.log >&2; echo "deps: apt-get update failed" >&2; exit 1; }
   if echo "$packages" | grep -qx libclang-rt-dev; then # the runtime carries the compiler's version in its name
     local version
-    version=$(apt-cache depends clang 2>/dev/null | sed -nE 's/.*Depends: clang-([0-9]+)$/\1/p' | head -1)
-    packages=$(echo "$packages" | sed "s/^libclang-rt-dev$/libclang-rt-${version:-14}-dev/")
+    version=$(apt-cache depends clang | sed -nE 's/.*Depends: clang-([0-9]+)$/\1/p' | head -1)
+    packages=$(echo "$packages" | sed "s/^libclang-rt-dev$/libclang-rt-${version:?apt knows no clang}-dev/")
   fi
-  $sudo apt-get update -q >/dev/null
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages >build/apt.log 2>&1 ||
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages >>build/apt.log 2>&1 ||
     { tail -20 build/apt.log >&2; echo "deps: apt-get failed; its log is build/apt.log" >&2; exit 1; }
 }
 
@@ -53,20 +55,34 @@ python_packages() {
   wanted=$(cat tests/support/requirements.txt)
   if [ ! -x $venv/bin/python ] || [ ! -f $stamp ] || [ "$(cat $stamp)" != "$wanted" ]; then
     echo "deps: installing with pip into $venv: $(grep -vE '^(#|$)' tests/support/requirements.txt | tr '\n' ' ')"
+    rm -rf $venv # a venv of another Python is no use
     /usr/bin/python3 -m venv $venv
     $venv/bin/pip install -q --no-input -r tests/support/requirements.txt
     printf '%s' "$wanted" >$stamp
   fi
 }
 
+maven_copy() { # Kafka's jars into $1
+  # The plugin's full name, since Maven reports a network error for a short one as "No plugin found".
+  mvn -q -B -f tests/support/kafka/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+    -DoutputDirectory="$PWD/$1" >build/mvn.log 2>&1
+}
+
 kafka_jars() {
-  local jars=build/kafka stamp=build/kafka/.pom
-  if [ ! -f $stamp ] || ! cmp -s tests/support/kafka/pom.xml $stamp; then
-    echo "deps: fetching Apache Kafka's jars with Maven into $jars"
-    mvn -q -B -f tests/support/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/$jars/libs" >build/mvn.log 2>&1 ||
-      { tail -20 build/mvn.log >&2; exit 1; }
-    cp tests/support/kafka/pom.xml $stamp
+  local jars=build/kafka stamp=build/kafka/.pom bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
+  if [ -f $stamp ] && cmp -s tests/support/kafka/pom.xml $stamp; then return 0; fi
+  echo "deps: fetching Apache Kafka's jars with Maven into $jars"
+  rm -rf $jars
+  mkdir -p $jars
+  if ! maven_copy $jars/libs && [ -f "$bundle" ]; then
+    # Perhaps the system trusts an authority that Java's own list lacks: give Java the system's list.
+    $venv/bin/python -W ignore tests/support/kafka/truststore.py "$bundle" $jars/trust.p12
+    MAVEN_OPTS="${MAVEN_OPTS:-} -Djavax.net.ssl.trustStore=$PWD/$jars/trust.p12 -Djavax.net.ssl.trustStorePassword=changeit" \
+      maven_copy $jars/libs || true
   fi
+  ls $jars/libs/kafka_*.jar >/dev/null 2>&1 ||
+    { tail -20 build/mvn.log >&2; echo "deps: Maven failed; its log is build/mvn.log" >&2; exit 1; }
+  cp tests/support/kafka/pom.xml $stamp
 }
 
 mkdir -p build

@@ -1,0 +1,131 @@
+/* AssumeRole: a session for each (account, role, session policy …).
+ *
+ * The table maps the key, all that distinguishes two sessions as one text, to the session.  Sessions of regional STS
+ * endpoints are good in every Region, so the Region is no part of the key (its partition is, through the role's ARN);
+ * the STS asked is the hub Region's, where the base credentials live. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws/client_internal.h"
+#include "aws/session_internal.h"
+
+#define DURATION_S 3600
+#define POLICY_LIMIT 2048
+
+static const char *text_or_empty(const char *text) { return text ? text : ""; }
+
+/* 2 to 64 of [\w+=,.@-], as STS wants session names and source identities. */
+static int is_session_text(const char *text) {
+  size_t length = strlen(text);
+  if (length < 2 || length > 64) return 0;
+  for (; *text; text++)
+    if (!isalnum((unsigned char)*text) && !strchr("_+=,.@-", *text)) return 0;
+  return 1;
+}
+
+/* Characters, not bytes: STS counts the former. */
+static size_t characters(const char *text) {
+  size_t count = 0;
+  for (; *text; text++) count += ((unsigned char)*text & 0xC0) != 0x80;
+  return count;
+}
+
+static int check(const struct aws_target *target, const struct aws_role *role, struct error *error) {
+  const char *account = text_or_empty(target->account);
+  if (strlen(account) != 12 || strspn(account, "0123456789") != 12)
+    return error_set(error, ERROR_INVALID, "Account", "an account id has 12 digits, not \"%.32s\"", account);
+  if (role->session_name && !is_session_text(role->session_name))
+    return error_set(error, ERROR_INVALID, "SessionName", "a session name has 2 to 64 of letters, digits and _+=,.@-");
+  if (role->source_identity && *role->source_identity && !is_session_text(role->source_identity))
+    return error_set(error, ERROR_INVALID, "SourceIdentity",
+                     "a source identity has 2 to 64 of letters, digits and _+=,.@-");
+  if (characters(text_or_empty(role->session_policy)) > POLICY_LIMIT)
+    return error_set(error, ERROR_INVALID, "SessionPolicy", "a session policy has at most %d characters, this one %zu",
+                     POLICY_LIMIT, characters(role->session_policy));
+  return 0;
+}
+
+static void set_text(json_t *params, const char *name, const char *text) {
+  if (text && *text) json_object_set_new(params, name, json_string(text));
+}
+
+/* The parameters of sts.AssumeRole: they are the session's key as well. */
+static json_t *make_params(struct aws_client *client, const struct aws_target *target) {
+  const struct aws_role *role = target->role;
+  struct aws_target there = *target;
+  char arn[256];
+  if (!there.region || !*there.region) there.region = client->hub_region;
+  aws_role_arn(&there, arn, sizeof arn);
+  json_t *params = json_object();
+  if (!params) return NULL;
+  set_text(params, "RoleArn", arn);
+  set_text(params, "RoleSessionName", role->session_name ? role->session_name : "parapet");
+  set_text(params, "ExternalId", role->external_id);
+  set_text(params, "SourceIdentity", role->source_identity);
+  set_text(params, "Policy", role->session_policy);
+  json_object_set_new(params, "DurationSeconds", json_integer(DURATION_S));
+  return params;
+}
+
+int aws_fetch_base(const struct aws_fetch *fetch, json_t *params, struct aws_credentials **credentials,
+                   struct error *error) {
+  (void)params;
+  return aws_credentials_base(fetch, credentials, error);
+}
+
+/* The credentials in an AssumeRole… answer, which is wiped and released. */
+int aws_take_credentials(struct aws_client *client, json_t *answer, struct aws_credentials **credentials,
+                         struct error *error) {
+  *credentials = answer ? aws_credentials_from_json(client, json_object_get(answer, "Credentials"), error) : NULL;
+  aws_json_wipe(answer);
+  json_decref(answer);
+  return *credentials ? 0 : -1;
+}
+
+static int assume(const struct aws_fetch *fetch, struct aws_invocation *invocation, json_t *params,
+                  struct aws_credentials **credentials, struct error *error) {
+  struct aws_client *client = fetch->client;
+  struct aws_call_options options = {.deadline_ms = fetch->deadline_ms};
+  invocation->operation = "sts.AssumeRole";
+  invocation->account = "";
+  invocation->region = client->hub_region;
+  atomic_fetch_add(&client->assumed, 1);
+  json_t *answer = aws_client_invoke(client, invocation, params, &options, error);
+  if (aws_take_credentials(client, answer, credentials, error) == 0) return 0;
+  if (!error) return -1;
+  struct error why = *error;
+  error_set(error, why.class, why.code, "cannot assume %s: %s", json_text_at(params, "RoleArn", NULL), why.message);
+  memcpy(error->request_id, why.request_id, sizeof why.request_id);
+  return -1;
+}
+
+int aws_assume_with(const struct aws_fetch *fetch, struct aws_credentials *with, json_t *params,
+                    struct aws_credentials **credentials, struct error *error) {
+  struct aws_invocation invocation = {.credentials = with};
+  return assume(fetch, &invocation, params, credentials, error);
+}
+
+static int fetch_role(const struct aws_fetch *fetch, json_t *params, struct aws_credentials **credentials,
+                      struct error *error) {
+  struct aws_invocation invocation = {.session = aws_sessions_base(fetch->client->sessions)};
+  return assume(fetch, &invocation, params, credentials, error);
+}
+
+struct aws_session *aws_session_find(struct aws_sessions *sessions, const struct aws_target *target,
+                                     struct error *error) {
+  struct aws_client *client = aws_sessions_client(sessions);
+  const struct aws_role *role = target->role;
+  if (!role || !role->name || !*role->name) return aws_sessions_get(sessions, "", NULL, aws_fetch_base, error);
+  if (check(target, role, error) != 0) return NULL;
+  json_t *params = make_params(client, target);
+  char *key = params ? json_dumps(params, JSON_COMPACT) : NULL;
+  struct aws_session *session = NULL;
+  if (key)
+    session = aws_sessions_get(sessions, key, params, fetch_role, error);
+  else
+    error_set(error, ERROR_INVALID, "Role", "a field of the role is no UTF-8, or memory is out");
+  free(key);
+  json_decref(params);
+  return session;
+}

@@ -1,0 +1,183 @@
+/* What a built set is made of, and what one run of an event needs. */
+#ifndef PARAPET_MATCH_SET_INTERNAL_H
+#define PARAPET_MATCH_SET_INTERNAL_H
+
+#include "match/match_internal.h"
+
+/* ---- the paths that the set uses: a tree of keys (build.c) ---- */
+
+struct match_leaf {
+  uint32_t number;           /* into match_scratch.notes_of */
+  bool noted;                /* some rule checks values of this path after the walk */
+  struct match_index *index; /* the rules whose key field ends here; NULL: none */
+};
+
+struct match_node {
+  struct match_key *keys; /* open addressing, key_mask + 1 slots; NULL: no path goes on from here */
+  uint32_t key_mask;
+  bool shared;             /* some rule has two fields from here on: elements of arrays here need places */
+  struct match_leaf *leaf; /* NULL: no path ends here */
+};
+
+struct match_key {
+  const char *text; /* NULL: a free slot */
+  uint32_t length;
+  struct match_node *node;
+};
+
+/* The child for one step of a path, or NULL. */
+const struct match_node *match_node_child(const struct match_node *node, const char *key, size_t length);
+
+/* ---- rules ---- */
+
+struct match_plan {
+  uint32_t id; /* index into match_set.ids */
+  uint16_t count;
+  bool joined;            /* two of its fields may lie in one array */
+  bool keyed;             /* its first field is in an index; if not, it is a candidate always */
+  const uint32_t *fields; /* indexes into match_set.fields, the least likely first */
+};
+
+struct match_set {
+  struct match_arena arena;
+  struct match_node *root;
+  uint32_t leaf_count;
+  struct match_plan *plans;
+  uint32_t plan_count;
+  struct match_field *fields; /* distinct; path_index is a leaf's number */
+  uint32_t field_count;
+  uint32_t *ids; /* distinct, ascending */
+  uint32_t id_count;
+  uint32_t *always; /* plans without a key */
+  uint32_t always_count;
+  uint32_t mark_count; /* size of match_scratch.marks */
+  const struct match_scan *scan;
+  uint64_t serial; /* no two sets of one process have the same */
+};
+
+/* ---- the index of one path (index.c) ---- */
+
+struct match_entry {
+  const struct match_predicate *predicate;
+  uint32_t plan;
+};
+
+struct match_index;
+struct match_scratch;
+
+/* NULL with *error.  The index lives in the arena; so must the predicates.  *marks is
+ * raised by the marks that searches of it use (match_scratch.marks). */
+struct match_index *match_index_build(struct match_arena *arena, const struct match_entry *entries, size_t count,
+                                      uint32_t *marks, struct error *error);
+/* Calls found() with every plan that one of the entries leads to; a plan may come more than once. */
+typedef void match_found(void *context, uint32_t plan);
+void match_index_search(const struct match_index *index, const struct match_value *value, struct match_scratch *scratch,
+                        match_found *found, void *context);
+
+/* ---- scanning (scan.c, scan_x86.c) ---- */
+
+/* Several implementations, one answer. */
+struct match_scan {
+  const char *name;
+  /* The first '"', '\\' or byte below 0x20 in [at, end); end when there is none. */
+  const char *(*string_stop)(const char *at, const char *end);
+  /* `at` is behind an opening bracket: the byte behind its closing one, or NULL when there is none or more than
+   * `depth` brackets are open at once (this one not counted).  Brackets of both kinds count alike. */
+  const char *(*skip_container)(const char *at, const char *end, int depth);
+};
+
+extern const struct match_scan match_scan_portable;
+#if defined(__x86_64__)
+extern const struct match_scan match_scan_sse2, match_scan_avx2;
+#endif
+const struct match_scan *match_scan_best(void);   /* for this processor */
+const struct match_scan *match_scan_at(size_t i); /* every one that this processor can run; NULL behind the last */
+
+/* ---- one event (run.c, resolve.c) ---- */
+
+#define MATCH_NONE UINT32_MAX
+
+/* A value that the walk met at a noted path. */
+struct match_note {
+  const char *text;
+  uint32_t length;
+  uint32_t kind;
+  uint32_t place;
+  uint32_t next; /* of the same leaf; MATCH_NONE: the last */
+};
+
+struct match_notes_of {
+  uint32_t event; /* match_scratch.event when `first` and `last` are of this event */
+  uint32_t first, last;
+};
+
+/* An element of an array; place 0 is the event itself. */
+struct match_place {
+  uint32_t parent;
+  uint32_t array; /* number of the array inside the event */
+  uint32_t depth;
+};
+
+/* A vector that is kept from event to event. */
+struct match_vector {
+  void *items;
+  size_t count, capacity; /* in items */
+};
+
+/* What is known of a field in this event, found out when first asked for. */
+enum match_state {
+  MATCH_MISSED,    /* no value meets it, and it may not be absent */
+  MATCH_MET,       /* whatever the other fields choose: by a value at place 0, or absent */
+  MATCH_HIT,       /* by values in arrays: they must agree with the others' */
+  MATCH_ELSEWHERE, /* by no value; it may be absent, and all its values are in arrays */
+};
+
+struct match_memo {
+  uint32_t event; /* as in match_notes_of */
+  uint32_t state;
+};
+
+struct match_level {
+  uint32_t hits, hit_count;           /* places where the field is met: match_scratch.hits[hits …] */
+  uint32_t presences, presence_count; /* places where the field has any value; only when it may be absent */
+  bool absent_allowed;
+  uint32_t chosen; /* a place; MATCH_NONE: absent */
+};
+
+struct match_scratch {
+  const struct match_set *set;
+  uint64_t set_serial; /* the set that the arrays below are sized for */
+  size_t bytes;        /* held */
+  uint32_t event;      /* number of the event; marks in the arrays below are of this event or stale */
+  uint32_t *plan_seen;
+  uint32_t *id_seen;
+  struct match_notes_of *notes_of;
+  struct match_memo *memos; /* by field */
+  uint32_t *marks;          /* places in indexes that were looked at; fresh when equal to `mark` */
+  uint32_t mark;            /* number of the search */
+  uint32_t *candidates;     /* plans to check */
+  uint32_t candidate_count;
+  uint32_t *matched; /* indexes into match_set.ids, then the ids */
+  uint32_t matched_count;
+  struct match_vector notes;     /* struct match_note */
+  struct match_vector places;    /* struct match_place */
+  struct match_vector decoded;   /* char: strings that had escapes */
+  struct match_vector hits;      /* uint32_t */
+  struct match_vector levels;    /* struct match_level */
+  struct match_vector conflicts; /* uint64_t */
+  uint32_t steps;                /* left for the array search */
+};
+
+/* Sizes the scratch for the set and starts a new event.  0 or -1: out of memory. */
+int match_scratch_prepare(struct match_scratch *scratch, const struct match_set *set);
+
+/* Makes all marks stale: a new search. */
+void match_scratch_next_mark(struct match_scratch *scratch);
+
+/* Room for `count` items in all; 0, or -1 when the ceiling or memory is reached. */
+int match_vector_reserve(struct match_scratch *scratch, struct match_vector *vector, size_t count, size_t size);
+
+/* Does the plan match the noted values?  1, 0, or -1: out of memory or steps (scratch->steps is 0 then). */
+int match_resolve(struct match_scratch *scratch, const struct match_plan *plan);
+
+#endif

@@ -1,0 +1,120 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "state/state_internal.h"
+
+#define SHORTEST_WAIT_MS 10
+
+static int64_t time_left(int64_t deadline) {
+  int64_t left = deadline - clock_monotonic_ms();
+  return left > SHORTEST_WAIT_MS ? left : SHORTEST_WAIT_MS;
+}
+
+static struct timeval timeval_of(int64_t milliseconds) {
+  return (struct timeval){.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+}
+
+/* hiredis' error is a number of its own and errno: the wait that ended shows as EAGAIN. */
+static int broken(const redisContext *context, struct error *error) {
+  int late = context && context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == ETIMEDOUT);
+#ifdef REDIS_ERR_TIMEOUT
+  late = late || (context && context->err == REDIS_ERR_TIMEOUT);
+#endif
+  if (late) return error_set(error, ERROR_RETRYABLE, "timeout", "Redis did not answer in time");
+  return error_set(error, ERROR_RETRYABLE, "connection", "the connection to Redis failed: %s",
+                   context ? context->errstr : "out of memory");
+}
+
+/* The socket's own timeout: each wait of one command ends by `deadline`. */
+static int set_deadline(struct state_connection *connection, int64_t deadline, struct error *error) {
+  int64_t left = time_left(deadline);
+  /* System calls only where they matter: the one that is set differs from what is left by more than a quarter. */
+  if (connection->timeout_ms <= left + left / 4 && connection->timeout_ms >= left - left / 4) return 0;
+  if (redisSetTimeout(connection->context, timeval_of(left)) != REDIS_OK) return broken(connection->context, error);
+  connection->timeout_ms = left;
+  return 0;
+}
+
+redisReply *state_connection_command(struct state_connection *connection, int count, const char **parts,
+                                     const size_t *lengths, int64_t deadline, struct error *error) {
+  if (set_deadline(connection, deadline, error)) return NULL;
+  errno = 0;
+  redisReply *reply = redisCommandArgv(connection->context, count, parts, lengths);
+  if (!reply) broken(connection->context, error);
+  return reply;
+}
+
+/* The error of AUTH or SELECT.  Redis may repeat a command's arguments in its text, a password among them: unless the
+ * text is one of those that will pass, only its first word is kept. */
+static void greeting_failed(redisReply *reply, const char *command, struct error *error) {
+  struct error failure = {0};
+  state_reply_error(&failure, reply->str, command);
+  if (!error_is_transient(&failure)) {
+    reply->str[strcspn(reply->str, " ")] = '\0';
+    state_reply_error(&failure, reply->str, command);
+    if (!strcmp(command, "AUTH")) failure.class = ERROR_DENIED;
+  }
+  if (error) *error = failure;
+}
+
+static int greet(struct state_connection *connection, int count, const char **parts, int64_t deadline,
+                 struct error *error) {
+  redisReply *reply = state_connection_command(connection, count, parts, NULL, deadline, error);
+  if (!reply) return -1;
+  int failed = reply->type == REDIS_REPLY_ERROR;
+  if (failed) greeting_failed(reply, parts[0], error);
+  freeReplyObject(reply);
+  return failed ? -1 : 0;
+}
+
+static int log_in(struct state_connection *connection, const struct state_address *address, int64_t deadline,
+                  struct error *error) {
+  if (address->password) {
+    const char *parts[] = {"AUTH", address->user ? address->user : address->password, address->password};
+    if (greet(connection, address->user ? 3 : 2, parts, deadline, error)) return -1;
+  }
+  if (!address->database) return 0;
+  char database[16];
+  snprintf(database, sizeof database, "%d", address->database);
+  return greet(connection, 2, (const char *[]){"SELECT", database}, deadline, error);
+}
+
+struct state_connection *state_connection_open(const struct state_address *address, int64_t deadline,
+                                               struct error *error) {
+  struct state_connection *connection = calloc(1, sizeof *connection);
+  if (!connection) {
+    error_set(error, ERROR_FATAL, "memory", "out of memory");
+    return NULL;
+  }
+  struct timeval wait = timeval_of(time_left(deadline));
+  errno = 0;
+  connection->context = address->path ? redisConnectUnixWithTimeout(address->path, wait)
+                                      : redisConnectWithTimeout(address->host, address->port, wait);
+  if (!connection->context || connection->context->err) {
+    broken(connection->context, error);
+    goto failed;
+  }
+  if (!address->path && redisEnableKeepAlive(connection->context) != REDIS_OK) {
+    broken(connection->context, error);
+    goto failed;
+  }
+  if (log_in(connection, address, deadline, error)) goto failed;
+  return connection;
+failed:
+  state_connection_close(connection);
+  return NULL;
+}
+
+int state_connection_healthy(const struct state_connection *connection) {
+  struct pollfd idle = {.fd = connection->context->fd, .events = POLLIN};
+  return poll(&idle, 1, 0) == 0; /* readable while nothing was asked: closed, or an answer nobody waits for */
+}
+
+void state_connection_close(struct state_connection *connection) {
+  if (!connection) return;
+  if (connection->context) redisFree(connection->context);
+  free(connection);
+}

@@ -1,0 +1,124 @@
+/* Connections are opened when they are needed, and kept.  What matters is the bad case: Redis gone, and 64 threads that
+ * ask.  After a failure everybody fails at once, with the same error, for RETRY_PAUSE_MS; then one caller tries, and
+ * only when it succeeds the others follow.  So a dead Redis costs one caller its timeout and the others nothing. */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "state/state_internal.h"
+
+#define RETRY_PAUSE_MS 100
+
+int state_pool_init(struct state_pool *pool, const struct state_address *address, unsigned limit, struct error *error) {
+  *pool = (struct state_pool){.address = address, .limit = limit};
+  pthread_condattr_t attributes;
+  int failed = pthread_condattr_init(&attributes);
+  if (!failed) {
+    failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) || pthread_cond_init(&pool->freed, &attributes);
+    pthread_condattr_destroy(&attributes);
+  }
+  if (!failed && pthread_mutex_init(&pool->lock, NULL)) {
+    pthread_cond_destroy(&pool->freed);
+    failed = 1;
+  }
+  return failed ? error_set(error, ERROR_FATAL, "memory", "cannot create the connection pool's lock") : 0;
+}
+
+static void close_all(struct state_connection *list) {
+  while (list) {
+    struct state_connection *next = list->next;
+    state_connection_close(list);
+    list = next;
+  }
+}
+
+void state_pool_destroy(struct state_pool *pool) {
+  close_all(pool->idle);
+  pthread_cond_destroy(&pool->freed);
+  pthread_mutex_destroy(&pool->lock);
+}
+
+/* An idle connection that still works, or NULL.  Under the lock; the broken ones are closed on the way. */
+static struct state_connection *take_idle(struct state_pool *pool) {
+  while (pool->idle) {
+    struct state_connection *connection = pool->idle;
+    pool->idle = connection->next;
+    connection->next = NULL;
+    if (state_connection_healthy(connection)) return connection;
+    state_connection_close(connection);
+    pool->open--;
+  }
+  return NULL;
+}
+
+/* Under the lock: 0 when this caller may use Redis, -1 with *error when it is to fail at once. */
+static int admit(struct state_pool *pool, struct error *error) {
+  if (!pool->failing) return 0;
+  if (pool->probing || clock_monotonic_ms() < pool->retry_at) {
+    if (error) *error = pool->last_error;
+    return -1;
+  }
+  pool->probing = 1;
+  return 0;
+}
+
+/* Under the lock: waits for a connection, or for room to open one (*connection NULL).  0, or -1 with *error. */
+static int wait_for_room(struct state_pool *pool, int64_t deadline, struct state_connection **connection,
+                         struct error *error) {
+  struct timespec until = {.tv_sec = deadline / 1000, .tv_nsec = deadline % 1000 * 1000000};
+  for (;;) {
+    if (admit(pool, error)) return -1;
+    *connection = take_idle(pool);
+    if (*connection) return 0;
+    if (pool->open < pool->limit) {
+      pool->open++;
+      return 0;
+    }
+    if (pthread_cond_timedwait(&pool->freed, &pool->lock, &until) == ETIMEDOUT)
+      return error_set(error, ERROR_RETRYABLE, "timeout", "all %u connections to Redis were busy", pool->limit);
+  }
+}
+
+static void note_result(struct state_pool *pool, const struct error *failure) {
+  pool->probing = 0;
+  pool->failing = failure != NULL;
+  if (!failure) return;
+  pool->last_error = *failure;
+  pool->retry_at = clock_monotonic_ms() + RETRY_PAUSE_MS;
+}
+
+struct state_connection *state_pool_borrow(struct state_pool *pool, int64_t deadline, struct error *error) {
+  struct state_connection *connection = NULL;
+  pthread_mutex_lock(&pool->lock);
+  int refused = wait_for_room(pool, deadline, &connection, error);
+  pthread_mutex_unlock(&pool->lock);
+  if (refused || connection) return connection;
+  struct error failure = {0};
+  connection = state_connection_open(pool->address, deadline, &failure);
+  if (connection) return connection;
+  error_where(&failure, "%s", pool->address->text);
+  state_pool_return(pool, NULL, &failure);
+  if (error) *error = failure;
+  return NULL;
+}
+
+void state_pool_return(struct state_pool *pool, struct state_connection *connection, const struct error *failure) {
+  struct state_connection *stale = NULL;
+  pthread_mutex_lock(&pool->lock);
+  note_result(pool, failure);
+  if (failure) {
+    pool->open--;
+    /* The idle ones lead to the same dead Redis; finding that out one timeout at a time would be slow. */
+    for (stale = pool->idle; pool->idle; pool->idle = pool->idle->next) pool->open--;
+    pthread_cond_broadcast(&pool->freed);
+  } else {
+    connection->next = pool->idle;
+    pool->idle = connection;
+    pthread_cond_signal(&pool->freed);
+  }
+  pthread_mutex_unlock(&pool->lock);
+  if (!failure) return;
+  state_connection_close(connection);
+  close_all(stale);
+}

@@ -1,0 +1,2 @@
+-- KEYS: guard, a key.  1: it was there.
+return redis.call('DEL', KEYS[2])

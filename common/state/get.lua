@@ -1,0 +1,2 @@
+-- KEYS: guard, a string.
+return redis.call('GET', KEYS[2])

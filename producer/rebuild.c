@@ -1,0 +1,58 @@
+#include "rebuild.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "bus/topics.h"
+#include "json/value.h"
+
+enum { READ_MS = 40000 }; /* the rebuild lock lasts 60 s */
+
+/* The last value of each key wins, so all are gathered before any is written.  NULL: it was deleted. */
+static int gather(const char *key, size_t key_length, const char *value, size_t length, void *argument) {
+  char name[1024];
+  if (!key || key_length >= sizeof name || !memchr(key, '|', key_length)) return 0;
+  snprintf(name, sizeof name, "%.*s", (int)key_length, key);
+  json_t *record = value ? json_parse(value, length, NULL) : NULL;
+  return json_object_set_new(argument, name, record ? record : json_null()) == 0 ? 0 : 1;
+}
+
+/* Records of a kind that this Redis module does not know are passed over; any other failure ends the rebuild. */
+static int put_back(struct state *state, json_t *latest, struct error *error) {
+  const char *key;
+  json_t *record;
+  json_object_foreach(latest, key, record) {
+    char kind[64];
+    struct error why = {0};
+    const char *bar = strchr(key, '|');
+    if (json_is_null(record) || (size_t)(bar - key) >= sizeof kind) continue;
+    snprintf(kind, sizeof kind, "%.*s", (int)(bar - key), key);
+    if (state_rebuild(state, kind, bar + 1, record, &why) == 0) continue;
+    if (why.class != ERROR_INVALID) {
+      if (error) *error = why;
+      return -1;
+    }
+    log_warn("a record of the state topic was passed over", LOG_TEXT("kind", kind), LOG_ERROR(&why));
+  }
+  return 0;
+}
+
+static int rebuild(struct state *state, const struct bus_options *bus, struct error *error) {
+  struct error why = {0};
+  json_t *latest = json_object();
+  int result = bus_read_all(bus, BUS_TOPIC_STATE, READ_MS, gather, latest, &why);
+  if (result != 0 && why.class == ERROR_MISSING) result = 0; /* nobody wrote it yet */
+  if (result != 0 && error) *error = why;
+  if (result == 0) result = put_back(state, latest, error);
+  if (result == 0) result = state_epoch_create(state, error);
+  if (result == 0) log_info("the state in Redis was rebuilt", LOG_INT("records", json_object_size(latest)));
+  json_decref(latest);
+  return result;
+}
+
+int collector_join(struct state *state, const struct bus_options *bus, struct error *error) {
+  int joined = state_epoch_join(state, error);
+  if (joined == 0) return rebuild(state, bus, error);
+  return joined > 0 ? 0 : -1;
+}

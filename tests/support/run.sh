@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Every test: unit, conformance, offline playbook tests, integration on the full stack.  Goes on after a failure.
+#   TESTS="unit integration" run.sh     only these suites
+# Each suite ends with "<suite>: N passed, N failed, N skipped (seconds)"; the last line adds them up.  Exit 1 when one
+# failed or nothing ran.
+set -u
+cd "$(dirname "$0")/../.."
+export BUILD=${BUILD:-build}
+python=build/venv/bin/python
+suites=${TESTS:-unit conformance playbooks integration}
+summary=() all_passed=0 all_failed=0 all_skipped=0
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+count() { # count WORD FILE: the number before WORD in the file's last line that has such a count
+  grep -oE "[0-9]+ $1" "$2" | tail -1 | grep -oE '[0-9]+' || echo 0
+}
+
+unit() { tests/support/unit.sh; }
+
+conformance() { "$python" tests/conformance/run.py; }
+
+playbooks() { "$BUILD/parapet" test worker/playbooks; }
+
+integration() {
+  # Fixed seeds and no cache directory: two runs do the same and leave nothing in the tree.
+  PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest -q -p no:cacheprovider --tb=short -rfEs --durations=5 \
+    ${PYTEST_ARGS:-} tests/support tests/integration
+}
+
+run() { # run SUITE: its output, and its counts
+  local suite=$1 output=$scratch/$1 started=$SECONDS status passed failed skipped line
+  printf '\n==== %s ====\n' "$suite"
+  timeout --kill-after=30 "${SUITE_SECONDS:-3600}" \
+    bash -c "$(declare -f "$suite"); python=$python; $suite" 2>&1 | tee "$output"
+  status=${PIPESTATUS[0]}
+  # The last line with counts is the suite's own; pytest calls a broken fixture "error".
+  grep -E '[0-9]+ (passed|failed|error)' "$output" | tail -1 >"$scratch/last"
+  passed=$(count passed "$scratch/last")
+  failed=$(($(count failed "$scratch/last") + $(count 'errors?' "$scratch/last")))
+  skipped=$(count skipped "$scratch/last")
+  if ((status == 124 || status == 137)); then echo "$suite: stopped after ${SUITE_SECONDS:-3600} s"; fi
+  if ((failed == 0)) && ((status != 0 || passed == 0)); then failed=1; fi
+  line="$suite: $passed passed, $failed failed, $skipped skipped ($((SECONDS - started)) s)"
+  echo "$line"
+  summary+=("$line")
+  all_passed=$((all_passed + passed)) all_failed=$((all_failed + failed)) all_skipped=$((all_skipped + skipped))
+}
+
+for suite in $suites; do
+  case $suite in
+    unit | conformance | playbooks | integration) run "$suite" ;;
+    *) echo "run.sh: no suite $suite (unit, conformance, playbooks, integration)" >&2; exit 2 ;;
+  esac
+done
+
+printf '\n==== summary (%s s) ====\n' "$SECONDS"
+printf '%s\n' "${summary[@]}"
+echo "$all_passed passed, $all_failed failed, $all_skipped skipped"
+((all_failed == 0 && all_passed > 0))

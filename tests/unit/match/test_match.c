@@ -1,0 +1,91 @@
+/* common/match against the slow matcher, over random patterns and events. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "match/match.h"
+#include "support/match_reference.h"
+
+#define PATTERNS 4
+
+struct random {
+  uint64_t state;
+};
+
+static uint64_t next_random(struct random *random) { /* splitmix64 */
+  uint64_t z = random->state += 0x9E3779B97F4A7C15ull;
+  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
+  z = (z ^ z >> 27) * 0x94D049BB133111EBull;
+  return z ^ z >> 31;
+}
+
+static void fill(struct random *random, uint8_t *bytes, size_t count) {
+  for (size_t i = 0; i < count; i++) bytes[i] = (uint8_t)(next_random(random) >> 32);
+}
+
+static struct match_set *build(char patterns[PATTERNS][MATCH_GENERATED_BYTES]) {
+  struct error error = {0};
+  struct match_builder *builder = match_builder_open();
+  assert_non_null(builder);
+  for (uint32_t i = 0; i < PATTERNS; i++) {
+    int added = match_add(builder, i * 10, patterns[i], strlen(patterns[i]), &error);
+    if (added != 0) print_message("%s\n%s\n", patterns[i], error.message);
+    assert_int_equal(added, 0);
+  }
+  struct match_set *set = match_build(builder, &error);
+  assert_non_null(set);
+  return set;
+}
+
+static int contains(const uint32_t *ids, int count, uint32_t id) {
+  for (int i = 0; i < count; i++)
+    if (ids[i] == id) return 1;
+  return 0;
+}
+
+/* Compares every pattern of the set with the slow matcher.  How many matched. */
+static int compare(struct match_set *set, struct match_scratch *scratch, char patterns[PATTERNS][MATCH_GENERATED_BYTES],
+                   const char *event) {
+  struct error error = {0};
+  const uint32_t *ids;
+  int count = match_run(set, scratch, event, strlen(event), &ids, &error);
+  if (count < 0) print_message("%s\n%s\n", event, error.message);
+  assert_true(count >= 0);
+  for (uint32_t i = 0; i < PATTERNS; i++) {
+    int expected = match_reference(patterns[i], event);
+    if (expected < 0 || expected == contains(ids, count, i * 10)) continue;
+    fail_msg("expected %d for pattern %u\n%s\n%s", expected, i, patterns[i], event);
+  }
+  return count;
+}
+
+static void test_random_patterns_and_events(void **state) {
+  static char patterns[PATTERNS][MATCH_GENERATED_BYTES], event[MATCH_GENERATED_BYTES];
+  (void)state;
+  struct random random = {20};
+  struct match_scratch *scratch = match_scratch_open();
+  int matched = 0, pairs = 0;
+  for (int round = 0; round < 1500; round++) {
+    uint8_t bytes[400];
+    for (int i = 0; i < PATTERNS; i++) {
+      fill(&random, bytes, sizeof bytes);
+      match_generate_pattern(&(struct match_choices){bytes, sizeof bytes, 0}, patterns[i]);
+    }
+    struct match_set *set = build(patterns);
+    for (int i = 0; i < 5; i++, pairs += PATTERNS) {
+      fill(&random, bytes, sizeof bytes);
+      match_generate_event(&(struct match_choices){bytes, sizeof bytes, 0}, event);
+      matched += compare(set, scratch, patterns, event);
+    }
+    match_set_free(set);
+  }
+  print_message("%d pairs, %d matched\n", pairs, matched);
+  assert_in_range(matched, pairs / 100, pairs); /* the generator must not produce misses only */
+  match_scratch_free(scratch);
+}

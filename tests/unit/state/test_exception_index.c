@@ -1,0 +1,171 @@
+#include "state/exception_index.h"
+
+#include "fixture.h"
+
+static void test_globs(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *pattern, *text;
+    int matches;
+  } rows[] = {
+      {"", "", 1},
+      {"", "a", 0},
+      {"a", "", 0},
+      {"*", "", 1},
+      {"**", "anything/at:all", 1},
+      {"?", "", 0},
+      {"?", "a", 1},
+      {"?", "ab", 0},
+      {"?", "\xc3\xa9", 1}, /* one character, two bytes */
+      {"??", "\xc3\xa9", 0},
+      {"sg-*", "sg-", 1},
+      {"sg-*", "SG-1", 0}, /* AWS ids have a case */
+      {"*-prod", "web-prod", 1},
+      {"*-prod", "web-prod-2", 0},
+      {"a*b*c", "a-b-b-c", 1},
+      {"a*b*c", "a-c-b", 0},
+      {"arn:aws:s3:::logs-*", "arn:aws:s3:::logs-2026", 1},
+      {"[ab]", "a", 0}, /* no bracket expressions */
+      {"[ab]", "[ab]", 1},
+      {"a\\*", "a\\b", 1},                                                                         /* no escapes */
+      {"*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 0}, /* not exponential */
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    assert_int_equal(state_glob(rows[i].pattern, rows[i].text), rows[i].matches);
+}
+
+static void put(struct exception_index *index, const char *id, const char *text) {
+  OK(exception_index_put(index, id, text, strlen(text), &error));
+}
+
+static const struct state_subject web = {.guardrail = "ssh",
+                                         .account = "111111111111",
+                                         .region = "eu-west-1",
+                                         .environment = "prod",
+                                         .resource = "sg-1",
+                                         .arn = "arn:aws:ec2:eu-west-1:111111111111:security-group/sg-1"};
+
+static void test_each_scope_member_must_match(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *members;
+    int covers;
+  } rows[] = {
+      {"", 1}, /* nothing said: everything */
+      {"\"guardrail\":\"*\",", 1},
+      {"\"guardrail\":\"ssh\",", 1},
+      {"\"guardrail\":\"rdp\",", 0},
+      {"\"guardrail\":\"ss*\",", 0}, /* guardrails are named, not matched */
+      {"\"account\":\"111111111111\",", 1},
+      {"\"account\":\"222222222222\",", 0},
+      {"\"account\":\"*\",\"region\":\"*\",\"environment\":\"*\",\"resource\":\"*\",", 1},
+      {"\"region\":\"eu-west-1\",", 1},
+      {"\"region\":\"eu-west-2\",", 0},
+      {"\"environment\":\"prod\",", 1},
+      {"\"environment\":\"dev\",", 0},
+      {"\"resource\":\"sg-1\",", 1},
+      {"\"resource\":\"sg-2\",", 0},
+      {"\"resource\":\"sg-?\",", 1},
+      {"\"resource\":\"*\",", 1},
+      {"\"resource\":\"*-1\",", 1},
+      {"\"resource\":\"sg-1*\",", 1}, /* the glob's beginning is the whole resource */
+      {"\"resource\":\"sg-11*\",", 0},
+      {"\"resource\":\"arn:aws:ec2:eu-west-1:111111111111:security-group/sg-1\",", 1},
+      {"\"resource\":\"arn:aws:ec2:*:111111111111:security-group/*\",", 1},
+      {"\"resource\":\"arn:aws:ec2:eu-west-1:111111111111:security-group/sg-1*\",", 1},
+      {"\"resource\":\"arn:aws:ec2:eu-west-1:111111111111:security-group-of-a-long-name/*\",", 0}, /* beyond 63 bytes */
+      {"\"guardrail\":\"ssh\",\"account\":\"111111111111\",\"region\":\"eu-west-1\",\"resource\":\"sg-*\",", 1},
+      {"\"guardrail\":\"ssh\",\"account\":\"111111111111\",\"region\":\"eu-west-9\",\"resource\":\"sg-*\",", 0},
+      {"\"starts\":2000,", 0}, /* not yet */
+      {"\"starts\":1000,", 1},
+      {"\"starts\":\"1970-01-01T00:00:01Z\",", 1},
+      {"\"starts\":\"soon\",", 0}, /* cannot be read: never begins */
+  };
+  char text[400];
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct exception_index *index = exception_index_open();
+    snprintf(text, sizeof text, "{%s\"id\":\"x\",\"expires\":1500}", rows[i].members);
+    put(index, "x", text);
+    int covers = exception_index_find(index, &web, 1000) != NULL;
+    if (covers != rows[i].covers) print_message("row %zu: %s\n", i, rows[i].members);
+    assert_int_equal(covers, rows[i].covers);
+    assert_null(exception_index_find(index, &web, 1500)); /* expires at, not after */
+    exception_index_close(index);
+  }
+}
+
+static void test_unknown_parts_of_a_subject_match_only_everything(void **unused) {
+  (void)unused;
+  struct exception_index *index = exception_index_open();
+  put(index, "r", "{\"id\":\"r\",\"expires\":9,\"resource\":\"sg-*\"}");
+  put(index, "e", "{\"id\":\"e\",\"expires\":9,\"environment\":\"prod\"}");
+  put(index, "a", "{\"id\":\"a\",\"expires\":9,\"account\":\"1\"}");
+  struct state_subject nothing = {.guardrail = "ssh"};
+  assert_null(exception_index_find(index, &nothing, 1));
+  put(index, "all", "{\"id\":\"all\",\"expires\":9}");
+  assert_non_null(exception_index_find(index, &nothing, 1));
+  exception_index_close(index);
+}
+
+static void test_the_longest_lasting_one_wins_and_changes_replace(void **unused) {
+  (void)unused;
+  struct exception_index *index = exception_index_open();
+  put(index, "b", "{\"id\":\"b\",\"expires\":100}");
+  put(index, "c", "{\"id\":\"c\",\"expires\":300,\"resource\":\"sg-*\"}");
+  put(index, "a", "{\"id\":\"a\",\"expires\":200,\"resource\":\"sg-1\"}");
+  assert_non_null(strstr(exception_index_find(index, &web, 1), "\"c\""));
+  assert_non_null(strstr(exception_index_find(index, &web, 50), "\"c\""));
+  put(index, "c", "{\"id\":\"c\",\"expires\":300,\"resource\":\"other\"}"); /* moved away */
+  assert_int_equal(exception_index_count(index), 3);
+  assert_non_null(strstr(exception_index_find(index, &web, 1), "\"a\""));
+  exception_index_remove(index, "a");
+  exception_index_remove(index, "a");
+  assert_non_null(strstr(exception_index_find(index, &web, 1), "\"b\""));
+  assert_null(exception_index_find(index, &web, 250));
+  exception_index_close(index);
+}
+
+static void test_records_nobody_wrote_are_errors(void **unused) {
+  (void)unused;
+  static const char *const rows[] = {
+      "", "nonsense", "[]", "{}", "{\"expires\":\"soon\"}", "{\"expires\":-1}", "{\"expires\":1.5}"};
+  struct exception_index *index = exception_index_open();
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    FAILS(exception_index_put(index, "x", rows[i], strlen(rows[i]), &error), ERROR_FATAL, "record");
+  assert_int_equal(exception_index_count(index), 0);
+  exception_index_close(index);
+}
+
+static void test_100000_cost_microseconds(void **unused) {
+  (void)unused;
+  struct exception_index *index = exception_index_open();
+  char id[32], text[256];
+  for (int i = 0; i < 100000; i++) {
+    snprintf(id, sizeof id, "e%d", i);
+    snprintf(text, sizeof text,
+             "{\"id\":\"%s\",\"guardrail\":\"%s\",\"account\":\"%012d\",\"resource\":\"%s%d%s\",\"expires\":9}", id,
+             i % 3 ? "ssh" : "*", i % 5000, i % 2 ? "sg-" : "arn:aws:ec2:eu-west-1:*:security-group/sg-", i,
+             i % 7 ? "" : "*");
+    put(index, id, text);
+  }
+  struct state_subject subject = web;
+  int found = 0;
+  int64_t started = clock_monotonic_ms();
+  for (int i = 0; i < 2000; i++) {
+    char account[16], resource[32];
+    snprintf(account, sizeof account, "%012d", i % 5000);
+    snprintf(resource, sizeof resource, "sg-%d", i);
+    subject.account = account;
+    subject.resource = resource;
+    found += exception_index_find(index, &subject, 1) != NULL;
+  }
+  int64_t took = clock_monotonic_ms() - started;
+  assert_true(found > 500);
+  assert_true(took < 2000); /* under 1 ms each even here, under a sanitizer */
+  for (int i = 0; i < 100000; i++) {
+    snprintf(id, sizeof id, "e%d", i);
+    exception_index_remove(index, id);
+  }
+  assert_int_equal(exception_index_count(index), 0);
+  exception_index_close(index);
+}

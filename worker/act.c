@@ -1,0 +1,323 @@
+/* act: the playbook's steps, journaled ahead.
+ *
+ * For each mutating call: stop and lease are checked (state_may_mutate), the *intent* is made durable (topic
+ * parapet.actions, acks=all, and indexed in Redis while the action is open), the call is made, its *outcome* follows with
+ * the request id and the exact inverse.  A worker killed in between leaves an open intent; whoever gets the resource next
+ * resolves it from live state (unit_resolve) before it does anything.
+ *
+ * A call whose answer was lost may have had its effect.  If the repetition then says "exists already" the effect is ours:
+ * it is looked up by its tag, so that it gets its inverse. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/steps.h"
+#include "unit.h"
+
+enum { ATTEMPTS = 4, OWN_REQUEST_MS = 24 * 3600 * 1000, RUN_TAG_ATTEMPT = 16 };
+static const char run_tag[] = "parapet:run";
+
+struct journal {
+  struct unit *unit;
+  struct unit_case *one;
+  struct live *live;
+  json_t *intent; /* what Redis keeps while the action is open: {action, run, …, calls: […]} */
+  json_t *call;   /* the entry of the call being made; borrowed from intent */
+  int effects;    /* calls that had one */
+  char run[96];
+};
+
+/* ---- records ---- */
+static json_t *record_head(struct unit *unit, struct unit_case *one, const char *kind) {
+  char now[32];
+  return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "kind", kind, "time",
+                   clock_format(clock_wall_ms(), now, sizeof now), "action", one->action, "guardrail", one->guardrail->name, "version",
+                   (json_int_t)one->guardrail->version, "bundle", unit->bundle->hash, "account", unit->account->id, "region",
+                   unit->region, "environment", unit->place.environment, "resource", unit->id, "arn", unit->arn, "owner",
+                   unit->worker->owner);
+}
+
+static json_t *pre_image(const struct live *live) {
+  json_t *contexts = json_object();
+  for (size_t i = 0; i < live->resource->context_count; i++)
+    if (live->contexts[i]) json_object_set(contexts, live->resource->contexts[i].name, live->contexts[i]);
+  return json_pack("{s:O, s:o}", "resource", live->item, "context", contexts);
+}
+
+static int journal_intent(struct journal *journal, const struct step_call *call, struct error *error) {
+  json_t *calls = json_object_get(journal->intent, "calls");
+  int first = json_array_size(calls) == 0;
+  journal->call = json_pack("{s:i, s:s, s:s, s:s, s:O, s:o}", "sequence", call->sequence, "path", call->step->path, "operation",
+                            call->step->operation, "run", call->run, "parameters", call->params, "variables",
+                            json_deep_copy(call->variables));
+  json_array_append_new(calls, journal->call);
+  json_t *record = record_head(journal->unit, journal->one, "intent");
+  json_object_set(record, "call", journal->call);
+  if (first) {
+    json_object_set_new(record, "before", pre_image(journal->live));
+    json_object_set(record, "finding", journal->one->finding_value);
+    if (journal->unit->delivery->actor) json_object_set(record, "actor", journal->unit->delivery->actor);
+    json_object_set_new(record, "trigger", json_string(journal->unit->delivery->id));
+  }
+  int result = record_action(journal->unit, journal->one, record, 1, error);
+  json_decref(record);
+  if (result == 0) result = state_intent_put(journal->unit->worker->state, journal->one->subject, journal->intent, error);
+  return result;
+}
+
+/* outcome: applied, ignored, none (refused, no effect), unknown.  Not waited for: the next durable record follows in order. */
+static void journal_outcome(struct journal *journal, const char *outcome, const char *request_id, json_t *result, json_t *inverse,
+                            const struct error *problem) {
+  json_object_set_new(journal->call, "outcome", json_string(outcome));
+  if (inverse) json_object_set(journal->call, "inverse", inverse);
+  if (request_id && *request_id) json_object_set_new(journal->call, "request_id", json_string(request_id));
+  json_t *record = record_head(journal->unit, journal->one, "outcome");
+  json_object_set(record, "call", journal->call);
+  if (result) json_object_set(record, "result", result);
+  if (problem)
+    json_object_set_new(record, "error", json_pack("{s:s, s:s, s:s}", "class", error_class_name(problem->class), "code", problem->code,
+                                                   "message", problem->message));
+  struct error error = {0};
+  if (record_action(journal->unit, journal->one, record, 0, &error) != 0)
+    log_warn("an outcome waits for the next record", LOG_TEXT("action", journal->one->action), LOG_ERROR(&error));
+  json_decref(record);
+}
+
+/* The end of an action, durably; then its intent is no longer open. */
+static int journal_end(struct journal *journal, const char *status, const struct error *problem, struct error *error) {
+  json_t *record = record_head(journal->unit, journal->one, "result");
+  json_object_set_new(record, "status", json_string(status));
+  json_object_set(record, "calls", json_object_get(journal->intent, "calls"));
+  if (problem) json_object_set_new(record, "reason", json_string(problem->message));
+  int result = record_action(journal->unit, journal->one, record, 1, error);
+  json_decref(record);
+  if (result == 0) result = state_intent_drop(journal->unit->worker->state, journal->one->subject, error);
+  metric_add(&worker_metrics[M_ACTIONS], 1, journal->one->guardrail->name, status);
+  return result;
+}
+
+/* ---- what a lost answer did: the context's items that carry the call's own tag ---- */
+static int has_run_tag(const json_t *item, const char *run) {
+  const json_t *tags = json_object_get(item, "Tags");
+  for (size_t i = 0; i < json_array_size(tags); i++) {
+    const json_t *tag = json_array_get(tags, i);
+    if (strcmp(json_text_at(tag, "Key", NULL), run_tag) == 0 && strcmp(json_text_at(tag, "Value", NULL), run) == 0) return 1;
+  }
+  return 0;
+}
+
+/* {SecurityGroupRules: [those tagged]}: what the operation would have answered.  New, or NULL when nothing is tagged. */
+static json_t *created_by(const struct live *live, const char *run) {
+  json_t *result = NULL;
+  for (size_t i = 0; live && i < live->resource->context_count; i++) {
+    json_t *created = json_array(), *item;
+    size_t index;
+    json_array_foreach(live->contexts[i], index, item) if (has_run_tag(item, run)) json_array_append(created, item);
+    if (json_array_size(created) > 0) {
+      if (!result) result = json_object();
+      json_object_set(result, live->resource->contexts[i].read.items_name, created);
+    }
+    json_decref(created);
+  }
+  return result;
+}
+
+/* ---- calls ---- */
+static struct aws_role write_role(const struct journal *journal) {
+  const struct worker *worker = journal->unit->worker;
+  return (struct aws_role){.name = accounts_role(worker->accounts),
+                           .external_id = accounts_external_id(worker->accounts),
+                           .session_name = "parapet",
+                           .source_identity = "parapet",
+                           .session_policy = journal->one->guardrail->session_policy};
+}
+
+static json_t *aws_now(struct journal *journal, const struct step_call *call, const struct aws_role *role, char *request_id,
+                       struct error *error) {
+  struct unit *unit = journal->unit;
+  struct aws_target target = {.account = unit->account->id, .region = unit->region, .role = *role->name ? role : NULL};
+  int64_t lease = config_ms(unit->worker->config, "lease"), timeout = config_ms(unit->worker->config, "aws.call_timeout");
+  /* A call's deadline ends before the lease does. */
+  struct aws_call_options options = {.deadline_ms = clock_monotonic_ms() + (timeout < lease - 2000 ? timeout : lease - 2000),
+                                     .one_attempt = 1,
+                                     .request_id = request_id};
+  return aws_call(unit->worker->aws, &target, call->step->operation, call->params, &options, error);
+}
+
+static json_t *read_call(struct journal *journal, const struct step_call *call, struct error *error) {
+  struct aws_role role;
+  struct reader reader = unit_reader(journal->unit, &role);
+  struct aws_target target = {.account = journal->unit->account->id, .region = journal->unit->region, .role = reader.role};
+  return aws_call(journal->unit->worker->aws, &target, call->step->operation, call->params, NULL, error);
+}
+
+/* The answer to an ambiguous attempt: our effect under its tag, or none. */
+static json_t *found_effect(struct journal *journal, const struct step_call *call) {
+  struct live *now = NULL;
+  struct error error = {0};
+  if (unit_read(journal->unit, &now, &error) != VERDICT_GO) return NULL;
+  json_t *result = created_by(now, call->run);
+  live_free(now);
+  return result;
+}
+
+static int may_mutate(struct journal *journal, struct error *error) {
+  char why[64] = "";
+  int go = state_may_mutate(journal->unit->worker->state, &journal->unit->lease, config_ms(journal->unit->worker->config, "lease"), why, error);
+  if (go == 1) return 0;
+  if (go == 0) error_set(error, ERROR_RETRYABLE, "MayNotMutate", "not now: %s", why);
+  return -1;
+}
+
+static json_t *mutate(struct journal *journal, const struct step_call *call, int *ignored, struct error *error) {
+  struct aws_role role = write_role(journal);
+  int ambiguous = 0;
+  for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+    char request_id[96] = "";
+    struct error problem = {0};
+    if (attempt > 0) clock_sleep_ms(200LL << attempt);
+    if (may_mutate(journal, error) != 0) return NULL;
+    if (attempt == 0 && journal_intent(journal, call, error) != 0) return NULL;
+    json_t *result = aws_now(journal, call, &role, request_id, &problem);
+    if (request_id[0] && state_own_request_mark(journal->unit->worker->state, request_id, OWN_REQUEST_MS, NULL) != 0)
+      log_debug("a request id could not be marked; the role's ARN tells as well", LOG_TEXT("request_id", request_id));
+    if (result) {
+      json_object_set_new(journal->call, "request_id", json_string(request_id));
+      return result;
+    }
+    if (step_ignores(call->step, problem.code)) {
+      if (ambiguous && (result = found_effect(journal, call))) return result;
+      journal_outcome(journal, ambiguous ? "unknown" : "ignored", request_id, NULL, NULL, &problem);
+      *ignored = 1;
+      return NULL;
+    }
+    if (error) *error = problem;
+    if (!error_is_transient(&problem)) {
+      journal_outcome(journal, "none", request_id, NULL, NULL, &problem);
+      return NULL;
+    }
+    if (problem.class == ERROR_RETRYABLE) ambiguous = 1;
+  }
+  return NULL;
+}
+
+static json_t *host_call(void *context, const struct step_call *call, int *ignored, struct error *error) {
+  struct journal *journal = context;
+  journal->call = NULL;
+  if (aws_operation_reads(call->step->operation)) return read_call(journal, call, error);
+  return mutate(journal, call, ignored, error);
+}
+
+static int host_effect(void *context, const struct step_call *call, json_t *result, json_t *inverse, struct error *error) {
+  struct journal *journal = context;
+  (void)call, (void)error;
+  if (!journal->call) return 0; /* a read */
+  journal->effects++;
+  journal_outcome(journal, "applied", NULL, result, inverse, NULL);
+  return 0;
+}
+
+static void host_notify(void *context, json_t *message) {
+  struct journal *journal = context;
+  notice_case(journal->unit, journal->one, "message", NULL, json_is_string(message) ? json_string_value(message) : "");
+}
+
+enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *live, json_t *finding, struct error *error) {
+  struct journal journal = {.unit = unit, .one = one, .live = live};
+  struct step_host host = {.call = host_call, .effect = host_effect, .notify = host_notify, .context = &journal};
+  struct error problem = {0};
+  struct view view;
+  json_t *reason = NULL;
+  snprintf(journal.run, sizeof journal.run, "%s.%x", one->action, (unsigned)(clock_wall_ms() & 0xFFFF));
+  journal.intent = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[]}", "subject", one->subject, "action", one->action, "run",
+                             journal.run, "guardrail", one->guardrail->name, "hash", one->guardrail->hash, "account",
+                             unit->account->id, "region", unit->region, "calls");
+  view_open(&view, one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor);
+  view_add(&view, "finding", finding);
+  enum steps_end end = steps_run(one->guardrail->remediate, one->guardrail->remediate_count, view_scope(&view), journal.run, &host,
+                                 &reason, &problem);
+  view_close(&view);
+  one->acted_ms = clock_wall_ms();
+  enum verdict verdict = VERDICT_GO;
+  if (end == STEPS_FAILED && error_is_transient(&problem)) {
+    if (error) *error = problem; /* the intent stays open: the next try resolves it first */
+    verdict = VERDICT_LATER;
+  } else if (journal_end(&journal, end == STEPS_DONE ? "acted" : end == STEPS_STOPPED ? "stopped" : "failed",
+                         end == STEPS_FAILED ? &problem : NULL, error) != 0) {
+    verdict = VERDICT_LATER;
+  } else if (end != STEPS_DONE) {
+    const char *note = end == STEPS_FAILED ? problem.message : json_is_string(reason) ? json_string_value(reason) : "stopped";
+    log_warn("an action ended early", LOG_TEXT("action", one->action), LOG_TEXT("subject", one->subject), LOG_ERROR(&problem));
+    verdict = record_finding(unit, one, "failed", finding, note, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
+  }
+  json_decref(reason);
+  json_decref(journal.intent);
+  return verdict;
+}
+
+/* ---- resolving what another worker, or an earlier try, left open ---- */
+
+/* The inverse of a call that did have its effect: the step's undo over the frozen variables and the result. */
+static json_t *late_inverse(struct unit *unit, struct unit_case *one, const struct live *live, const json_t *call, json_t *result) {
+  const struct guardrail *guardrail = one->guardrail;
+  const struct step *step = steps_find(guardrail->remediate, guardrail->remediate_count, json_text_at(call, "path", NULL));
+  if (!step || !step->undo || !live) return NULL;
+  struct view view;
+  const char *name;
+  json_t *value;
+  view_open(&view, guardrail, &unit->place, live, NULL, NULL);
+  json_object_foreach(json_object_get(call, "variables"), name, value) view_add(&view, name, value);
+  view_add(&view, "result", result);
+  json_t *inverse = steps_plan(step->undo, step->undo_count, view_scope(&view), json_text_at(call, "run", NULL), NULL);
+  view_close(&view);
+  return inverse;
+}
+
+/* Did the call happen?  A call that tags what it makes is found by its tag; of another one it is asked whether what it was to
+ * change is still in what `find` says: if not, it did. */
+static const char *effect_of(struct unit *unit, struct unit_case *one, const struct live *live, const json_t *call, json_t **result) {
+  const struct guardrail *guardrail = one->guardrail;
+  const struct step *step = steps_find(guardrail->remediate, guardrail->remediate_count, json_text_at(call, "path", NULL));
+  *result = created_by(live, json_text_at(call, "run", NULL));
+  if (*result) return "applied";
+  if (!step || !live) return "unknown";
+  if (step->creates_tags) return "none";
+  json_t *finding = guardrail_judge(guardrail, &unit->place, live, NULL, NULL, NULL), *element;
+  const char *name, *effect = "applied";
+  size_t index;
+  json_t *value;
+  json_object_foreach(json_object_get(call, "variables"), name, value)
+    json_array_foreach(finding, index, element) if (json_same(element, value)) effect = "none";
+  json_decref(finding);
+  return effect;
+}
+
+static void resolve_calls(struct journal *journal, const struct live *live, int same_playbook) {
+  size_t index;
+  json_t *call;
+  json_array_foreach(json_object_get(journal->intent, "calls"), index, call) {
+    json_t *result = NULL;
+    if (json_object_get(call, "outcome")) continue;
+    const char *effect = same_playbook ? effect_of(journal->unit, journal->one, live, call, &result) : "unknown";
+    json_t *inverse = strcmp(effect, "applied") == 0 ? late_inverse(journal->unit, journal->one, live, call, result) : NULL;
+    journal->call = call;
+    journal_outcome(journal, effect, NULL, result, inverse, NULL);
+    json_decref(inverse);
+    json_decref(result);
+  }
+}
+
+enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error) {
+  struct journal journal = {.unit = unit, .one = one};
+  if (state_intent_get(unit->worker->state, one->subject, &journal.intent, error) != 0) return VERDICT_LATER;
+  if (!journal.intent) return VERDICT_GO;
+  snprintf(one->action, sizeof one->action, "%s", json_text_at(journal.intent, "action", NULL));
+  resolve_calls(&journal, live, strcmp(one->guardrail->hash, json_text_at(journal.intent, "hash", NULL)) == 0);
+  int result = journal_end(&journal, "resolved", NULL, error);
+  json_decref(journal.intent);
+  if (result != 0) return VERDICT_LATER;
+  log_info("an open intent was resolved from live state", LOG_TEXT("action", one->action), LOG_TEXT("subject", one->subject));
+  return VERDICT_GO;
+}

@@ -1,0 +1,67 @@
+/* parapet, the operator's command: one row a verb.  Private to worker/cli. */
+#ifndef PARAPET_CLI_CLI_H
+#define PARAPET_CLI_CLI_H
+
+#include <stdio.h>
+
+#include "settings.h"
+#include "state/state.h"
+
+/* Exit codes that scripts can use. */
+enum { CLI_OK = 0, CLI_ERROR = 1, CLI_USAGE = 2, CLI_FOUND = 3 };
+
+struct cli { /* what a verb gets */
+  struct config *config;
+  struct config_rest words; /* behind the verb's own words */
+  int json;                 /* --output json */
+};
+
+struct verb {
+  const char *name;      /* "exceptions add" */
+  const char *arguments; /* "GUARDRAIL ..." */
+  const char *help;      /* one line */
+  const struct setting *options; /* its own, besides the settings; ends with a NULL name; may be NULL */
+  int (*run)(struct cli *cli);
+  const char *more;      /* an example or two; may be NULL */
+};
+extern const struct verb verbs[]; /* ends with a NULL name */
+
+int run_assess(struct cli *cli);
+int run_playbooks_validate(struct cli *cli);
+int run_playbooks_list(struct cli *cli);
+int run_test(struct cli *cli);
+int run_status(struct cli *cli);
+int run_findings(struct cli *cli);
+int run_exceptions_add(struct cli *cli);
+int run_exceptions_list(struct cli *cli);
+int run_exceptions_remove(struct cli *cli);
+int run_breaker_list(struct cli *cli);
+int run_breaker_trip(struct cli *cli);
+int run_breaker_hold(struct cli *cli);
+int run_breaker_reset(struct cli *cli);
+int run_stop(struct cli *cli);
+int run_resume(struct cli *cli);
+int run_replay(struct cli *cli);
+int run_settings(struct cli *cli);
+
+extern const struct setting assess_options[], findings_options[], exception_options[], operator_options[], reset_options[],
+    replay_options[], settings_options[];
+
+/* ---- output.c ---- */
+struct column { const char *title, *key; int width; /* 0: as wide as needed; else cut to it */ };
+/* An array of objects as a table (columns end with a NULL title), or as JSON.  What is no text is shown as JSON. */
+void print_rows(const struct cli *cli, const json_t *rows, const struct column *columns);
+void print_json(const json_t *value);
+/* "parapet: message"; returns CLI_ERROR. */
+int fail(const struct error *error);
+int fail_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Terminal colour codes, "" where standard output is no terminal or NO_COLOR is set. */
+const char *paint(const char *name);
+
+/* ---- shared ---- */
+/* The fleet's Redis, joined (rebuilt from Kafka when it is empty); NULL with *error. */
+struct state *cli_state(struct cli *cli, struct error *error);
+/* A record for parapet.state and Redis alike; value NULL removes it.  0, or -1 with *error. */
+int cli_mirror(struct cli *cli, const char *kind, const char *id, json_t *value, struct error *error);
+
+#endif

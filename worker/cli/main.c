@@ -1,0 +1,136 @@
+/* parapet: finds the verb, loads its options and the settings, runs it. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli.h"
+
+enum { SETTINGS_MAX = 96 };
+
+static const struct setting common_options[] = {
+    {"output", SETTING_TEXT, "table", "table, or json for programs", 0, 0, 0},
+    {0}};
+
+const struct verb verbs[] = {
+    {"assess", "[GUARDRAIL ...]", "read an account now and print what violates the guardrails; needs no fleet", assess_options, run_assess,
+     "  parapet assess --region eu-west-1                                # the account of your credentials\n"
+     "  parapet assess ssh-open-to-internet --account 111111111111 --region eu-west-1,us-east-1 --role parapet-read\n"},
+    {"playbooks validate", "[DIRECTORY]", "check every playbook: file, line and reason of each mistake", NULL, run_playbooks_validate, NULL},
+    {"playbooks list", "", "the guardrails that are loaded", NULL, run_playbooks_list, NULL},
+    {"test", "[DIRECTORY]", "run the playbooks' own tests, offline", NULL, run_test, NULL},
+    {"status", "", "the fleet: workers, gates, breakers, findings, what is parked", NULL, run_status, NULL},
+    {"findings", "", "what was found, the latest first", findings_options, run_findings, NULL},
+    {"exceptions add", "", "let something be, for a time", exception_options, run_exceptions_add,
+     "  parapet exceptions add --guardrail ssh-open-to-internet --account 111111111111 --resource sg-0abc \\\n"
+     "      --owner ann@example.com --reason 'migration until Friday' --for 5d\n"},
+    {"exceptions list", "", "all exceptions and how long they hold", NULL, run_exceptions_list, NULL},
+    {"exceptions remove", "ID", "end an exception now", NULL, run_exceptions_remove, NULL},
+    {"breaker list", "", "every breaker: state, count, limit", NULL, run_breaker_list, NULL},
+    {"breaker trip", "SCOPE", "open it: actions in this scope are parked", operator_options, run_breaker_trip, NULL},
+    {"breaker hold", "SCOPE", "hold it open until it is reset", operator_options, run_breaker_hold, NULL},
+    {"breaker reset", "SCOPE", "close it; --release brings back what is parked, in a pace", reset_options, run_breaker_reset,
+     "  SCOPE is GUARDRAIL/ACCOUNT, GUARDRAIL, account:ACCOUNT or organization.\n"
+     "  parapet breaker reset ssh-open-to-internet/111111111111 --release --pace 5/s\n"},
+    {"stop", "", "stop every change in every account, now", operator_options, run_stop, NULL},
+    {"resume", "", "lift the stop", operator_options, run_resume, NULL},
+    {"replay", "FILE ...", "send recorded events (.json, .json.gz, JSON lines) to the fleet", replay_options, run_replay, NULL},
+    {"settings", "", "the settings in force, and where each comes from", settings_options, run_settings, NULL},
+    {0}};
+
+static int word_count(const char *name) {
+  int count = 1;
+  for (; *name; name++) count += *name == ' ';
+  return count;
+}
+
+/* How many of the verb's words argv begins with; 0 when it is another verb. */
+static int verb_matches(const struct verb *verb, int argc, char **argv) {
+  const char *rest = verb->name;
+  int words = word_count(verb->name);
+  if (argc - 1 < words) return 0;
+  for (int i = 1; i <= words; i++) {
+    size_t length = strcspn(rest, " ");
+    if (strlen(argv[i]) != length || strncmp(argv[i], rest, length) != 0) return 0;
+    rest += length + (rest[length] == ' ');
+  }
+  return words;
+}
+
+static const struct verb *find_verb(int argc, char **argv, int *words) {
+  for (const struct verb *verb = verbs; verb->name; verb++)
+    if ((*words = verb_matches(verb, argc, argv)) > 0) return verb;
+  return NULL;
+}
+
+static void print_usage(FILE *out) {
+  fputs("usage: parapet VERB [WORDS] [--OPTION VALUE ...]\n\n", out);
+  for (const struct verb *verb = verbs; verb->name; verb++) fprintf(out, "  %-20s %s\n", verb->name, verb->help);
+  fputs("\nparapet VERB --help shows its options; parapet settings --help the settings that all share.\n"
+        "Exit codes: 0 fine, 1 something failed, 2 usage, 3 violations or failing tests were found.\n", out);
+}
+
+static void print_verb_help(const struct verb *verb) {
+  printf("usage: parapet %s %s [--OPTION VALUE ...]\n\n  %s\n\n", verb->name, verb->arguments, verb->help);
+  if (verb->more) printf("%s\n", verb->more);
+  if (verb->options) config_print_help(verb->options, stdout);
+  config_print_help(verb->options == settings_options ? worker_settings : common_options, stdout);
+}
+
+static int complain_verb(int argc, char **argv) {
+  const char *names[64];
+  size_t count = 0;
+  char given[128];
+  for (const struct verb *verb = verbs; verb->name && count < 63; verb++) names[count++] = verb->name;
+  names[count] = NULL;
+  snprintf(given, sizeof given, "%s%s%s", argv[1], argc > 2 && argv[2][0] != '-' ? " " : "", argc > 2 && argv[2][0] != '-' ? argv[2] : "");
+  const char *nearest = config_nearest(given, names);
+  if (!nearest) nearest = config_nearest(argv[1], names);
+  if (nearest) return fail_usage("there is no verb \"%s\"; did you mean \"%s\"? (parapet --help lists all)", given, nearest);
+  return fail_usage("there is no verb \"%s\"; parapet --help lists all", given);
+}
+
+static size_t add_settings(struct setting *table, size_t count, const struct setting *more) {
+  for (; more && more->name && count < SETTINGS_MAX - 1; more++) table[count++] = *more;
+  return count;
+}
+
+static int run_verb(const struct verb *verb, int argc, char **argv) {
+  static struct setting table[SETTINGS_MAX];
+  size_t count = add_settings(table, 0, verb->options);
+  count = add_settings(table, count, common_options);
+  add_settings(table, count, worker_settings);
+  struct error error = {0};
+  struct cli cli = {0};
+  cli.config = config_load(table, argc, argv, &cli.words, stderr, &error);
+  if (!cli.config) return fail_usage("%s (parapet %s --help)", error.message, verb->name);
+  const char *output = config_text(cli.config, "output");
+  cli.json = strcmp(output, "json") == 0;
+  int result = cli.json || strcmp(output, "table") == 0 ? verb->run(&cli) : fail_usage("--output is table or json, not \"%s\"", output);
+  config_free(cli.config);
+  return result;
+}
+
+int main(int argc, char **argv) {
+  int words = 0;
+  signal(SIGPIPE, SIG_IGN);
+  json_object_seed(0);
+  log_set_level(getenv("PARAPET_LOG_LEVEL") ? getenv("PARAPET_LOG_LEVEL") : "error");
+  if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    print_usage(argc < 2 ? stderr : stdout);
+    return argc < 2 ? CLI_USAGE : CLI_OK;
+  }
+  if (strcmp(argv[1], "--version") == 0) {
+    puts("parapet " PARAPET_VERSION);
+    return CLI_OK;
+  }
+  const struct verb *verb = find_verb(argc, argv, &words);
+  if (!verb) return complain_verb(argc, argv);
+  for (int i = words + 1; i < argc; i++)
+    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+      print_verb_help(verb);
+      return CLI_OK;
+    }
+  argv[words] = argv[0];
+  return run_verb(verb, argc - words, argv + words);
+}

@@ -1,0 +1,221 @@
+/* A directory of playbooks becomes a bundle. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/functions.h"
+#include "engine/load_internal.h"
+
+#define FILE_LIMIT 10000
+
+static int is_playbook_file(const char *name) {
+  const char *dot = strrchr(name, '.');
+  return dot && name[0] != '.' && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".json") == 0);
+}
+
+/* Paths of all playbook files below `directory`, sorted, so that the hash does not depend on the file system. */
+static int collect_files(const char *directory, json_t *files, int depth, struct error *error) {
+  struct dirent **entries;
+  int count = scandir(directory, &entries, NULL, alphasort);
+  if (count < 0) return error_set(error, ERROR_MISSING, "Playbooks", "cannot read the playbook directory %s: %s", directory, strerror(errno));
+  int result = 0;
+  for (int i = 0; i < count; i++) {
+    char path[4096];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/%s", directory, entries[i]->d_name);
+    if (result == 0 && entries[i]->d_name[0] != '.' && stat(path, &status) == 0) {
+      if (S_ISDIR(status.st_mode) && depth < 8)
+        result = collect_files(path, files, depth + 1, error);
+      else if (S_ISREG(status.st_mode) && is_playbook_file(path) && json_array_size(files) < FILE_LIMIT)
+        json_array_append_new(files, json_string(path));
+    }
+    free(entries[i]);
+  }
+  free(entries);
+  return result;
+}
+
+static void add_resource(struct bundle *bundle, struct loader *loader, json_t *document) {
+  struct resource *resource = load_resource(loader, document);
+  if (!resource) return;
+  if (bundle_resource(bundle, resource->name)) {
+    complain(loader, "/resource", "resource \"%s\" is described twice", resource->name);
+    resource_free(resource);
+    return;
+  }
+  void *grown = realloc(bundle->resources, (bundle->resource_count + 1) * sizeof *bundle->resources);
+  if (!grown) return resource_free(resource);
+  bundle->resources = grown;
+  bundle->resources[bundle->resource_count++] = resource;
+}
+
+static void add_guardrail(struct bundle *bundle, struct loader *loader, json_t *document) {
+  struct guardrail *guardrail = load_guardrail(loader, document, bundle);
+  if (!guardrail) return;
+  if (bundle_guardrail(bundle, guardrail->name)) {
+    complain(loader, "/guardrail", "guardrail \"%s\" is defined twice", guardrail->name);
+    guardrail_free(guardrail);
+    return;
+  }
+  void *grown = realloc(bundle->guardrails, (bundle->guardrail_count + 1) * sizeof *bundle->guardrails);
+  if (!grown) return guardrail_free(guardrail);
+  bundle->guardrails = grown;
+  bundle->guardrails[bundle->guardrail_count++] = guardrail;
+}
+
+struct document { json_t *value; struct yaml_lines *lines; const char *file; };
+
+/* Reads every file once; what is no YAML is refused here. */
+static struct document *read_documents(const char *directory, const json_t *files, json_t *refused) {
+  struct document *documents = calloc(json_array_size(files) + 1, sizeof *documents);
+  size_t prefix = strlen(directory);
+  for (size_t i = 0; documents && i < json_array_size(files); i++) {
+    const char *path = json_string_value(json_array_get(files, i));
+    struct error error = {0};
+    documents[i].file = strncmp(path, directory, prefix) == 0 && path[prefix] == '/' ? path + prefix + 1 : path;
+    documents[i].value = yaml_load(path, &documents[i].lines, &error);
+    if (documents[i].value) continue;
+    const char *line = strrchr(error.where, ':');
+    json_array_append_new(refused, json_sprintf("%s%s: %s", documents[i].file, line ? line : ":1", error.message));
+  }
+  return documents;
+}
+
+static void load_documents(struct bundle *bundle, struct aws_client *client, struct document *documents, size_t count) {
+  static const struct { const char *key; void (*add)(struct bundle *, struct loader *, json_t *); } kinds[] = {
+      {"resource", add_resource}, {"guardrail", add_guardrail}};
+  for (int pass = 0; pass < 2; pass++) /* resources first: guardrails name them */
+    for (size_t i = 0; i < count; i++) {
+      struct loader loader = {.file = documents[i].file, .lines = documents[i].lines, .refused = bundle->refused, .client = client};
+      int is_guardrail = json_object_get(documents[i].value, "guardrail") != NULL;
+      if (!documents[i].value) continue;
+      if (is_guardrail == pass && (is_guardrail || json_object_get(documents[i].value, "resource")))
+        kinds[pass].add(bundle, &loader, documents[i].value);
+      else if (pass == 1 && !is_guardrail && !json_object_get(documents[i].value, "resource"))
+        complain(&loader, "", "a playbook begins with \"guardrail: NAME\" or \"resource: NAME\"");
+    }
+}
+
+static int build_matcher(struct bundle *bundle, struct error *error) {
+  size_t total = 0;
+  for (size_t i = 0; i < bundle->guardrail_count; i++) total += bundle->guardrails[i]->trigger_count;
+  bundle->triggers = calloc(total + 1, sizeof *bundle->triggers);
+  struct match_builder *builder = match_builder_open();
+  if (!bundle->triggers || !builder) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
+  for (size_t g = 0; g < bundle->guardrail_count; g++)
+    for (size_t t = 0; t < bundle->guardrails[g]->trigger_count; t++) {
+      const char *pattern = bundle->guardrails[g]->triggers[t].pattern;
+      if (match_add(builder, (uint32_t)bundle->trigger_count, pattern, strlen(pattern), error) != 0) {
+        match_builder_free(builder);
+        return -1;
+      }
+      bundle->triggers[bundle->trigger_count].guardrail = (uint32_t)g;
+      bundle->triggers[bundle->trigger_count++].trigger = (uint32_t)t;
+    }
+  bundle->matcher = match_build(builder, error);
+  return bundle->matcher ? 0 : -1;
+}
+
+/* One policy for all reads: what every resource's calls need. */
+static char *read_policy(const struct bundle *bundle) {
+  json_t *operations = json_array();
+  for (size_t i = 0; i < bundle->resource_count; i++) {
+    const struct resource *resource = bundle->resources[i];
+    json_array_append_new(operations, json_string(resource->list.operation));
+    json_array_append_new(operations, json_string(resource->get.operation));
+    for (size_t c = 0; c < resource->context_count; c++)
+      json_array_append_new(operations, json_string(resource->contexts[c].read.operation));
+  }
+  char *policy = session_policy(operations);
+  json_decref(operations);
+  return policy;
+}
+
+static void hash_bundle(struct bundle *bundle, const struct document *documents, size_t count) {
+  json_t *all = json_array();
+  for (size_t i = 0; i < count; i++)
+    if (documents[i].value) json_array_append(all, documents[i].value);
+  json_hash(all, bundle->hash);
+  json_decref(all);
+}
+
+struct bundle *bundle_load(const char *directory, struct aws_client *client, struct error *error) {
+  json_t *files = json_array();
+  struct bundle *bundle = calloc(1, sizeof *bundle);
+  struct document *documents = NULL;
+  size_t count = 0;
+  int result = -1;
+  if (!files || !bundle) goto out;
+  bundle->references = 1;
+  bundle->refused = json_array();
+  if (collect_files(directory, files, 0, error) != 0) goto out;
+  count = json_array_size(files);
+  documents = read_documents(directory, files, bundle->refused);
+  if (!documents) goto out;
+  load_documents(bundle, client, documents, count);
+  hash_bundle(bundle, documents, count);
+  bundle->read_policy = read_policy(bundle);
+  result = build_matcher(bundle, error);
+out:
+  for (size_t i = 0; documents && i < count; i++) {
+    json_decref(documents[i].value);
+    yaml_lines_free(documents[i].lines);
+  }
+  free(documents);
+  json_decref(files);
+  if (result == 0) return bundle;
+  bundle_drop(bundle);
+  return NULL;
+}
+
+struct bundle *bundle_hold(struct bundle *bundle) {
+  atomic_fetch_add_explicit(&bundle->references, 1, memory_order_relaxed);
+  return bundle;
+}
+
+void bundle_drop(struct bundle *bundle) {
+  if (!bundle || atomic_fetch_sub_explicit(&bundle->references, 1, memory_order_acq_rel) != 1) return;
+  for (size_t i = 0; i < bundle->guardrail_count; i++) guardrail_free(bundle->guardrails[i]);
+  for (size_t i = 0; i < bundle->resource_count; i++) resource_free(bundle->resources[i]);
+  free(bundle->guardrails);
+  free(bundle->resources);
+  free(bundle->triggers);
+  free(bundle->read_policy);
+  match_set_free(bundle->matcher);
+  json_decref(bundle->refused);
+  free(bundle);
+}
+
+const struct guardrail *bundle_guardrail(const struct bundle *bundle, const char *name) {
+  for (size_t i = 0; i < bundle->guardrail_count; i++)
+    if (strcmp(bundle->guardrails[i]->name, name) == 0) return bundle->guardrails[i];
+  return NULL;
+}
+
+const struct resource *bundle_resource(const struct bundle *bundle, const char *name) {
+  for (size_t i = 0; i < bundle->resource_count; i++)
+    if (strcmp(bundle->resources[i]->name, name) == 0) return bundle->resources[i];
+  return NULL;
+}
+
+enum mode guardrail_mode(const struct guardrail *guardrail, const char *environment) {
+  for (size_t i = 0; environment && i < guardrail->mode_count; i++)
+    if (strcmp(guardrail->modes[i].environment, environment) == 0) return guardrail->modes[i].mode;
+  return guardrail->default_mode;
+}
+
+static int in_list(const json_t *globs, const char *value) {
+  if (!globs) return 1;
+  for (size_t i = 0; i < json_array_size(globs); i++)
+    if (engine_glob(json_string_value(json_array_get(globs, i)), value ? value : "")) return 1;
+  return 0;
+}
+
+int guardrail_in_scope(const struct guardrail *guardrail, const char *account, const char *environment, const char *unit,
+                       const char *region) {
+  return in_list(guardrail->accounts, account) && in_list(guardrail->environments, environment) &&
+         in_list(guardrail->units, unit) && in_list(guardrail->regions, region);
+}

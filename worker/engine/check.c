@@ -1,0 +1,256 @@
+/* Checks of names: every variable that an expression reads must exist where it is read, every operation, parameter and
+ * output field must be in the service models.  A misspelt name would otherwise be a guardrail that sees nothing. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "engine/load_internal.h"
+
+#define PATH_LIMIT 32
+
+/* Names that steps bring in (`as`, `set`), innermost first. */
+struct names {
+  const char *name;
+  const struct names *outer;
+};
+
+struct check {
+  struct loader *loader;
+  const struct guardrail *guardrail; /* NULL while a resource is checked */
+  const struct resource *resource;
+  const struct names *names;
+  const char *pointer;      /* where the expression stands */
+  const char *root_call;    /* operation whose element the document root is; NULL: not known */
+  const char *root_items;   /* … and where in its answer */
+};
+
+static const char *const built_in[] = {"resource", "id", "event", "actor", "params", "account", "region", "partition",
+                                       "environment", "tags", "finding", "result", "run", "now", NULL};
+
+/* "Reservations[].Instances" → {"Reservations","[]","Instances","[]"}: the path of one item. Returns the count, 0 when the
+ * expression is more than fields and flattening. */
+static size_t items_path(const char *items, char *copy, size_t size, const char **path) {
+  size_t count = 0;
+  snprintf(copy, size, "%s", items);
+  for (char *save = NULL, *part = strtok_r(copy, ".", &save); part; part = strtok_r(NULL, ".", &save)) {
+    char *flat = strstr(part, "[]");
+    if (strcspn(part, "|&()@?*\"'` ") != strlen(part) || count + 3 > PATH_LIMIT) return 0;
+    if (flat) *flat = '\0';
+    path[count++] = part;
+    if (flat) path[count++] = "[]";
+  }
+  if (count > 0 && strcmp(path[count - 1], "[]") != 0) path[count++] = "[]";
+  return count;
+}
+
+/* Does an element of operation's `items` have this field path?  `is_list`: the variable is the list of them. */
+static void check_path(struct check *check, const char *variable, const char *operation, const char *items, int is_list,
+                       const char *const *path) {
+  const char *full[PATH_LIMIT * 2 + 1];
+  char copy[256];
+  struct error error = {0};
+  size_t count = items_path(items, copy, sizeof copy, full);
+  if (count == 0 || !check->loader->client || !path || !path[0]) return;
+  if (is_list && strcmp(path[0], "[]") == 0) path++;
+  while (*path && count < PATH_LIMIT * 2) full[count++] = *path++;
+  full[count] = NULL;
+  if (aws_model_check_output(check->loader->client, operation, full, &error) != 0)
+    complain(check->loader, check->pointer, "%s%s of %s: %s", *variable ? "$" : "", variable, operation, error.message);
+}
+
+static const struct context *used_context(const struct guardrail *guardrail, const char *name) {
+  for (size_t i = 0; guardrail && i < guardrail->use_count; i++)
+    if (strcmp(guardrail->uses[i]->name, name) == 0) return guardrail->uses[i];
+  return NULL;
+}
+
+static void complain_variable(struct check *check, const char *name) {
+  const char *known[96];
+  size_t count = 0;
+  for (size_t i = 0; built_in[i]; i++) known[count++] = built_in[i];
+  for (size_t i = 0; check->guardrail && i < check->guardrail->use_count && count < 80; i++)
+    known[count++] = check->guardrail->uses[i]->name;
+  for (const struct names *names = check->names; names && count < 95; names = names->outer) known[count++] = names->name;
+  known[count] = NULL;
+  const char *nearest = config_nearest(name, known);
+  complain(check->loader, check->pointer, "there is no variable $%s here%s%s%s", name, nearest ? "; did you mean $" : "",
+           nearest ? nearest : "", nearest ? "?" : "");
+}
+
+static void check_param(struct check *check, const char *const *path) {
+  if (!path || !path[0] || strcmp(path[0], "[]") == 0 || !check->guardrail) return;
+  if (!json_object_get(check->guardrail->params, path[0]))
+    complain(check->loader, check->pointer, "there is no parameter \"%s\" under \"params\"", path[0]);
+}
+
+static void check_variable(const char *name, const char *const *path, void *argument) {
+  struct check *check = argument;
+  if (!*name) {
+    if (check->root_call) check_path(check, "", check->root_call, check->root_items, 0, path);
+    return;
+  }
+  for (const struct names *names = check->names; names; names = names->outer)
+    if (strcmp(names->name, name) == 0) return;
+  const struct context *context = used_context(check->guardrail, name);
+  if (context) {
+    check_path(check, name, context->read.operation, context->read.items_name, 1, path);
+    return;
+  }
+  if (strcmp(name, "resource") == 0)
+    check_path(check, name, check->resource->get.operation, check->resource->get.items_name, 0, path);
+  else if (strcmp(name, "params") == 0)
+    check_param(check, path);
+  else {
+    for (size_t i = 0; built_in[i]; i++)
+      if (strcmp(built_in[i], name) == 0) return;
+    complain_variable(check, name);
+  }
+}
+
+static void check_expression(struct check *check, const struct jmes *expression, const char *pointer) {
+  if (!expression) return;
+  check->pointer = pointer;
+  jmes_variables(expression, check_variable, check);
+}
+
+static void check_template(struct check *check, const struct template *template, const char *pointer) {
+  if (!template) return;
+  check->pointer = pointer;
+  template_variables(template, check_variable, check);
+}
+
+static int check_operation(struct check *check, const char *operation, const json_t *with, const char *pointer) {
+  struct error error = {0};
+  if (!operation || !strchr(operation, '.')) return complain(check->loader, pointer, "an operation is written service.Operation");
+  if (!check->loader->client) return 0;
+  if (aws_model_operation(check->loader->client, operation, &error) != 0)
+    return complain(check->loader, pointer_key(pointer, "call"), "%s", error.message);
+  if (aws_model_check_input(check->loader->client, operation, with, &error) == 0) return 0;
+  char where[512];
+  snprintf(where, sizeof where, "%s/with%s", pointer, error.where[0] == '/' ? error.where : "");
+  return complain(check->loader, where, "%s: %s", operation, error.message);
+}
+
+static void check_read(struct check *check, const struct read_call *read, const json_t *object, const char *pointer) {
+  if (check_operation(check, read->operation, json_object_get(object, "with"), pointer) != 0) return;
+  if (!aws_operation_reads(read->operation))
+    complain(check->loader, pointer, "%s changes things: a resource may only be described by reads", read->operation);
+  check_template(check, read->with, pointer);
+  const char *path[PATH_LIMIT * 2 + 1];
+  char copy[256];
+  struct error error = {0};
+  size_t count = items_path(read->items_name, copy, sizeof copy, path);
+  path[count] = NULL;
+  if (count > 0 && check->loader->client && aws_model_check_output(check->loader->client, read->operation, path, &error) != 0)
+    complain(check->loader, pointer_key(pointer, "items"), "%s: %s", read->operation, error.message);
+}
+
+void check_resource(struct loader *loader, const struct resource *resource, const json_t *document) {
+  struct check check = {.loader = loader, .resource = resource};
+  check_read(&check, &resource->list, json_object_get(document, "list"), "/list");
+  check_read(&check, &resource->get, json_object_get(document, "get"), "/get");
+  for (size_t i = 0; i < resource->context_count; i++) {
+    const struct context *context = &resource->contexts[i];
+    char pointer[256];
+    snprintf(pointer, sizeof pointer, "/context/%s", context->name);
+    check_read(&check, &context->read, json_at(document, "context", context->name, NULL), pointer);
+    check.root_call = context->read.operation;
+    check.root_items = context->read.items_name;
+    check_expression(&check, context->by, pointer_key(pointer, "by"));
+    check.root_call = NULL;
+  }
+  check_template(&check, resource->arn, "/arn");
+  check.root_call = resource->get.operation;
+  check.root_items = resource->get.items_name;
+  check_expression(&check, resource->id, "/id");
+  check_expression(&check, resource->tags, "/tags");
+}
+
+static void check_steps(struct check *check, const struct step *steps, size_t count, const json_t *list);
+
+static void check_step(struct check *check, const struct step *step, const json_t *object) {
+  check_expression(check, step->when, step->path);
+  if (step->kind == STEP_CALL) {
+    check_operation(check, step->operation, json_object_get(object, "with"), step->path);
+    check_template(check, step->with, step->path);
+    check_steps(check, step->undo, step->undo_count, json_object_get(object, "undo"));
+  }
+  check_expression(check, step->each, step->path);
+  check_expression(check, step->value, step->path);
+  check_template(check, step->message, step->path);
+  if (step->kind == STEP_EACH) {
+    const struct names *outer = check->names;
+    struct names element = {.name = step->as, .outer = outer};
+    check->names = &element;
+    check_steps(check, step->body, step->body_count, json_object_get(object, "do"));
+    check->names = outer;
+  }
+}
+
+/* A name that a step sets is known to the steps behind it: each such step opens a frame around the rest. */
+static void check_steps(struct check *check, const struct step *steps, size_t count, const json_t *list) {
+  if (count == 0) return;
+  check_step(check, steps, json_array_get(list, 0));
+  const struct names *outer = check->names;
+  struct names name = {.name = steps->kind == STEP_SET ? steps->set : steps->kind == STEP_CALL ? steps->as : NULL, .outer = outer};
+  if (name.name) check->names = &name;
+  json_t *rest = json_array();
+  for (size_t i = 1; i < json_array_size(list); i++) json_array_append(rest, json_array_get(list, i));
+  check_steps(check, steps + 1, count - 1, rest);
+  json_decref(rest);
+  check->names = outer;
+}
+
+void check_guardrail(struct loader *loader, const struct guardrail *guardrail, const json_t *document) {
+  struct check check = {.loader = loader,
+                        .guardrail = guardrail,
+                        .resource = guardrail->resource,
+                        .root_call = guardrail->resource->get.operation,
+                        .root_items = guardrail->resource->get.items_name};
+  check_expression(&check, guardrail->where, "/where");
+  check_expression(&check, guardrail->find, "/find");
+  check.root_call = NULL;
+  for (size_t i = 0; i < guardrail->trigger_count; i++)
+    check_expression(&check, guardrail->triggers[i].ids, pointer_index("/trigger/events", i));
+  check_steps(&check, guardrail->remediate, guardrail->remediate_count, json_object_get(document, "remediate"));
+  for (size_t i = 0; i < json_array_size(guardrail->tests); i++) {
+    const json_t *test = json_array_get(guardrail->tests, i);
+    if (!json_is_object(test) || !json_is_string(json_object_get(test, "name")) || !json_object_get(test, "expect"))
+      complain(loader, pointer_index("/tests", i), "a test needs \"name\", \"resource\" and \"expect\"");
+  }
+}
+
+static void add_operation(json_t *operations, const char *operation) {
+  size_t index;
+  json_t *known;
+  json_array_foreach(operations, index, known) if (strcmp(json_string_value(known), operation) == 0) return;
+  json_array_append_new(operations, json_string(operation));
+}
+
+void steps_operations(const struct step *steps, size_t count, int with_undo, json_t *operations) {
+  for (size_t i = 0; i < count; i++) {
+    if (steps[i].operation) add_operation(operations, steps[i].operation);
+    if (steps[i].creates_tags) add_operation(operations, "ec2.CreateTags");
+    if (with_undo) steps_operations(steps[i].undo, steps[i].undo_count, 1, operations);
+    steps_operations(steps[i].body, steps[i].body_count, with_undo, operations);
+  }
+}
+
+char *session_policy(const json_t *operations) {
+  json_t *actions = json_array();
+  size_t index;
+  json_t *operation;
+  json_array_foreach(operations, index, operation) {
+    char action[128];
+    aws_iam_action(json_string_value(operation), action, sizeof action);
+    add_operation(actions, action);
+  }
+  json_t *policy = json_pack("{s:s, s:[{s:s, s:o, s:s}]}", "Version", "2012-10-17", "Statement", "Effect", "Allow", "Action",
+                             actions, "Resource", "*");
+  char *text = policy ? json_dumps(policy, JSON_COMPACT) : NULL;
+  json_decref(policy);
+  if (text && strlen(text) <= 2048) return text;
+  free(text);
+  return NULL;
+}

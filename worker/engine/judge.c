@@ -1,0 +1,102 @@
+/* Variables and judgement: resource + context + parameters → a finding, or nothing. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "engine/live.h"
+
+void view_add(struct view *view, const char *name, json_t *value) {
+  if (view->count >= VIEW_FRAMES) abort();
+  struct jmes_scope *frame = &view->frames[view->count];
+  frame->name = name;
+  frame->value = value;
+  frame->outer = view->count > 0 ? &view->frames[view->count - 1] : NULL;
+  view->count++;
+}
+
+static void view_own(struct view *view, const char *name, json_t *value) {
+  view->owned[view->count] = value;
+  view_add(view, name, value);
+}
+
+const struct jmes_scope *view_scope(const struct view *view) { return view->count > 0 ? &view->frames[view->count - 1] : NULL; }
+
+void view_close(struct view *view) {
+  for (int i = 0; i < VIEW_FRAMES; i++) json_decref(view->owned[i]);
+  memset(view, 0, sizeof *view);
+}
+
+static json_t *text_or_nothing(const char *text) { return text ? json_string(text) : json_null(); }
+
+void view_open(struct view *view, const struct guardrail *guardrail, const struct place *place, const struct live *live,
+               json_t *event, json_t *actor) {
+  char now[32];
+  memset(view, 0, sizeof *view);
+  const struct { const char *name, *value; } texts[] = {{"account", place->account},
+                                                        {"region", place->region},
+                                                        {"environment", place->environment},
+                                                        {"unit", place->unit},
+                                                        {"partition", place->partition},
+                                                        {"now", clock_format(clock_wall_ms(), now, sizeof now)}};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) view_own(view, texts[i].name, text_or_nothing(texts[i].value));
+  view_add(view, "params", guardrail->params);
+  view_add(view, "event", event);
+  view_add(view, "actor", actor);
+  view_add(view, "result", NULL);
+  view_add(view, "finding", NULL);
+  if (!live) return;
+  view_add(view, "resource", live->item);
+  view_add(view, "id", live->id);
+  if (guardrail->resource->tags) view_own(view, "tags", jmes_search(guardrail->resource->tags, live->item, NULL, NULL));
+  for (size_t i = 0; i < guardrail->use_count; i++)
+    view_add(view, guardrail->uses[i]->name, live->contexts[guardrail->uses[i] - guardrail->resource->contexts]);
+}
+
+json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *place, const struct live *live, json_t *event,
+                        json_t *actor, struct error *error) {
+  struct view view;
+  json_t *finding = NULL;
+  view_open(&view, guardrail, place, live, event, actor);
+  if (guardrail->where) {
+    json_t *applies = jmes_search(guardrail->where, live->item, view_scope(&view), error);
+    if (!applies) goto out;
+    int empty = json_is_empty(applies);
+    json_decref(applies);
+    if (empty) {
+      finding = json_null();
+      goto out;
+    }
+  }
+  finding = jmes_search(guardrail->find, live->item, view_scope(&view), error);
+  if (finding && json_is_empty(finding)) {
+    json_decref(finding);
+    finding = json_null();
+  }
+out:
+  view_close(&view);
+  if (!finding) error_where(error, "%s", guardrail->name);
+  return finding;
+}
+
+json_t *event_actor(const json_t *event) {
+  const json_t *identity = json_at(event, "detail", "userIdentity", NULL);
+  json_t *actor = json_object();
+  const struct { const char *name, *value; } parts[] = {
+      {"type", json_text_at(identity, "type", NULL)},
+      {"arn", json_text_at(identity, "arn", NULL)},
+      {"account", json_text_at(identity, "accountId", NULL)},
+      {"user", json_text_at(identity, "userName", NULL)},
+      {"role", json_text_at(identity, "sessionContext", "sessionIssuer", "arn", NULL)},
+      {"via", json_text_at(identity, "invokedBy", NULL)},
+  };
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (*parts[i].value) json_object_set_new(actor, parts[i].name, json_string(parts[i].value));
+  const char *arn = json_text_at(identity, "arn", NULL), *session = strrchr(arn, '/');
+  if (strcmp(json_text_at(identity, "type", NULL), "AssumedRole") == 0 && session)
+    json_object_set_new(actor, "session", json_string(session + 1));
+  return actor;
+}
+
+void guardrail_wants(const struct guardrail *guardrail, unsigned char *wanted) {
+  for (size_t i = 0; i < guardrail->use_count; i++) wanted[guardrail->uses[i] - guardrail->resource->contexts] = 1;
+}

@@ -1,0 +1,245 @@
+/* Reading live state.  One describe serves all guardrails of a unit; in a sweep a context is listed once and joined. */
+#include "engine/live.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "uthash.h"
+
+void live_free(struct live *live) {
+  if (!live) return;
+  json_decref(live->id);
+  json_decref(live->arn);
+  json_decref(live->item);
+  for (size_t i = 0; live->contexts && i < live->resource->context_count; i++) json_decref(live->contexts[i]);
+  free(live->contexts);
+  free(live);
+}
+
+/* Variables that a resource's own templates may read: the place, and $id (NULL in a list). */
+static void place_view(struct view *view, const struct place *place, json_t *id) {
+  const struct { const char *name, *value; } texts[] = {{"account", place->account},         {"region", place->region},
+                                                        {"environment", place->environment}, {"unit", place->unit},
+                                                        {"partition", place->partition}};
+  memset(view, 0, sizeof *view);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    json_t *value = texts[i].value ? json_string(texts[i].value) : json_null();
+    view->owned[view->count] = value;
+    view_add(view, texts[i].name, value);
+  }
+  if (id) view_add(view, "id", id);
+}
+
+json_t *live_arn(const struct resource *resource, const struct place *place, const char *id) {
+  struct view view;
+  json_t *value = json_string(id);
+  place_view(&view, place, value);
+  json_t *arn = value ? template_render(resource->arn, view_scope(&view), NULL) : NULL;
+  view_close(&view);
+  json_decref(value);
+  if (json_is_string(arn)) return arn;
+  json_decref(arn);
+  return NULL;
+}
+
+static struct live *live_new(const struct place *place, const struct resource *resource, json_t *item, struct error *error) {
+  struct live *live = calloc(1, sizeof *live);
+  if (!live || !(live->contexts = calloc(resource->context_count + 1, sizeof *live->contexts))) {
+    free(live);
+    error_set(error, ERROR_FATAL, "Memory", "out of memory");
+    return NULL;
+  }
+  live->resource = resource;
+  live->item = json_incref(item);
+  live->id = jmes_search(resource->id, item, NULL, error);
+  if (live->id && json_is_string(live->id)) {
+    live->arn = live_arn(resource, place, json_string_value(live->id));
+    if (!live->arn) error_set(error, ERROR_INVALID, "NoArn", "the arn of resource %s is no text", resource->name);
+  } else if (live->id) {
+    error_set(error, ERROR_INVALID, "NoId", "the id expression of resource %s finds no text", resource->name);
+  }
+  if (live->arn) return live;
+  live_free(live);
+  return NULL;
+}
+
+struct page { const struct jmes *items; json_t *list; struct error *error; int failed; };
+
+enum { ITEM_LIMIT = 500000 };
+
+static int collect_page(json_t *result, void *argument) {
+  struct page *page = argument;
+  json_t *items = jmes_search(page->items, result, NULL, page->error);
+  if (!items) return page->failed = 1;
+  if (json_is_array(items)) json_array_extend(page->list, items);
+  else if (json_is_object(items)) json_array_append(page->list, items);
+  json_decref(items);
+  if (json_array_size(page->list) <= ITEM_LIMIT) return 0;
+  error_set(page->error, ERROR_INVALID, "TooMany", "more than %d items in one list", ITEM_LIMIT);
+  return page->failed = 1;
+}
+
+static int is_absent(const struct read_call *read, const char *code) {
+  for (size_t i = 0; i < json_array_size(read->absent); i++)
+    if (strcmp(json_string_value(json_array_get(read->absent, i)), code) == 0) return 1;
+  return 0;
+}
+
+/* All items of a read (every page); params NULL: without `with`.  New array; NULL with *error; *absent: its codes said "none". */
+static json_t *read_items(const struct reader *reader, const struct place *place, const struct read_call *read, json_t *params,
+                          int *absent, struct error *error) {
+  struct aws_target target = {.account = place->account, .region = place->region, .role = reader->role};
+  struct aws_call_options options = {.deadline_ms = reader->deadline_ms};
+  struct error problem = {0};
+  struct page page = {.items = read->items, .list = json_array(), .error = &problem};
+  *absent = 0;
+  int result = aws_paginate(reader->client, &target, read->operation, params, &options, collect_page, &page, &problem);
+  if (result == 0 && !page.failed) return page.list;
+  json_decref(page.list);
+  if ((*absent = is_absent(read, problem.code))) return NULL;
+  if (error) *error = problem;
+  return NULL;
+}
+
+static json_t *read_with(const struct reader *reader, const struct place *place, const struct read_call *read, json_t *id,
+                         int *absent, struct error *error) {
+  struct view view;
+  place_view(&view, place, id);
+  json_t *params = read->with ? template_render(read->with, view_scope(&view), error) : json_object();
+  view_close(&view);
+  *absent = 0;
+  json_t *items = params ? read_items(reader, place, read, params, absent, error) : NULL;
+  json_decref(params);
+  return items;
+}
+
+static json_t *item_with_id(const struct resource *resource, json_t *items, const char *id) {
+  size_t index;
+  json_t *item;
+  json_array_foreach(items, index, item) {
+    json_t *own = jmes_search(resource->id, item, NULL, NULL);
+    int same = json_is_string(own) && strcmp(json_string_value(own), id) == 0;
+    json_decref(own);
+    if (same) return item;
+  }
+  return NULL;
+}
+
+static int get_contexts(const struct reader *reader, const struct place *place, struct live *live, const unsigned char *wanted,
+                        struct error *error) {
+  for (size_t i = 0; i < live->resource->context_count; i++) {
+    int absent;
+    if (!wanted[i]) continue;
+    live->contexts[i] = read_with(reader, place, &live->resource->contexts[i].read, live->id, &absent, error);
+    if (!live->contexts[i] && absent) live->contexts[i] = json_array();
+    if (!live->contexts[i]) return -1;
+  }
+  return 0;
+}
+
+struct live *live_get(const struct reader *reader, const struct place *place, const struct resource *resource, const char *id,
+                      const unsigned char *wanted, int *found, struct error *error) {
+  int absent;
+  json_t *id_value = json_string(id);
+  json_t *items = id_value ? read_with(reader, place, &resource->get, id_value, &absent, error) : NULL;
+  json_t *item = items ? item_with_id(resource, items, id) : NULL;
+  struct live *live = NULL;
+  *found = id_value && (items || absent) ? 0 : -1;
+  if (item) {
+    live = live_new(place, resource, item, error);
+    if (live && get_contexts(reader, place, live, wanted, error) != 0) {
+      live_free(live);
+      live = NULL;
+    }
+    *found = live ? 1 : -1;
+  }
+  json_decref(items);
+  json_decref(id_value);
+  return live;
+}
+
+/* ---- sweeps: a context listed once, its items by the resource's id ---- */
+struct joined { char *id; json_t *items; UT_hash_handle hh; };
+
+static void join_item(struct joined **table, const char *id, json_t *item) {
+  struct joined *entry;
+  HASH_FIND_STR(*table, id, entry);
+  if (!entry) {
+    entry = calloc(1, sizeof *entry);
+    if (!entry || !(entry->id = strdup(id)) || !(entry->items = json_array())) abort();
+    HASH_ADD_KEYPTR(hh, *table, entry->id, strlen(entry->id), entry);
+  }
+  json_array_append(entry->items, item);
+}
+
+static int join_items(const struct context *context, json_t *items, struct joined **table, struct error *error) {
+  size_t index, k;
+  json_t *item, *one;
+  json_array_foreach(items, index, item) {
+    json_t *ids = jmes_search(context->by, item, NULL, error);
+    if (!ids) return -1;
+    if (json_is_string(ids)) join_item(table, json_string_value(ids), item);
+    json_array_foreach(ids, k, one) if (json_is_string(one)) join_item(table, json_string_value(one), item);
+    json_decref(ids);
+  }
+  return 0;
+}
+
+static void joined_free(struct joined *table) {
+  struct joined *entry, *next;
+  HASH_ITER(hh, table, entry, next) {
+    HASH_DEL(table, entry);
+    free(entry->id);
+    json_decref(entry->items);
+    free(entry);
+  }
+}
+
+static json_t *joined_items(struct joined *table, const char *id) {
+  struct joined *entry;
+  HASH_FIND_STR(table, id, entry);
+  return entry ? json_incref(entry->items) : json_array();
+}
+
+static int list_contexts(const struct reader *reader, const struct place *place, const struct resource *resource,
+                         const unsigned char *wanted, struct joined **tables, struct error *error) {
+  for (size_t i = 0; i < resource->context_count; i++) {
+    int absent;
+    if (!wanted[i]) continue;
+    json_t *items = read_items(reader, place, &resource->contexts[i].read, NULL, &absent, error);
+    if (!items && !absent) return -1;
+    int result = items ? join_items(&resource->contexts[i], items, &tables[i], error) : 0;
+    json_decref(items);
+    if (result != 0) return -1;
+  }
+  return 0;
+}
+
+int live_list(const struct reader *reader, const struct place *place, const struct resource *resource,
+              const unsigned char *wanted, int (*each)(struct live *live, void *argument), void *argument, struct error *error) {
+  int absent, result = -1;
+  size_t index;
+  json_t *item, *items = read_with(reader, place, &resource->list, NULL, &absent, error);
+  struct joined **tables = calloc(resource->context_count + 1, sizeof *tables);
+  if (!items && absent) items = json_array();
+  if (!items || !tables) goto out;
+  if (json_array_size(items) > 0 && list_contexts(reader, place, resource, wanted, tables, error) != 0) goto out;
+  result = 0;
+  json_array_foreach(items, index, item) {
+    struct live *live = live_new(place, resource, item, error);
+    if (!live) {
+      result = -1;
+      break;
+    }
+    for (size_t i = 0; i < resource->context_count; i++)
+      if (wanted[i]) live->contexts[i] = joined_items(tables[i], json_string_value(live->id));
+    if (each(live, argument) != 0) break;
+  }
+out:
+  for (size_t i = 0; tables && i < resource->context_count; i++) joined_free(tables[i]);
+  free(tables);
+  json_decref(items);
+  return result;
+}

@@ -1,0 +1,198 @@
+/* A guardrail's file. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "engine/load_internal.h"
+
+static const struct key guardrail_keys[] = {
+    {"guardrail", KEY_TEXT, 1},  {"version", KEY_NUMBER, 1}, {"title", KEY_TEXT, 1},   {"severity", KEY_TEXT, 1},
+    {"why", KEY_TEXT, 1},        {"fix", KEY_TEXT, 1},       {"resource", KEY_TEXT, 1}, {"use", KEY_ARRAY, 0},
+    {"params", KEY_OBJECT, 0},   {"scope", KEY_OBJECT, 0},   {"trigger", KEY_OBJECT, 1}, {"where", KEY_TEXT, 0},
+    {"find", KEY_TEXT, 1},       {"mode", KEY_OBJECT, 1},    {"breaker", KEY_OBJECT, 0}, {"remediate", KEY_ARRAY, 0},
+    {"tests", KEY_ARRAY, 1},     {0},
+};
+static const struct key scope_keys[] = {
+    {"accounts", KEY_ARRAY, 0}, {"environments", KEY_ARRAY, 0}, {"regions", KEY_ARRAY, 0}, {"units", KEY_ARRAY, 0}, {0}};
+static const struct key trigger_keys[] = {{"events", KEY_ARRAY, 0}, {"schedule", KEY_TEXT, 0}, {0}};
+static const struct key event_keys[] = {{"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1}, {0}};
+static const struct key breaker_keys[] = {{"actions", KEY_NUMBER, 1}, {"within", KEY_TEXT, 1}, {0}};
+
+static const char *const mode_names[] = {[MODE_ASSESS] = "assess", [MODE_NOTIFY] = "notify", [MODE_REMEDIATE] = "remediate", NULL};
+static const char *const severities[] = {"low", "medium", "high", "critical", NULL};
+
+const char *mode_name(enum mode mode) { return mode_names[mode]; }
+
+static int word_index(const char *const *words, const char *word) {
+  for (int i = 0; words[i]; i++)
+    if (strcmp(words[i], word) == 0) return i;
+  return -1;
+}
+
+static void load_uses(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
+  const json_t *uses = json_object_get(document, "use");
+  guardrail->uses = calloc(json_array_size(uses) + 1, sizeof *guardrail->uses);
+  for (size_t i = 0; guardrail->uses && i < json_array_size(uses); i++) {
+    const char *name = json_string_value(json_array_get(uses, i));
+    const struct resource *resource = guardrail->resource;
+    const struct context *found = NULL;
+    for (size_t c = 0; name && c < resource->context_count; c++)
+      if (strcmp(resource->contexts[c].name, name) == 0) found = &resource->contexts[c];
+    if (found)
+      guardrail->uses[guardrail->use_count++] = found;
+    else
+      complain(loader, pointer_index("/use", i), "resource %s has no context \"%s\"", resource->name, name ? name : "?");
+  }
+}
+
+static void load_scope(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
+  const json_t *scope = json_object_get(document, "scope");
+  if (!scope || check_keys(loader, scope, "/scope", scope_keys) > 0) return;
+  struct { const char *key; json_t **to; } lists[] = {{"accounts", &guardrail->accounts},
+                                                      {"environments", &guardrail->environments},
+                                                      {"regions", &guardrail->regions},
+                                                      {"units", &guardrail->units}};
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+    json_t *list = json_object_get(scope, lists[i].key);
+    size_t index;
+    json_t *entry;
+    json_array_foreach(list, index, entry) if (!json_is_string(entry))
+        complain(loader, pointer_key("/scope", lists[i].key), "\"%s\" must hold texts (account ids in quotes)", lists[i].key);
+    *lists[i].to = json_incref(list);
+  }
+}
+
+static void load_event(struct loader *loader, const json_t *event, const char *pointer, struct event_trigger *trigger) {
+  if (check_keys(loader, event, pointer, event_keys) > 0) return;
+  trigger->pattern = json_dumps(json_object_get(event, "pattern"), JSON_COMPACT);
+  trigger->ids = load_expression(loader, event, "ids", pointer);
+  struct error error = {0};
+  struct match_builder *builder = match_builder_open();
+  if (!trigger->pattern || !builder || match_add(builder, 0, trigger->pattern, strlen(trigger->pattern), &error) != 0)
+    complain(loader, pointer_key(pointer, "pattern"), "\"pattern\": %s", error.message);
+  match_builder_free(builder);
+}
+
+static void load_trigger(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
+  const json_t *trigger = json_object_get(document, "trigger");
+  if (check_keys(loader, trigger, "/trigger", trigger_keys) > 0) return;
+  const json_t *events = json_object_get(trigger, "events");
+  guardrail->schedule = load_text(trigger, "schedule");
+  if (!events && !guardrail->schedule) complain(loader, "/trigger", "a guardrail needs \"events\", a \"schedule\", or both");
+  guardrail->triggers = calloc(json_array_size(events) + 1, sizeof *guardrail->triggers);
+  if (!guardrail->triggers) return;
+  guardrail->trigger_count = json_array_size(events);
+  for (size_t i = 0; i < guardrail->trigger_count; i++)
+    load_event(loader, json_array_get(events, i), pointer_index("/trigger/events", i), &guardrail->triggers[i]);
+}
+
+static void load_modes(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
+  const json_t *modes = json_object_get(document, "mode");
+  const char *environment;
+  json_t *value;
+  guardrail->modes = calloc(json_object_size(modes) + 1, sizeof *guardrail->modes);
+  if (!guardrail->modes) return;
+  if (!json_object_get(modes, "default")) complain(loader, "/mode", "\"default\" is missing: what of an unknown environment?");
+  json_object_foreach((json_t *)modes, environment, value) {
+    int mode = word_index(mode_names, json_is_string(value) ? json_string_value(value) : "");
+    if (mode < 0) {
+      complain(loader, pointer_key("/mode", environment), "mode \"%s\" must be assess, notify or remediate", environment);
+    } else if (strcmp(environment, "default") == 0) {
+      guardrail->default_mode = (enum mode)mode;
+    } else {
+      guardrail->modes[guardrail->mode_count].environment = strdup(environment);
+      guardrail->modes[guardrail->mode_count++].mode = (enum mode)mode;
+    }
+  }
+}
+
+static void load_breaker(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
+  const json_t *breaker = json_object_get(document, "breaker");
+  if (!breaker) {
+    if (guardrail->remediate_count > 0) complain(loader, "", "\"breaker\" is missing: a guardrail that changes things needs one");
+    return;
+  }
+  if (check_keys(loader, breaker, "/breaker", breaker_keys) > 0) return;
+  guardrail->breaker_actions = json_integer_value(json_object_get(breaker, "actions"));
+  if (guardrail->breaker_actions < 1 || guardrail->breaker_actions > 100000)
+    complain(loader, "/breaker/actions", "\"actions\" must be 1 to 100000");
+  if (clock_parse_duration(json_text_at(breaker, "within", NULL), &guardrail->breaker_window_ms) != 0 ||
+      guardrail->breaker_window_ms < 1000 || guardrail->breaker_window_ms > 86400000)
+    complain(loader, "/breaker/within", "\"within\" must be a duration from 1s to 24h, as \"10m\"");
+}
+
+static void check_values(struct loader *loader, const json_t *document) {
+  const char *severity = json_text_at(document, "severity", NULL);
+  if (word_index(severities, severity) < 0) complain(loader, "/severity", "\"severity\" must be low, medium, high or critical");
+  const char *name = json_text_at(document, "guardrail", NULL);
+  if (!*name || strlen(name) > 64 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(name))
+    complain(loader, "/guardrail", "a name has 1 to 64 of a-z, 0-9 and -");
+}
+
+static void load_parts(struct loader *loader, json_t *document, struct guardrail *guardrail) {
+  guardrail->name = load_text(document, "guardrail");
+  guardrail->title = load_text(document, "title");
+  guardrail->severity = load_text(document, "severity");
+  guardrail->why = load_text(document, "why");
+  guardrail->fix = load_text(document, "fix");
+  guardrail->file = strdup(loader->file);
+  guardrail->version = json_integer_value(json_object_get(document, "version"));
+  guardrail->params = json_object_get(document, "params") ? json_incref(json_object_get(document, "params")) : json_object();
+  guardrail->tests = json_incref(json_object_get(document, "tests"));
+  guardrail->where = load_expression(loader, document, "where", "");
+  guardrail->find = load_expression(loader, document, "find", "");
+  guardrail->remediate = load_steps(loader, document, "remediate", "", &guardrail->remediate_count);
+  json_hash(document, guardrail->hash);
+  check_values(loader, document);
+  load_uses(loader, document, guardrail);
+  load_scope(loader, document, guardrail);
+  load_trigger(loader, document, guardrail);
+  load_modes(loader, document, guardrail);
+  load_breaker(loader, document, guardrail);
+}
+
+struct guardrail *load_guardrail(struct loader *loader, json_t *document, const struct bundle *bundle) {
+  if (check_keys(loader, document, "", guardrail_keys) > 0) return NULL;
+  const struct resource *resource = bundle_resource(bundle, json_text_at(document, "resource", NULL));
+  if (!resource) {
+    complain(loader, "/resource", "no resource \"%s\" is described in resources/", json_text_at(document, "resource", NULL));
+    return NULL;
+  }
+  struct guardrail *guardrail = calloc(1, sizeof *guardrail);
+  if (!guardrail) return NULL;
+  guardrail->resource = resource;
+  load_parts(loader, document, guardrail);
+  if (loader->complaints == 0) check_guardrail(loader, guardrail, document);
+  json_t *operations = json_array();
+  steps_operations(guardrail->remediate, guardrail->remediate_count, 1, operations);
+  if (json_array_size(operations) > 0 && !(guardrail->session_policy = session_policy(operations)))
+    complain(loader, "/remediate", "the session policy for its calls would pass 2,048 characters; split the guardrail");
+  json_decref(operations);
+  if (loader->complaints == 0) return guardrail;
+  guardrail_free(guardrail);
+  return NULL;
+}
+
+void guardrail_free(struct guardrail *guardrail) {
+  if (!guardrail) return;
+  char *texts[] = {guardrail->name, guardrail->title,    guardrail->severity,      guardrail->why, guardrail->fix,
+                   guardrail->file, guardrail->schedule, guardrail->session_policy};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
+  json_t *values[] = {guardrail->params,  guardrail->accounts, guardrail->environments,
+                      guardrail->regions, guardrail->units,    guardrail->tests};
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);
+  free(guardrail->uses);
+  for (size_t i = 0; i < guardrail->trigger_count; i++) {
+    free(guardrail->triggers[i].pattern);
+    jmes_free(guardrail->triggers[i].ids);
+  }
+  free(guardrail->triggers);
+  for (size_t i = 0; i < guardrail->mode_count; i++) free(guardrail->modes[i].environment);
+  free(guardrail->modes);
+  jmes_free(guardrail->where);
+  jmes_free(guardrail->find);
+  steps_free(guardrail->remediate, guardrail->remediate_count);
+  free(guardrail);
+}

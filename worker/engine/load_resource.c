@@ -1,0 +1,93 @@
+/* A resource's file: how to list, get and know more about one kind of AWS resource. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/load_internal.h"
+
+static const struct key resource_keys[] = {
+    {"resource", KEY_TEXT, 1}, {"scope", KEY_TEXT, 1},   {"id", KEY_TEXT, 1},        {"arn", KEY_TEXT, 1}, {"tags", KEY_TEXT, 0},
+    {"list", KEY_OBJECT, 1},   {"get", KEY_OBJECT, 1},   {"context", KEY_OBJECT, 0}, {0},
+};
+static const struct key read_keys[] = {
+    {"call", KEY_TEXT, 1}, {"with", KEY_OBJECT, 0}, {"items", KEY_TEXT, 1}, {"absent", KEY_ARRAY, 0}, {"by", KEY_TEXT, 0}, {0},
+};
+
+static void load_read(struct loader *loader, const json_t *object, const char *pointer, struct read_call *read) {
+  if (!json_is_object(object) || check_keys(loader, object, pointer, read_keys) > 0) return;
+  read->operation = load_text(object, "call");
+  read->with = load_template(loader, object, "with", pointer);
+  read->items = load_expression(loader, object, "items", pointer);
+  read->items_name = load_text(object, "items");
+  read->absent = json_incref(json_object_get(object, "absent"));
+}
+
+static void load_contexts(struct loader *loader, const json_t *contexts, struct resource *resource) {
+  const char *name;
+  json_t *object;
+  resource->contexts = calloc(json_object_size(contexts) + 1, sizeof *resource->contexts);
+  if (!resource->contexts) return;
+  json_object_foreach((json_t *)contexts, name, object) {
+    struct context *context = &resource->contexts[resource->context_count++];
+    char pointer[256];
+    snprintf(pointer, sizeof pointer, "/context/%s", name);
+    context->name = strdup(name);
+    load_read(loader, object, pointer, &context->read);
+    if (!json_object_get(object, "by"))
+      complain(loader, pointer, "\"by\" is missing: how does a sweep know which resource an item belongs to?");
+    context->by = load_expression(loader, object, "by", pointer);
+  }
+}
+
+static enum resource_scope load_scope(struct loader *loader, const json_t *document) {
+  static const char *const names[] = {"region", "global", "account"};
+  const char *scope = json_text_at(document, "scope", NULL);
+  for (int i = 0; i < 3; i++)
+    if (strcmp(scope, names[i]) == 0) return (enum resource_scope)i;
+  complain(loader, "/scope", "\"scope\" must be region, global or account");
+  return SCOPE_REGION;
+}
+
+struct resource *load_resource(struct loader *loader, json_t *document) {
+  if (check_keys(loader, document, "", resource_keys) > 0) return NULL;
+  struct resource *resource = calloc(1, sizeof *resource);
+  if (!resource) return NULL;
+  resource->name = load_text(document, "resource");
+  resource->file = strdup(loader->file);
+  resource->scope = load_scope(loader, document);
+  resource->id = load_expression(loader, document, "id", "");
+  resource->arn = load_template(loader, document, "arn", "");
+  resource->tags = load_expression(loader, document, "tags", "");
+  load_read(loader, json_object_get(document, "list"), "/list", &resource->list);
+  load_read(loader, json_object_get(document, "get"), "/get", &resource->get);
+  load_contexts(loader, json_object_get(document, "context"), resource);
+  if (loader->complaints == 0) check_resource(loader, resource, document);
+  if (loader->complaints == 0) return resource;
+  resource_free(resource);
+  return NULL;
+}
+
+static void read_free(struct read_call *read) {
+  free(read->operation);
+  template_free(read->with);
+  jmes_free(read->items);
+  free(read->items_name);
+  json_decref(read->absent);
+}
+
+void resource_free(struct resource *resource) {
+  if (!resource) return;
+  free(resource->name);
+  free(resource->file);
+  jmes_free(resource->id);
+  template_free(resource->arn);
+  jmes_free(resource->tags);
+  read_free(&resource->list);
+  read_free(&resource->get);
+  for (size_t i = 0; i < resource->context_count; i++) {
+    free(resource->contexts[i].name);
+    read_free(&resource->contexts[i].read);
+    jmes_free(resource->contexts[i].by);
+  }
+  free(resource->contexts);
+  free(resource);
+}

@@ -1,0 +1,99 @@
+/* Steps: what a playbook does.  One row a kind; a step is known by the one key that only it has. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "engine/load_internal.h"
+
+static const struct key call_keys[] = {{"call", KEY_TEXT, 1}, {"with", KEY_OBJECT, 0},  {"ignore", KEY_ARRAY, 0}, {"as", KEY_TEXT, 0},
+                                       {"when", KEY_TEXT, 0}, {"undo", KEY_ARRAY, 0}, {0}};
+static const struct key each_keys[] = {{"each", KEY_TEXT, 1}, {"as", KEY_TEXT, 1}, {"do", KEY_ARRAY, 1}, {"when", KEY_TEXT, 0}, {0}};
+static const struct key set_keys[] = {{"set", KEY_TEXT, 1}, {"to", KEY_TEXT, 1}, {"when", KEY_TEXT, 0}, {0}};
+static const struct key notify_keys[] = {{"notify", KEY_TEXT, 1}, {"when", KEY_TEXT, 0}, {0}};
+static const struct key stop_keys[] = {{"stop", KEY_TEXT, 1}, {"when", KEY_TEXT, 0}, {0}};
+
+static const struct step_row {
+  const char *word;
+  enum step_kind kind;
+  const struct key *keys;
+} step_rows[] = {
+    {"call", STEP_CALL, call_keys},       {"each", STEP_EACH, each_keys}, {"set", STEP_SET, set_keys},
+    {"notify", STEP_NOTIFY, notify_keys}, {"stop", STEP_STOP, stop_keys},
+};
+
+static const struct step_row *step_row(const json_t *object) {
+  for (size_t i = 0; i < sizeof step_rows / sizeof *step_rows; i++)
+    if (json_object_get(object, step_rows[i].word)) return &step_rows[i];
+  return NULL;
+}
+
+static void load_step(struct loader *loader, const json_t *object, const char *pointer, struct step *step) {
+  const struct step_row *row = json_is_object(object) ? step_row(object) : NULL;
+  if (!row) {
+    complain(loader, pointer, "a step must have one of: call, each, set, notify, stop");
+    return;
+  }
+  if (check_keys(loader, object, pointer, row->keys) > 0) return;
+  step->kind = row->kind;
+  step->path = strdup(pointer);
+  step->when = load_expression(loader, object, "when", pointer);
+  step->as = load_text(object, "as");
+  switch (row->kind) {
+    case STEP_CALL:
+      step->operation = load_text(object, "call");
+      step->with = load_template(loader, object, "with", pointer);
+      step->creates_tags = json_object_get(json_object_get(object, "with"), "TagSpecifications") != NULL;
+      step->ignore = json_incref(json_object_get(object, "ignore"));
+      step->undo = load_steps(loader, object, "undo", pointer, &step->undo_count);
+      break;
+    case STEP_EACH:
+      step->each = load_expression(loader, object, "each", pointer);
+      step->body = load_steps(loader, object, "do", pointer, &step->body_count);
+      break;
+    case STEP_SET:
+      step->set = load_text(object, "set");
+      step->value = load_expression(loader, object, "to", pointer);
+      break;
+    case STEP_NOTIFY: step->message = load_template(loader, object, "notify", pointer); break;
+    case STEP_STOP: step->value = load_expression(loader, object, "stop", pointer); break;
+  }
+}
+
+struct step *load_steps(struct loader *loader, const json_t *object, const char *key, const char *pointer, size_t *count) {
+  const json_t *list = json_object_get(object, key);
+  *count = 0;
+  if (!json_is_array(list)) return NULL;
+  struct step *steps = calloc(json_array_size(list) + 1, sizeof *steps);
+  if (!steps) return NULL;
+  *count = json_array_size(list);
+  for (size_t i = 0; i < *count; i++) {
+    char where[400];
+    snprintf(where, sizeof where, "%s/%s/%zu", pointer, key, i);
+    if (strlen(pointer) > 300)
+      complain(loader, pointer, "steps are nested too deeply");
+    else
+      load_step(loader, json_array_get(list, i), where, &steps[i]);
+  }
+  return steps;
+}
+
+void steps_free(struct step *steps, size_t count) {
+  if (!steps) return;
+  for (size_t i = 0; i < count; i++) {
+    struct step *step = &steps[i];
+    free(step->path);
+    jmes_free(step->when);
+    free(step->operation);
+    template_free(step->with);
+    json_decref(step->ignore);
+    free(step->as);
+    steps_free(step->undo, step->undo_count);
+    jmes_free(step->each);
+    steps_free(step->body, step->body_count);
+    free(step->set);
+    jmes_free(step->value);
+    template_free(step->message);
+  }
+  free(steps);
+}

@@ -1,0 +1,269 @@
+/* Security-group rules as values.  A rule is ec2's SecurityGroupRule (DescribeSecurityGroupRules): CidrIpv4 or CidrIpv6 or
+ * PrefixListId or ReferencedGroupInfo, IpProtocol, FromPort, ToPort; "-1" has ports -1/-1 or none.  CIDRs are parsed, never
+ * compared as text: "0000:0000::/0" is ::/0, and host bits may be set. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/functions.h"
+
+struct network {
+  int family; /* AF_INET, AF_INET6 */
+  unsigned char address[16];
+  int prefix;
+};
+
+/* Shorter than these is "the Internet": no organization owns so much, and two halves of everything are everything. */
+enum { INTERNET_PREFIX_IPV4 = 8, INTERNET_PREFIX_IPV6 = 16 };
+
+static int network_parse(const char *text, struct network *network) {
+  char address[64];
+  const char *slash = text ? strchr(text, '/') : NULL;
+  size_t length = slash ? (size_t)(slash - text) : text ? strlen(text) : 0;
+  if (length == 0 || length >= sizeof address) return -1;
+  memcpy(address, text, length);
+  address[length] = '\0';
+  memset(network, 0, sizeof *network);
+  network->family = strchr(address, ':') ? AF_INET6 : AF_INET;
+  if (inet_pton(network->family, address, network->address) != 1) return -1;
+  int bits = network->family == AF_INET ? 32 : 128;
+  network->prefix = bits;
+  if (!slash) return 0;
+  char *end;
+  long prefix = strtol(slash + 1, &end, 10);
+  if (end == slash + 1 || *end || prefix < 0 || prefix > bits || slash[1] == '+' || slash[1] == '-') return -1;
+  network->prefix = (int)prefix;
+  return 0;
+}
+
+/* Are the first `bits` bits of both the same? */
+static int same_bits(const struct network *left, const struct network *right, int bits) {
+  int whole = bits / 8, rest = bits % 8;
+  if (memcmp(left->address, right->address, (size_t)whole) != 0) return 0;
+  if (rest == 0) return 1;
+  unsigned mask = (0xFF00u >> rest) & 0xFF;
+  return ((left->address[whole] ^ right->address[whole]) & mask) == 0;
+}
+
+static int network_within(const struct network *inner, const struct network *outer) {
+  return inner->family == outer->family && inner->prefix >= outer->prefix && same_bits(inner, outer, outer->prefix);
+}
+
+static int network_is_internet(const struct network *network) {
+  static const struct network private_ipv6[] = {{AF_INET6, {0xfc}, 7}, {AF_INET6, {0xfe, 0x80}, 10}, {AF_INET6, {0xff}, 8}};
+  if (network->family == AF_INET) return network->prefix < INTERNET_PREFIX_IPV4;
+  for (size_t i = 0; i < sizeof private_ipv6 / sizeof *private_ipv6; i++)
+    if (network_within(network, &private_ipv6[i])) return 0;
+  return network->prefix < INTERNET_PREFIX_IPV6;
+}
+
+static const char *rule_source(const json_t *rule) {
+  const char *source = json_text_at(rule, "CidrIpv4", NULL);
+  return *source ? source : json_text_at(rule, "CidrIpv6", NULL);
+}
+
+json_t *function_is_internet(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+  (void)count, (void)scope, (void)error;
+  struct network network;
+  return json_boolean(network_parse(rule_source(arguments[0]), &network) == 0 && network_is_internet(&network));
+}
+
+/* ---- protocols and ports ---- */
+enum protocol { PROTOCOL_ALL, PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_OTHER };
+
+static enum protocol protocol_of(const char *text) {
+  static const struct { const char *text; enum protocol protocol; } names[] = {
+      {"-1", PROTOCOL_ALL}, {"tcp", PROTOCOL_TCP},   {"6", PROTOCOL_TCP},      {"udp", PROTOCOL_UDP}, {"17", PROTOCOL_UDP},
+      {"icmp", PROTOCOL_ICMP}, {"1", PROTOCOL_ICMP}, {"icmpv6", PROTOCOL_ICMPV6}, {"58", PROTOCOL_ICMPV6}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcasecmp(names[i].text, text) == 0) return names[i].protocol;
+  return PROTOCOL_OTHER;
+}
+
+struct port { enum protocol protocol; int number; };
+
+/* 22 is tcp/22; "udp/53" names its protocol.  0, or -1 for anything else. */
+static int port_parse(const json_t *value, struct port *port) {
+  if (json_is_integer(value)) {
+    port->protocol = PROTOCOL_TCP;
+    port->number = (int)json_integer_value(value);
+  } else {
+    const char *text = json_is_string(value) ? json_string_value(value) : "";
+    const char *slash = strchr(text, '/');
+    char protocol[16] = "";
+    if (!slash || (size_t)(slash - text) >= sizeof protocol) return -1;
+    memcpy(protocol, text, (size_t)(slash - text));
+    port->protocol = protocol_of(protocol);
+    char *end;
+    port->number = (int)strtol(slash + 1, &end, 10);
+    if (*end || end == slash + 1) return -1;
+  }
+  if (port->protocol != PROTOCOL_TCP && port->protocol != PROTOCOL_UDP) return -1;
+  return port->number >= 0 && port->number <= 65535 ? 0 : -1;
+}
+
+struct rule_ports { enum protocol protocol; int from, to; };
+
+static struct rule_ports rule_ports(const json_t *rule) {
+  struct rule_ports ports = {.protocol = protocol_of(json_text_at(rule, "IpProtocol", NULL)), .from = 0, .to = 65535};
+  const json_t *from = json_object_get(rule, "FromPort"), *to = json_object_get(rule, "ToPort");
+  if (ports.protocol == PROTOCOL_ALL) return ports;
+  if (json_is_integer(from)) ports.from = (int)json_integer_value(from);
+  if (json_is_integer(to)) ports.to = (int)json_integer_value(to);
+  if (ports.from == -1 && ports.to == -1) ports.from = 0, ports.to = 65535;
+  return ports;
+}
+
+static int covers(struct rule_ports rule, struct port port) {
+  return (rule.protocol == PROTOCOL_ALL || rule.protocol == port.protocol) && rule.from <= port.number && port.number <= rule.to;
+}
+
+static int bad_ports(struct error *error) {
+  return error_set(error, ERROR_INVALID, "invalid-value", "ports must be numbers from 0 to 65535 or texts like \"udp/53\"");
+}
+
+json_t *function_covers_port(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+  (void)count, (void)scope;
+  if (json_is_null(arguments[0])) return json_false();
+  struct rule_ports rule = rule_ports(arguments[0]);
+  for (size_t i = 0; i < json_array_size(arguments[1]); i++) {
+    struct port port;
+    if (port_parse(json_array_get(arguments[1], i), &port) != 0) return bad_ports(error), NULL;
+    if (covers(rule, port)) return json_true();
+  }
+  return json_false();
+}
+
+/* ---- permissions (ec2's IpPermission) ---- */
+
+/* Adds the rule's source (with its description) to the permission. */
+static void add_source(json_t *permission, const json_t *rule) {
+  const struct { const char *from, *list, *member; } sources[] = {{"CidrIpv4", "IpRanges", "CidrIp"},
+                                                                  {"CidrIpv6", "Ipv6Ranges", "CidrIpv6"},
+                                                                  {"PrefixListId", "PrefixListIds", "PrefixListId"}};
+  json_t *description = json_object_get(rule, "Description");
+  for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+    json_t *value = json_object_get(rule, sources[i].from);
+    if (!json_is_string(value)) continue;
+    json_t *range = json_pack("{s:O}", sources[i].member, value);
+    if (json_is_string(description) && json_string_length(description) > 0) json_object_set(range, "Description", description);
+    json_object_set_new(permission, sources[i].list, json_pack("[o]", range));
+  }
+  const json_t *group = json_object_get(rule, "ReferencedGroupInfo");
+  if (!json_is_object(group)) return;
+  json_t *pair = json_object();
+  const char *const members[] = {"GroupId", "UserId", "VpcId", "VpcPeeringConnectionId"};
+  for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+    if (json_is_string(json_object_get(group, members[i]))) json_object_set(pair, members[i], json_object_get(group, members[i]));
+  if (json_is_string(description) && json_string_length(description) > 0) json_object_set(pair, "Description", description);
+  json_object_set_new(permission, "UserIdGroupPairs", json_pack("[o]", pair));
+}
+
+json_t *function_rule_permission(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+  (void)count, (void)scope, (void)error;
+  json_t *rule = arguments[0];
+  if (!json_is_object(rule)) return json_null();
+  json_t *permission = json_pack("{s:s}", "IpProtocol", json_text_at(rule, "IpProtocol", NULL));
+  if (protocol_of(json_text_at(rule, "IpProtocol", NULL)) != PROTOCOL_ALL) {
+    const char *const members[] = {"FromPort", "ToPort"};
+    for (size_t i = 0; i < 2; i++)
+      if (json_is_integer(json_object_get(rule, members[i]))) json_object_set(permission, members[i], json_object_get(rule, members[i]));
+  }
+  add_source(permission, rule);
+  return permission;
+}
+
+/* The rule's old source with another protocol and range. */
+static void keep_old_source(json_t *permissions, const json_t *rule, const char *protocol, int from, int to) {
+  if (from > to) return;
+  json_t *permission = json_pack("{s:s, s:i, s:i}", "IpProtocol", protocol, "FromPort", from, "ToPort", to);
+  add_source(permission, rule);
+  json_array_append_new(permissions, permission);
+}
+
+static void allow_known(json_t *permissions, const char *protocol, int from, int to, const json_t *ranges, const json_t *rule) {
+  json_t *description = json_object_get(rule, "Description");
+  for (size_t i = 0; i < json_array_size(ranges); i++) {
+    const char *range = json_string_value(json_array_get(ranges, i));
+    struct network network;
+    if (network_parse(range, &network) != 0) continue;
+    int ipv4 = network.family == AF_INET;
+    json_t *entry = json_pack("{s:s}", ipv4 ? "CidrIp" : "CidrIpv6", range);
+    if (json_is_string(description) && json_string_length(description) > 0) json_object_set(entry, "Description", description);
+    json_array_append_new(permissions, json_pack("{s:s, s:i, s:i, s:[o]}", "IpProtocol", protocol, "FromPort", from, "ToPort", to,
+                                                 ipv4 ? "IpRanges" : "Ipv6Ranges", entry));
+  }
+}
+
+static int compare_numbers(const void *left, const void *right) { return *(const int *)left - *(const int *)right; }
+
+/* One protocol of the rule: its sensitive ports go to the known ranges, the stretches between stay with the old source. */
+static void narrow_protocol(json_t *permissions, const json_t *rule, const char *protocol, int from, int to, const int *ports,
+                            size_t count, const json_t *ranges) {
+  int next = from;
+  for (size_t i = 0; i < count; i++) {
+    if (ports[i] < next || ports[i] > to) continue;
+    size_t last = i;
+    while (last + 1 < count && ports[last + 1] <= ports[last] + 1 && ports[last + 1] <= to) last++;
+    keep_old_source(permissions, rule, protocol, next, ports[i] - 1);
+    allow_known(permissions, protocol, ports[i], ports[last], ranges, rule);
+    next = ports[last] + 1;
+    i = last;
+  }
+  keep_old_source(permissions, rule, protocol, next, to);
+}
+
+/* What replaces a rule that lets sensitive ports in.  "-1" cannot be subtracted from: it becomes explicit tcp, udp and
+ * icmp rules (other IP protocols, which "-1" covers as well, are dropped: nobody meant GRE or ESP by it). */
+json_t *function_narrow_rule(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+  (void)count, (void)scope;
+  json_t *rule = arguments[0], *permissions = json_array();
+  const struct { const char *name; enum protocol protocol; } protocols[] = {{"tcp", PROTOCOL_TCP}, {"udp", PROTOCOL_UDP}};
+  if (!json_is_object(rule)) return permissions;
+  struct rule_ports range = rule_ports(rule);
+  size_t wanted = json_array_size(arguments[1]);
+  int *numbers = calloc(wanted + 1, sizeof *numbers);
+  for (size_t p = 0; numbers && p < 2; p++) {
+    size_t used = 0;
+    for (size_t i = 0; i < wanted; i++) {
+      struct port port;
+      if (port_parse(json_array_get(arguments[1], i), &port) != 0) {
+        free(numbers);
+        json_decref(permissions);
+        return bad_ports(error), NULL;
+      }
+      if (port.protocol == protocols[p].protocol) numbers[used++] = port.number;
+    }
+    qsort(numbers, used, sizeof *numbers, compare_numbers);
+    if (range.protocol == PROTOCOL_ALL || range.protocol == protocols[p].protocol)
+      narrow_protocol(permissions, rule, protocols[p].name, range.from, range.to, numbers, used, arguments[2]);
+  }
+  free(numbers);
+  if (range.protocol == PROTOCOL_ALL)
+    keep_old_source(permissions, rule, *json_text_at(rule, "CidrIpv6", NULL) ? "icmpv6" : "icmp", -1, -1);
+  return permissions;
+}
+
+/* ---- CIDR relations ---- */
+static json_t *relate(json_t *const *arguments, int overlap) {
+  struct network network, range;
+  if (!json_is_string(arguments[0]) || network_parse(json_string_value(arguments[0]), &network) != 0) return json_false();
+  size_t ranges = json_is_string(arguments[1]) ? 1 : json_array_size(arguments[1]);
+  for (size_t i = 0; i < ranges; i++) {
+    const json_t *text = json_is_string(arguments[1]) ? arguments[1] : json_array_get(arguments[1], i);
+    if (!json_is_string(text) || network_parse(json_string_value(text), &range) != 0) continue;
+    if (network_within(&network, &range) || (overlap && network_within(&range, &network))) return json_true();
+  }
+  return json_false();
+}
+
+json_t *function_cidr_within(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+  (void)count, (void)scope, (void)error;
+  return relate(arguments, 0);
+}
+
+json_t *function_cidr_overlaps(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+  (void)count, (void)scope, (void)error;
+  return relate(arguments, 1);
+}

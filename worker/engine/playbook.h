@@ -1,0 +1,136 @@
+/* Playbooks, loaded: what the YAML under worker/playbooks says, checked and compiled, immutable.
+ *
+ * A bundle is everything that was loaded at one moment: resources, guardrails, the automaton over all event patterns,
+ * and a hash that says which one it is.  A playbook with a mistake is refused, with file, line and reason, while the
+ * others run on.  A bundle is reference-counted: whoever works with one holds it; a reload swaps the current one. */
+#ifndef PARAPET_ENGINE_PLAYBOOK_H
+#define PARAPET_ENGINE_PLAYBOOK_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "aws/aws.h"
+#include "json/jmespath.h"
+#include "json/template.h"
+#include "json/value.h"
+#include "match/match.h"
+
+/* ---- resources ---- */
+enum resource_scope { SCOPE_REGION, SCOPE_GLOBAL, SCOPE_ACCOUNT };
+
+struct read_call { /* one way to read: an operation, its parameters, and where the items are in the answer */
+  char *operation;
+  struct template *with; /* NULL: no parameters */
+  struct jmes *items;
+  char *items_name; /* the expression as written: "SecurityGroupRules" */
+  json_t *absent;   /* error codes that mean "there is none"; array or NULL */
+};
+
+struct context { /* more that can be known about a resource, read only when a guardrail `use`s it */
+  char *name;
+  struct read_call read;
+  struct jmes *by; /* in a sweep: item → id(s) of the resource that it belongs to */
+};
+
+struct resource {
+  char *name; /* "ec2.security-group" */
+  char *file;
+  enum resource_scope scope;
+  struct jmes *id;
+  struct template *arn;
+  struct jmes *tags; /* NULL: the resource has none */
+  struct read_call list, get;
+  struct context *contexts;
+  size_t context_count;
+};
+
+/* ---- steps ---- */
+enum step_kind { STEP_CALL, STEP_EACH, STEP_SET, STEP_NOTIFY, STEP_STOP };
+
+struct step {
+  enum step_kind kind;
+  char *path;         /* where it stands in the playbook: "/remediate/0/do/1"; finds it again after a crash */
+  struct jmes *when;  /* NULL: always */
+  char *operation;    /* call */
+  struct template *with;
+  int creates_tags;   /* `with` holds TagSpecifications: AWS wants ec2:CreateTags for it as well */
+  json_t *ignore;     /* error codes that mean "no need" */
+  char *as;           /* call: name for the result; each: name of the element */
+  struct step *undo;  /* call: the inverse */
+  size_t undo_count;
+  struct jmes *each;
+  struct step *body;  /* each: its `do` */
+  size_t body_count;
+  char *set;          /* set: name … */
+  struct jmes *value; /* … and value; stop: the reason */
+  struct template *message; /* notify */
+};
+
+/* ---- guardrails ---- */
+enum mode { MODE_ASSESS, MODE_NOTIFY, MODE_REMEDIATE };
+const char *mode_name(enum mode mode);
+
+struct environment_mode { char *environment; enum mode mode; };
+
+struct event_trigger {
+  char *pattern; /* JSON text */
+  struct jmes *ids;
+};
+
+struct guardrail {
+  char *name, *title, *severity, *why, *fix, *file;
+  char hash[65]; /* of its source */
+  int64_t version;
+  const struct resource *resource;
+  const struct context **uses;
+  size_t use_count;
+  json_t *params;
+  json_t *accounts, *environments, *regions, *units; /* scope: arrays of globs, or NULL for everything */
+  struct event_trigger *triggers;
+  size_t trigger_count;
+  char *schedule; /* "rate(5 minutes)", or NULL */
+  struct jmes *where, *find;
+  struct environment_mode *modes;
+  size_t mode_count;
+  enum mode default_mode;
+  int64_t breaker_actions, breaker_window_ms; /* actions 0: none of its own */
+  struct step *remediate;
+  size_t remediate_count;
+  json_t *tests; /* array, as written */
+  char *session_policy; /* inline policy for its writes: what the steps and their undo call; NULL when it changes nothing */
+};
+
+struct bundle {
+  atomic_int references;
+  char hash[65];
+  struct resource **resources;
+  size_t resource_count;
+  struct guardrail **guardrails;
+  size_t guardrail_count;
+  struct match_set *matcher;  /* id = index into `triggers` */
+  struct { uint32_t guardrail, trigger; } *triggers;
+  size_t trigger_count;
+  json_t *refused; /* array of "file:line: reason" */
+  char *read_policy; /* inline session policy for all reads */
+};
+
+/* Loads every *.yaml, *.yml, *.json under `directory` (recursively), or the one file given together with the resources
+ * that lie beside it or in `resources_directory` (may be NULL).  `client` checks operations, parameters and output
+ * fields against the service models (NULL: not checked).  Never fails for a bad playbook (see `refused`); NULL with
+ * *error when the directory cannot be read. */
+struct bundle *bundle_load(const char *directory, struct aws_client *client, struct error *error);
+struct bundle *bundle_hold(struct bundle *bundle);
+void bundle_drop(struct bundle *bundle); /* NULL accepted */
+const struct guardrail *bundle_guardrail(const struct bundle *bundle, const char *name);
+const struct resource *bundle_resource(const struct bundle *bundle, const char *name);
+
+/* What `mode:` says for an environment. */
+enum mode guardrail_mode(const struct guardrail *guardrail, const char *environment);
+/* Does its scope hold this place?  (unit: the organizational unit's path.) */
+int guardrail_in_scope(const struct guardrail *guardrail, const char *account, const char *environment, const char *unit,
+                       const char *region);
+
+/* The domain functions that expressions may call; a table for jmes_compile. */
+extern const struct jmes_function engine_functions[];
+
+#endif

@@ -1,0 +1,282 @@
+/* match: every event passes the automaton as raw bytes, here, on the polling thread.  What matches nothing ends here: no
+ * parse tree, no I/O.  What matches becomes a task that parses it and makes units. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "event/envelope.h"
+#include "pipeline.h"
+#include "unit.h"
+
+enum { POLL_MS = 100, IDS_LIMIT = 1000, DEAD_LETTER_TIMEOUT_MS = 5000 };
+
+struct matched { /* an event on its way to the pool */
+  struct task task;
+  struct delivery *delivery;
+  struct bundle *bundle;
+  size_t count;
+  uint32_t triggers[];
+};
+
+/* ---- dead letters ---- */
+void dead_letter(struct worker *worker, struct bus_consumer *consumer, struct bus_message *message, const char *reason) {
+  size_t length;
+  const char *value = bus_message_value(message, &length);
+  struct bus_origin origin = {.topic = bus_message_topic(message),
+                              .partition = bus_message_partition(message),
+                              .offset = bus_message_offset(message),
+                              .source = "worker"};
+  struct error error = {0};
+  while (bus_dead_letter(worker->producer, BUS_TOPIC_DEADLETTER, reason, &origin, value, length, DEAD_LETTER_TIMEOUT_MS, &error) != 0) {
+    log_warn("a dead letter waits for Kafka", LOG_TEXT("reason", reason), LOG_ERROR(&error));
+    if (worker->stopping) {
+      bus_abandon(consumer, message);
+      return;
+    }
+    clock_sleep_ms(500);
+  }
+  metric_add(&worker_metrics[M_EVENTS], 1, "deadletter");
+  log_info("dead letter", LOG_TEXT("reason", reason), LOG_TEXT("topic", origin.topic), LOG_INT("offset", origin.offset));
+  bus_finish(consumer, message);
+}
+
+/* The delivery's message goes to the dead letters instead of being finished. */
+static void reject(struct delivery *delivery, const char *reason) {
+  struct bus_message *message = delivery->message;
+  delivery->message = NULL;
+  dead_letter(delivery->worker, delivery->consumer, message, reason);
+}
+
+static int valid_region(const char *region) {
+  size_t length = strlen(region);
+  return length >= 5 && length < 32 && strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+}
+
+/* ---- units ---- */
+struct gathering { /* units of one event, one a resource and id */
+  struct matched *matched;
+  const struct account *account;
+  const char *region;
+  struct unit **units;
+  size_t count;
+};
+
+static void gather_unit(struct gathering *gathering, const struct guardrail *guardrail, const char *id) {
+  for (size_t i = 0; i < gathering->count; i++)
+    if (gathering->units[i]->resource == guardrail->resource && strcmp(gathering->units[i]->id, id) == 0) {
+      unit_add(gathering->units[i], guardrail);
+      return;
+    }
+  if (gathering->count >= IDS_LIMIT) return;
+  struct unit *unit = unit_open(gathering->matched->delivery, gathering->matched->bundle, gathering->account, guardrail->resource,
+                                gathering->region, id, gathering->matched->count);
+  if (!unit) return;
+  unit_add(unit, guardrail);
+  gathering->units[gathering->count++] = unit;
+}
+
+/* An event that names nobody: the sweep of its account and Region finds whom it means. */
+static int ask_for_sweep(struct gathering *gathering, const struct guardrail *guardrail, struct error *error) {
+  char key[80], now[32];
+  json_t *sweep = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[s]}", "kind", "sweep", "reason", "event without ids", "tick",
+                            clock_format(clock_wall_ms(), now, sizeof now), "resource", guardrail->resource->name, "account",
+                            gathering->account->id, "region", gathering->region, "guardrails", guardrail->name);
+  char *text = json_text(sweep);
+  snprintf(key, sizeof key, "%s/%s", gathering->account->id, gathering->region);
+  int result = text ? bus_produce_durably(gathering->matched->delivery->worker->producer, BUS_TOPIC_SWEEPS, key, text, strlen(text), 5000, error) : -1;
+  free(text);
+  json_decref(sweep);
+  return result;
+}
+
+static int gather_ids(struct gathering *gathering, const struct guardrail *guardrail, const struct event_trigger *trigger, struct error *error) {
+  json_t *ids = jmes_search(trigger->ids, gathering->matched->delivery->event, NULL, error), *id;
+  size_t index, used = 0;
+  if (!ids) return -1;
+  if (json_is_string(ids) && json_string_length(ids) > 0) {
+    gather_unit(gathering, guardrail, json_string_value(ids));
+    used++;
+  }
+  json_array_foreach(ids, index, id) {
+    if (!json_is_string(id) || json_string_length(id) == 0 || json_string_length(id) > 256) continue;
+    gather_unit(gathering, guardrail, json_string_value(id));
+    used++;
+  }
+  json_decref(ids);
+  return used > 0 ? 0 : ask_for_sweep(gathering, guardrail, error);
+}
+
+static int gather(struct gathering *gathering, struct error *error) {
+  const struct bundle *bundle = gathering->matched->bundle;
+  for (size_t i = 0; i < gathering->matched->count; i++) {
+    uint32_t number = gathering->matched->triggers[i];
+    const struct guardrail *guardrail = bundle->guardrails[bundle->triggers[number].guardrail];
+    if (!guardrail_in_scope(guardrail, gathering->account->id, gathering->account->environment, gathering->account->unit, gathering->region))
+      continue;
+    if (gather_ids(gathering, guardrail, &guardrail->triggers[bundle->triggers[number].trigger], error) != 0) return -1;
+  }
+  return 0;
+}
+
+/* ---- the task ---- */
+static const char *parse_event(struct delivery *delivery) {
+  static _Thread_local char reason[900];
+  size_t length;
+  const char *value = bus_message_value(delivery->message, &length);
+  struct error error = {0};
+  delivery->event = json_parse(value, length, &error);
+  if (!delivery->event) {
+    snprintf(reason, sizeof reason, "not JSON: %s", error.message);
+    return reason;
+  }
+  if (!json_is_object(json_object_get(delivery->event, "detail"))) return "no event: \"detail\" is not an object";
+  if (!accounts_find(delivery->worker->accounts, event_account(delivery->event))) {
+    snprintf(reason, sizeof reason, "unknown account \"%.64s\"; list it in the accounts file", event_account(delivery->event));
+    return reason;
+  }
+  if (!valid_region(event_region(delivery->event))) return "no Region: neither \"detail.awsRegion\" nor \"region\" is one";
+  snprintf(delivery->id, sizeof delivery->id, "%s", event_id(delivery->event));
+  snprintf(delivery->request_id, sizeof delivery->request_id, "%s", json_text_at(delivery->event, "detail", "requestID", NULL));
+  delivery->actor = event_actor(delivery->event);
+  if (clock_parse(event_time(delivery->event), &delivery->event_ms) != 0) delivery->event_ms = 0;
+  delivery->collected_ms = bus_message_time_ms(delivery->message);
+  return NULL;
+}
+
+static void matched_free(struct matched *matched) {
+  delivery_drop(matched->delivery);
+  bundle_drop(matched->bundle);
+  free(matched);
+}
+
+static void abandon_event(void *argument) {
+  struct matched *matched = argument;
+  matched->delivery->abandoned = 1;
+  matched_free(matched);
+}
+
+/* Makes the units of one event.  1 = made (or nothing to make), 0 = later, -1 = rejected with *reason. */
+static int make_units(struct matched *matched, const char **reason) {
+  struct delivery *delivery = matched->delivery;
+  struct worker *worker = delivery->worker;
+  struct error error = {0};
+  int seen = 0, result = 1;
+  if (!worker->state_ready) return 0;
+  if (!delivery->event && (*reason = parse_event(delivery))) return -1;
+  if (delivery->id[0] && state_seen(worker->state, delivery->id, &seen, &error) != 0) return 0;
+  if (seen) {
+    metric_add(&worker_metrics[M_EVENTS], 1, "duplicate");
+    return 1;
+  }
+  struct gathering gathering = {.matched = matched,
+                                .account = accounts_find(worker->accounts, event_account(delivery->event)),
+                                .region = event_region(delivery->event),
+                                .units = calloc(IDS_LIMIT, sizeof(struct unit *))};
+  if (!gathering.units) return 0;
+  if (gather(&gathering, &error) != 0) {
+    result = error_is_transient(&error) ? 0 : -1;
+    *reason = "the playbook's \"ids\" cannot be evaluated on it";
+  }
+  for (size_t i = 0; i < gathering.count; i++)
+    if (result == 1)
+      unit_submit(gathering.units[i]);
+    else
+      unit_free(gathering.units[i]);
+  metric_add(&worker_metrics[M_UNITS], (double)gathering.count, "event");
+  free(gathering.units);
+  return result;
+}
+
+static void event_task(void *argument) {
+  struct matched *matched = argument;
+  const char *reason = NULL;
+  int made = make_units(matched, &reason);
+  if (made == 0) {
+    if (pool_submit(matched->delivery->worker->pool, POOL_LANE_EVENT, NULL, 500, event_task, matched) != 0) abandon_event(matched);
+    return;
+  }
+  if (made < 0) reject(matched->delivery, reason);
+  matched_free(matched);
+}
+
+static void submit_matched(struct worker *worker, struct bundle *bundle, struct bus_message *message, const uint32_t *ids, size_t count) {
+  struct matched *matched = calloc(1, sizeof *matched + count * sizeof *ids);
+  struct delivery *delivery = matched ? delivery_open(worker, DELIVERY_EVENT) : NULL;
+  if (!delivery) {
+    free(matched);
+    bus_abandon(worker->events, message);
+    return;
+  }
+  matched->task.abandon = abandon_event;
+  delivery->consumer = worker->events;
+  delivery->message = message;
+  matched->delivery = delivery;
+  matched->bundle = bundle_hold(bundle);
+  matched->count = count;
+  if (count > 0) memcpy(matched->triggers, ids, count * sizeof *ids);
+  if (pool_submit(worker->pool, POOL_LANE_EVENT, NULL, 0, event_task, matched) != 0) abandon_event(matched);
+}
+
+struct rejected { struct task task; struct worker *worker; struct bus_message *message; char reason[900]; };
+
+static void reject_task(void *argument) {
+  struct rejected *rejected = argument;
+  dead_letter(rejected->worker, rejected->worker->events, rejected->message, rejected->reason);
+  free(rejected);
+}
+
+static void abandon_rejected(void *argument) {
+  struct rejected *rejected = argument;
+  bus_abandon(rejected->worker->events, rejected->message);
+  free(rejected);
+}
+
+static void submit_rejected(struct worker *worker, struct bus_message *message, const char *reason) {
+  struct rejected *rejected = calloc(1, sizeof *rejected);
+  if (!rejected) {
+    bus_abandon(worker->events, message);
+    return;
+  }
+  rejected->task.abandon = abandon_rejected;
+  rejected->worker = worker;
+  rejected->message = message;
+  snprintf(rejected->reason, sizeof rejected->reason, "%s", reason);
+  if (pool_submit(worker->pool, POOL_LANE_EVENT, NULL, 0, reject_task, rejected) != 0) abandon_rejected(rejected);
+}
+
+static void on_message(struct worker *worker, struct bundle *bundle, struct match_scratch *scratch, struct bus_message *message) {
+  size_t length;
+  const uint32_t *ids = NULL;
+  struct error error = {0};
+  const char *value = bus_message_value(message, &length);
+  int count = value ? match_run(bundle->matcher, scratch, value, length, &ids, &error) : 0;
+  if (count == 0) {
+    metric_add(&worker_metrics[M_EVENTS], 1, "unmatched");
+    bus_finish(worker->events, message);
+  } else if (count < 0) {
+    submit_rejected(worker, message, error.message);
+  } else {
+    metric_add(&worker_metrics[M_EVENTS], 1, "matched");
+    submit_matched(worker, bundle, message, ids, (size_t)count);
+  }
+}
+
+void *events_thread(void *argument) {
+  struct worker *worker = argument;
+  struct match_scratch *scratch = match_scratch_open();
+  while (scratch && !worker->stopping) {
+    struct error error = {0};
+    struct bus_message *message = bus_poll(worker->events, POLL_MS, &error);
+    if (!message) {
+      if (error.class != ERROR_NONE) log_debug("consumer", LOG_ERROR(&error));
+      continue;
+    }
+    struct bundle *bundle = worker_bundle(worker);
+    on_message(worker, bundle, scratch, message);
+    bundle_drop(bundle);
+  }
+  match_scratch_free(scratch);
+  return NULL;
+}

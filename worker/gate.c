@@ -1,0 +1,208 @@
+/* peek, read and gate: what has to be true before anything is read, and before anything is changed.
+ *
+ * Order of the gates: own change → exception → environment's mode → lease → read and judge again under the lease →
+ * breaker's grant, last, so that no grant is spent on work that does not happen.  (Stop and lease are checked once more
+ * before every mutation, in act.c.)  Every refusal is recorded with its reason. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "unit.h"
+
+struct reader unit_reader(const struct unit *unit, struct aws_role *role) {
+  const char *name = accounts_role(unit->worker->accounts);
+  *role = (struct aws_role){.name = name,
+                            .external_id = accounts_external_id(unit->worker->accounts),
+                            .session_name = "parapet",
+                            .source_identity = "parapet",
+                            .session_policy = unit->bundle->read_policy};
+  return (struct reader){.client = unit->worker->aws, .role = *name ? role : NULL};
+}
+
+/* ---- peek ---- */
+
+/* Ours only if the session's issuer is the role that we assume in that account, or the request is in our journal. */
+static int is_own_change(struct unit *unit, struct error *error) {
+  const struct delivery *delivery = unit->delivery;
+  if (delivery->kind != DELIVERY_EVENT) return 0;
+  const char *name = accounts_role(unit->worker->accounts), *issuer = json_text_at(delivery->actor, "role", NULL);
+  struct aws_role role = {.name = name};
+  struct aws_target target = {.account = unit->account->id, .region = unit->region, .role = &role};
+  char arn[256];
+  aws_role_arn(&target, arn, sizeof arn);
+  if (*name && strcmp(arn, issuer) == 0) return 1;
+  int own = 0;
+  if (delivery->request_id[0] && state_own_request(unit->worker->state, delivery->request_id, &own, error) != 0) return -1;
+  return own;
+}
+
+static void refuse(struct unit_case *one, const char *gate) { metric_add(&worker_metrics[M_GATES], 1, one->guardrail->name, gate); }
+
+static enum verdict refused(struct unit_case *one, enum state_grant answer, const char *scope, struct error *error) {
+  static const char *const words[] = {[STATE_GRANTED] = "granted",
+                                      [STATE_REFUSED_STOP] = "the organization is stopped",
+                                      [STATE_REFUSED_HELD] = "breaker held by an operator",
+                                      [STATE_REFUSED_OPEN] = "breaker open"};
+  static const char *const gates[] = {"granted", "stop", "held", "breaker"};
+  refuse(one, gates[answer]);
+  error_set(error, ERROR_THROTTLED, "Breaker", "%s: %s", words[answer], scope);
+  return VERDICT_PARK;
+}
+
+enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error) {
+  int own = is_own_change(unit, error), parked = 0;
+  if (own < 0) return VERDICT_LATER;
+  if (own) {
+    metric_add(&worker_metrics[M_OWN], 1, one->guardrail->name);
+    refuse(one, "own");
+    return VERDICT_DONE;
+  }
+  if (guardrail_mode(one->guardrail, unit->place.environment) != MODE_REMEDIATE) return VERDICT_GO;
+  if (unit->delivery->kind != DELIVERY_PARKED) {
+    if (state_parked_has(unit->worker->state, one->subject, &parked, error) != 0) return VERDICT_LATER;
+    if (parked) { /* the parked one will look for both */
+      refuse(one, "parked");
+      return VERDICT_DONE;
+    }
+  }
+  struct scopes scopes;
+  enum state_grant answer;
+  char scope[160] = "";
+  worker_scopes(unit->worker, one->guardrail, unit->account->id, &scopes);
+  if (state_breaker_peek(unit->worker->state, scopes.limits, scopes.count, &answer, scope, error) != 0) return VERDICT_LATER;
+  return answer == STATE_GRANTED ? VERDICT_GO : refused(one, answer, scope, error);
+}
+
+/* ---- read ---- */
+enum verdict unit_read(struct unit *unit, struct live **live, struct error *error) {
+  unsigned char wanted[64] = {0};
+  struct aws_role role;
+  struct reader reader = unit_reader(unit, &role);
+  int found;
+  for (size_t i = 0; i < unit->case_count; i++)
+    if (unit->cases[i].stage != STAGE_DONE) guardrail_wants(unit->cases[i].guardrail, wanted);
+  *live = live_get(&reader, &unit->place, unit->resource, unit->id, wanted, &found, error);
+  if (found >= 0) return VERDICT_GO;
+  metric_add(&worker_metrics[M_ERRORS], 1, "read", error_class_name(error->class));
+  record_reach(unit->worker, unit->account, unit->region, error);
+  return VERDICT_LATER;
+}
+
+/* ---- gate ---- */
+static enum verdict gate_exception(struct unit *unit, struct unit_case *one, json_t *finding, struct error *error) {
+  struct state_subject subject = {.guardrail = one->guardrail->name,
+                                  .account = unit->account->id,
+                                  .region = unit->region,
+                                  .environment = unit->place.environment,
+                                  .resource = unit->id,
+                                  .arn = unit->arn};
+  json_t *exception = NULL;
+  if (state_exception_find(unit->worker->state, &subject, &exception, error) != 0) return VERDICT_LATER;
+  if (!exception) return VERDICT_GO;
+  char note[300];
+  snprintf(note, sizeof note, "exception %s by %s until %s: %s", json_text_at(exception, "id", NULL),
+           json_text_at(exception, "owner", NULL), json_text_at(exception, "expires", NULL), json_text_at(exception, "reason", NULL));
+  json_decref(exception);
+  refuse(one, "exception");
+  return record_finding(unit, one, "excepted", finding, note, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
+}
+
+static enum verdict gate_mode(struct unit *unit, struct unit_case *one, json_t *finding, struct error *error) {
+  enum mode mode = guardrail_mode(one->guardrail, unit->place.environment);
+  if (mode == MODE_REMEDIATE && one->guardrail->remediate_count > 0) return VERDICT_GO;
+  refuse(one, "mode");
+  return record_finding(unit, one, "open", finding, mode_name(mode), error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
+}
+
+static enum verdict gate_lease(struct unit *unit, struct unit_case *one, struct error *error) {
+  if (unit->leased) return VERDICT_GO;
+  int taken = state_lease_take(unit->worker->state, unit->lease_key, config_ms(unit->worker->config, "lease"), &unit->lease, error);
+  if (taken == 1) {
+    unit->leased = 1;
+    return VERDICT_GO;
+  }
+  if (taken == 0) {
+    refuse(one, "lease");
+    error_set(error, ERROR_RETRYABLE, "Lease", "another worker has the resource");
+  }
+  return VERDICT_LATER;
+}
+
+static enum verdict gate_breaker(struct unit *unit, struct unit_case *one, struct error *error) {
+  struct scopes scopes;
+  enum state_grant answer;
+  char scope[160] = "";
+  int tripped = 0;
+  worker_scopes(unit->worker, one->guardrail, unit->account->id, &scopes);
+  if (!one->action[0]) {
+    char id[33];
+    finding_id(one->subject, id);
+    snprintf(one->action, sizeof one->action, "a-%.12s-%llx", id, (unsigned long long)clock_wall_ms());
+  }
+  if (state_breaker_grant(unit->worker->state, scopes.limits, scopes.count, one->action, unit->released, &answer, scope, &tripped, error) != 0)
+    return VERDICT_LATER;
+  if (tripped) {
+    log_warn("breaker tripped", LOG_TEXT("scope", scope), LOG_TEXT("guardrail", one->guardrail->name), LOG_TEXT("account", unit->account->id));
+    json_t *record = json_pack("{s:s, s:s, s:s, s:I}", "state", "open", "by", "limit", "reason", "limit of actions reached", "at",
+                               (json_int_t)clock_wall_ms());
+    if (mirror_put(unit->worker->producer, "breaker", scope, record, error) != 0)
+      log_warn("a trip could not be mirrored", LOG_TEXT("scope", scope), LOG_ERROR(error));
+    json_decref(record);
+  }
+  if (answer == STATE_GRANTED) return VERDICT_GO;
+  one->action[0] = '\0';
+  return refused(one, answer, scope, error);
+}
+
+/* Reads and judges again under the lease; replaces *finding.  AGAIN: there is nothing left to do. */
+static enum verdict look_again(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding, struct error *error) {
+  enum verdict verdict = unit_read(unit, live, error);
+  if (verdict != VERDICT_GO) return verdict;
+  verdict = unit_resolve(unit, one, *live, error);
+  if (verdict != VERDICT_GO) return verdict;
+  json_t *fresh = *live ? guardrail_judge(one->guardrail, &unit->place, *live, unit->delivery->event, unit->delivery->actor, error)
+                        : json_null();
+  if (!fresh) return VERDICT_LATER;
+  json_decref(*finding);
+  *finding = fresh;
+  return json_is_empty(fresh) ? VERDICT_AGAIN : VERDICT_GO;
+}
+
+enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding, struct error *error) {
+  enum verdict verdict = gate_exception(unit, one, *finding, error);
+  if (verdict == VERDICT_GO) verdict = gate_mode(unit, one, *finding, error);
+  if (verdict == VERDICT_GO) verdict = gate_lease(unit, one, error);
+  if (verdict == VERDICT_GO) verdict = look_again(unit, one, live, finding, error);
+  if (verdict == VERDICT_GO) verdict = gate_breaker(unit, one, error);
+  if (verdict == VERDICT_PARK) {
+    json_decref(one->finding_value);
+    one->finding_value = json_incref(*finding);
+  }
+  return verdict;
+}
+
+void worker_scopes(const struct worker *worker, const struct guardrail *guardrail, const char *account, struct scopes *scopes) {
+  int64_t actions = guardrail->breaker_actions, window = guardrail->breaker_window_ms;
+  size_t length = strlen(guardrail->name);
+  for (const char *const *override = config_list(worker->config, "breaker.override"); *override; override++) {
+    const char *value = *override + length + 1, *slash = strchr(value, '/');
+    int64_t own_window;
+    if (strncmp(*override, guardrail->name, length) != 0 || (*override)[length] != '=' || !slash) continue;
+    long own_actions = strtol(value, NULL, 10);
+    if (own_actions > 0 && clock_parse_duration(slash + 1, &own_window) == 0) actions = own_actions, window = own_window;
+  }
+  int64_t shared = config_ms(worker->config, "breaker.window");
+  const struct { int64_t actions, window; } rows[] = {{actions, window},
+                                                      {0, shared},
+                                                      {config_number(worker->config, "breaker.account_actions"), shared},
+                                                      {config_number(worker->config, "breaker.organization_actions"), shared}};
+  snprintf(scopes->text[0], sizeof scopes->text[0], "%s/%s", guardrail->name, account);
+  snprintf(scopes->text[1], sizeof scopes->text[1], "%s", guardrail->name);
+  snprintf(scopes->text[2], sizeof scopes->text[2], "account:%s", account);
+  snprintf(scopes->text[3], sizeof scopes->text[3], "organization");
+  scopes->count = 4;
+  for (size_t i = 0; i < 4; i++)
+    scopes->limits[i] = (struct state_limit){.scope = scopes->text[i], .actions = rows[i].actions, .window_ms = rows[i].window};
+}

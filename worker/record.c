@@ -1,0 +1,142 @@
+/* record: findings and actions, to Kafka and to Redis, and the notices that people get. */
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "unit.h"
+
+enum { RECORD_TIMEOUT_MS = 5000 };
+
+/* The first 128 bits of SHA-256 over the subject, as hex: the same violation has the same id for ever. */
+void finding_id(const char *subject, char id[33]) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+  if (EVP_Digest(subject, strlen(subject), digest, &length, EVP_sha256(), NULL) != 1) abort();
+  for (int i = 0; i < 16; i++) snprintf(id + 2 * i, 3, "%02x", digest[i]);
+}
+
+static void set_time(json_t *times, const char *name, int64_t wall_ms) {
+  char text[32];
+  if (wall_ms > 0) json_object_set_new(times, name, json_string(clock_format(wall_ms, text, sizeof text)));
+}
+
+static json_t *finding_times(const struct unit *unit, const struct unit_case *one, const char *status) {
+  json_t *times = json_object();
+  set_time(times, "event", unit->delivery->event_ms);
+  set_time(times, "collected", unit->delivery->collected_ms);
+  set_time(times, "matched", one->matched_ms);
+  set_time(times, "acted", one->acted_ms);
+  if (strcmp(status, "fixed") == 0) set_time(times, "verified", clock_wall_ms());
+  return times;
+}
+
+static json_t *finding_record(const struct unit *unit, const struct unit_case *one, const char *status, json_t *evidence, const char *note) {
+  const struct guardrail *guardrail = one->guardrail;
+  char id[33], now[32];
+  finding_id(one->subject, id);
+  json_t *record = json_pack(
+      "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "id", id, "status", status, "guardrail", guardrail->name,
+      "version", (json_int_t)guardrail->version, "title", guardrail->title, "severity", guardrail->severity, "account", unit->account->id,
+      "region", unit->region, "environment", unit->place.environment, "resource", unit->id, "arn", unit->arn, "time",
+      clock_format(clock_wall_ms(), now, sizeof now), "bundle", unit->bundle->hash, "times", finding_times(unit, one, status));
+  if (!record) return NULL;
+  if (evidence && !json_is_null(evidence)) json_object_set(record, "evidence", evidence);
+  if (note && *note) json_object_set_new(record, "note", json_string(note));
+  if (unit->delivery->actor) json_object_set(record, "actor", unit->delivery->actor);
+  if (one->action[0]) json_object_set_new(record, "action", json_string(one->action));
+  return record;
+}
+
+static void publish_finding(struct worker *worker, const char *key, json_t *record) {
+  char *text = json_text(record);
+  struct error error = {0};
+  if (!text || bus_produce(worker->producer, BUS_TOPIC_FINDINGS, key, text, strlen(text), NULL, NULL, &error) != 0)
+    log_warn("a finding could not be published", LOG_TEXT("key", key), LOG_ERROR(&error));
+  free(text);
+}
+
+static void observe_fixed(const struct unit *unit, const struct unit_case *one) {
+  int64_t now = clock_wall_ms();
+  if (unit->delivery->event_ms > 0)
+    metric_observe(&worker_metrics[M_SECONDS], (double)(now - unit->delivery->event_ms) / 1000.0, one->guardrail->name, "event-fixed");
+  metric_observe(&worker_metrics[M_SECONDS], (double)(now - one->matched_ms) / 1000.0, one->guardrail->name, "matched-fixed");
+}
+
+enum verdict record_finding(struct unit *unit, struct unit_case *one, const char *status, json_t *evidence, const char *note,
+                            struct error *error) {
+  struct worker *worker = unit->worker;
+  char was[32] = "";
+  json_t *record = finding_record(unit, one, status, evidence, note);
+  if (!record) return VERDICT_LATER;
+  int closing = strcmp(status, "closed") == 0;
+  int result = closing ? state_finding_close(worker->state, json_text_at(record, "id", NULL), was, error)
+                       : state_finding_put(worker->state, record, was, error);
+  if (result != 0) {
+    if (one->stage == STAGE_VERIFY) { /* acted and looked: only the writing is left */
+      json_decref(one->record);
+      one->record = json_incref(record);
+      one->stage = STAGE_RECORD;
+    }
+    json_decref(record);
+    return VERDICT_LATER;
+  }
+  int was_open = *was && strcmp(was, "closed") != 0 && strcmp(was, "fixed") != 0;
+  if (!closing || was_open) {
+    publish_finding(worker, one->subject, record);
+    metric_add(&worker_metrics[M_FINDINGS], 1, one->guardrail->name, status);
+  }
+  if (strcmp(status, "fixed") == 0) observe_fixed(unit, one);
+  /* People hear of what is new to them: a fix always, anything else when it changed. */
+  if (!closing && (strcmp(status, "fixed") == 0 || strcmp(status, was) != 0) && strcmp(status, "excepted") != 0 &&
+      !(note && strcmp(note, "assess") == 0))
+    notice_case(unit, one, status, evidence, note);
+  json_decref(record);
+  return VERDICT_GO;
+}
+
+/* An account or Region that cannot be read is a finding of its own: otherwise it would look clean. */
+void record_reach(struct worker *worker, const struct account *account, const char *region, const struct error *error) {
+  char subject[128], id[33], now[32], was[32] = "";
+  struct error problem = {0};
+  int denied = error && error->class == ERROR_DENIED;
+  if (error && !denied) return;
+  snprintf(subject, sizeof subject, "account-access|%s/%s", account->id, region);
+  finding_id(subject, id);
+  if (!denied) {
+    if (state_finding_close(worker->state, id, was, &problem) != 0) log_debug("not closed", LOG_ERROR(&problem));
+    return;
+  }
+  json_t *record = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", id, "status", "open", "guardrail", "account-access",
+                             "title", "The account cannot be read", "severity", "high", "account", account->id, "region", region,
+                             "resource", account->id, "time", clock_format(clock_wall_ms(), now, sizeof now), "note", error->message);
+  if (record && state_finding_put(worker->state, record, was, &problem) == 0 && strcmp(was, "open") != 0) {
+    publish_finding(worker, subject, record);
+    log_warn("account cannot be read", LOG_TEXT("account", account->id), LOG_TEXT("region", region), LOG_ERROR(error));
+  }
+  json_decref(record);
+}
+
+int record_action(struct unit *unit, struct unit_case *one, json_t *record, int durably, struct error *error) {
+  char *text = json_text(record);
+  if (!text) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
+  int result = durably ? bus_produce_durably(unit->worker->producer, BUS_TOPIC_ACTIONS, one->subject, text, strlen(text), RECORD_TIMEOUT_MS, error)
+                       : bus_produce(unit->worker->producer, BUS_TOPIC_ACTIONS, one->subject, text, strlen(text), NULL, NULL, error);
+  free(text);
+  return result;
+}
+
+void notice_case(struct unit *unit, struct unit_case *one, const char *outcome, json_t *evidence, const char *note) {
+  char key[256], now[32];
+  struct error error = {0};
+  (void)evidence; /* in the finding; a notice stays short */
+  snprintf(key, sizeof key, "%s|%s", one->guardrail->name, unit->account->id);
+  json_t *notice = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "outcome", outcome, "guardrail", one->guardrail->name, "account",
+                             unit->account->id, "region", unit->region, "resource", unit->id, "arn", unit->arn, "note", note ? note : "",
+                             "actor", json_text_at(unit->delivery->actor, "arn", NULL), "time", clock_format(clock_wall_ms(), now, sizeof now));
+  if (!notice || state_notice_add(unit->worker->state, key, notice, config_ms(unit->worker->config, "notice.window"), &error) != 0)
+    log_warn("a notice was lost", LOG_TEXT("key", key), LOG_ERROR(&error)); /* never holds remediation */
+  json_decref(notice);
+}

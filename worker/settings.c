@@ -1,0 +1,59 @@
+#include "settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+const struct setting worker_settings[] = {
+    {"kafka.brokers", SETTING_TEXT, "127.0.0.1:9092", "Kafka's bootstrap servers, host:port separated by commas", 0, 0, 0},
+    {"kafka.group", SETTING_TEXT, "parapet-workers", "consumer group of the fleet", 0, 0, 0},
+    {"kafka.session_timeout", SETTING_DURATION, "45s", "after this long without a sign a worker's partitions go to others", 1000, 300000, 0},
+    {"kafka.properties", SETTING_LIST, NULL, "further librdkafka properties, name=value (TLS, SASL)", 0, 0, 1},
+    {"redis.url", SETTING_TEXT, "redis://127.0.0.1:6379", "Redis: redis://[:password@]host:port[/db] or unix:///path", 0, 0, 1},
+    {"redis.timeout", SETTING_DURATION, "1s", "longest wait for one answer of Redis", 50, 60000, 0},
+    {"aws.models", SETTING_TEXT, NULL, "directory of the compiled AWS service models (make models)", 0, 0, 0},
+    {"aws.endpoint_url", SETTING_TEXT, NULL, "one endpoint for every service (an emulator); else AWS's endpoint rules", 0, 0, 0},
+    {"aws.region", SETTING_TEXT, NULL, "Region of the fleet's own calls; else AWS_REGION, AWS_DEFAULT_REGION", 0, 0, 0},
+    {"aws.call_timeout", SETTING_DURATION, "10s", "longest wait for one attempt of an AWS call", 100, 120000, 0},
+    {"playbooks", SETTING_TEXT, NULL, "directory of the playbooks", 0, 0, 0},
+    {"playbooks.reload", SETTING_DURATION, "10s", "how often the directory is looked at for changes", 1000, 3600000, 0},
+    {"accounts", SETTING_TEXT, NULL, "YAML file of the accounts and their environments (deploy/config/accounts.yaml)", 0, 0, 0},
+    {"threads", SETTING_NUMBER, "64", "units worked on at once", 1, 1024, 0},
+    {"http.address", SETTING_TEXT, "127.0.0.1:9464", "address of /metrics, /healthz and /readyz", 0, 0, 0},
+    {"lease", SETTING_DURATION, "60s", "how long a worker owns a resource without a sign of life", 5000, 600000, 0},
+    {"patience", SETTING_LIST, "5s,30s", "looks again, because AWS reads lag behind its writes", 0, 0, 0},
+    {"park.after", SETTING_DURATION, "60s", "a unit older than this is parked, so that it holds up nobody", 1000, 600000, 0},
+    {"park.retry", SETTING_DURATION, "30s", "a parked unit that waits for no person comes back after this long", 100, 3600000, 0},
+    {"park.tries", SETTING_NUMBER, "20", "a unit that came back this often goes to the dead letters", 1, 10000, 0},
+    {"breaker.account_actions", SETTING_NUMBER, "100", "actions in one account, of all guardrails, within breaker.window", 0, 1000000, 0},
+    {"breaker.organization_actions", SETTING_NUMBER, "1000", "actions in all accounts within breaker.window", 0, 1000000, 0},
+    {"breaker.window", SETTING_DURATION, "10m", "the window of the two limits above", 1000, 86400000, 0},
+    {"breaker.override", SETTING_LIST, NULL, "GUARDRAIL=ACTIONS/WINDOW in place of the playbook's own limit, as ssh-open-to-internet=50/10m", 0, 0, 0},
+    {"notice.sns_topic", SETTING_TEXT, NULL, "ARN of the SNS topic for notices; none: notices are only logged", 0, 0, 0},
+    {"notice.window", SETTING_DURATION, "60s", "notices of one guardrail and account within this time become one digest", 100, 86400000, 0},
+    {"log.level", SETTING_TEXT, "info", "debug, info, warn, error or off", 0, 0, 0},
+    {0}};
+
+struct aws_options settings_aws(const struct config *config) {
+  const char *endpoint = config_text(config, "aws.endpoint_url"), *region = config_text(config, "aws.region");
+  return (struct aws_options){.models = config_path(config, "aws.models", "models"),
+                              .endpoint_url = *endpoint ? endpoint : NULL,
+                              .hub_region = *region ? region : NULL,
+                              .call_timeout_ms = config_ms(config, "aws.call_timeout")};
+}
+
+struct bus_options settings_bus(const struct config *config, const char *client_id) {
+  return (struct bus_options){.brokers = config_text(config, "kafka.brokers"),
+                              .client_id = client_id,
+                              .extra = config_list(config, "kafka.properties")};
+}
+
+void settings_owner(char *owner, size_t size) {
+  char host[128] = "host";
+  unsigned long long random = 0;
+  gethostname(host, sizeof host - 1);
+  if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) random = (unsigned long long)getpid();
+  snprintf(owner, size, "%s:%d:%08llx", host, (int)getpid(), random & 0xFFFFFFFFULL);
+}

@@ -1,0 +1,334 @@
+/* The unit's way through the verbs.  One task looks at all cases that are due, reads once for all of them, and queues the
+ * unit again for whatever has to wait; so neither AWS's lag nor a gate ever holds a thread. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, const struct account *account,
+                       const struct resource *resource, const char *region, const char *id, size_t guardrails) {
+  struct unit *unit = calloc(1, sizeof *unit + guardrails * sizeof(struct unit_case));
+  if (!unit) return NULL;
+  struct worker *worker = delivery->worker;
+  unit->task.abandon = unit_abandon;
+  unit->worker = worker;
+  unit->bundle = bundle_hold(bundle);
+  unit->delivery = delivery_hold(delivery);
+  unit->account = account;
+  unit->resource = resource;
+  snprintf(unit->region, sizeof unit->region, "%s", region);
+  unit->place = (struct place){.account = account->id,
+                               .region = unit->region,
+                               .environment = account->environment,
+                               .unit = account->unit,
+                               .partition = aws_partition(worker->aws, unit->region)};
+  unit->id = strdup(id);
+  json_t *arn = unit->id ? live_arn(resource, &unit->place, id) : NULL;
+  unit->arn = arn ? strdup(json_string_value(arn)) : NULL;
+  json_decref(arn);
+  atomic_fetch_add(&worker->units, 1);
+  if (unit->arn && strlen(unit->arn) < 512) {
+    snprintf(unit->lease_key, sizeof unit->lease_key, "%s", unit->arn);
+    return unit;
+  }
+  unit_free(unit);
+  return NULL;
+}
+
+void unit_add(struct unit *unit, const struct guardrail *guardrail) {
+  for (size_t i = 0; i < unit->case_count; i++)
+    if (unit->cases[i].guardrail == guardrail) return;
+  struct unit_case *one = &unit->cases[unit->case_count++];
+  one->guardrail = guardrail;
+  one->matched_ms = clock_wall_ms();
+  snprintf(one->subject, sizeof one->subject, "%s|%s", guardrail->name, unit->arn);
+}
+
+void unit_free(struct unit *unit) {
+  if (!unit) return;
+  struct error error = {0};
+  if (unit->leased && state_lease_drop(unit->worker->state, &unit->lease, &error) != 0)
+    log_debug("a lease runs out by itself", LOG_TEXT("resource", unit->arn), LOG_ERROR(&error));
+  for (size_t i = 0; i < unit->case_count; i++) {
+    json_decref(unit->cases[i].finding_value);
+    json_decref(unit->cases[i].record);
+  }
+  live_free(unit->listed);
+  free(unit->id);
+  free(unit->arn);
+  atomic_fetch_sub(&unit->worker->units, 1);
+  delivery_drop(unit->delivery);
+  bundle_drop(unit->bundle);
+  free(unit);
+}
+
+/* ---- parking ---- */
+json_t *unit_pack(const struct unit *unit, const struct unit_case *one) {
+  json_t *event = unit->delivery->event, *packed = json_pack(
+      "{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I}", "guardrail", one->guardrail->name, "account", unit->account->id, "region",
+      unit->region, "resource", unit->resource->name, "id", unit->id, "tries", unit->parked_tries + 1, "event_ms",
+      (json_int_t)unit->delivery->event_ms, "collected_ms", (json_int_t)unit->delivery->collected_ms);
+  if (one->action[0]) json_object_set_new(packed, "action", json_string(one->action));
+  if (unit->delivery->actor) json_object_set(packed, "actor", unit->delivery->actor);
+  const char *event_id = json_text_at(event, "id", NULL);
+  if (*event_id) json_object_set_new(packed, "event_id", json_string(event_id));
+  return packed;
+}
+
+struct unit *unit_unpack(struct worker *worker, struct bundle *bundle, json_t *packed, struct error *error) {
+  const struct guardrail *guardrail = bundle_guardrail(bundle, json_text_at(packed, "guardrail", NULL));
+  const struct account *account = accounts_find(worker->accounts, json_text_at(packed, "account", NULL));
+  if (!guardrail || !account) {
+    error_set(error, ERROR_MISSING, "Parked", "its guardrail or account is no longer known");
+    return NULL;
+  }
+  struct delivery *delivery = delivery_open(worker, DELIVERY_PARKED);
+  if (!delivery) return NULL;
+  delivery->event_ms = json_integer_value(json_object_get(packed, "event_ms"));
+  delivery->collected_ms = json_integer_value(json_object_get(packed, "collected_ms"));
+  delivery->actor = json_incref(json_object_get(packed, "actor"));
+  struct unit *unit = unit_open(delivery, bundle, account, guardrail->resource, json_text_at(packed, "region", NULL),
+                                json_text_at(packed, "id", NULL), 1);
+  delivery_drop(delivery);
+  if (!unit) return NULL;
+  unit_add(unit, guardrail);
+  unit->parked_tries = (int)json_integer_value(json_object_get(packed, "tries"));
+  snprintf(unit->cases[0].action, sizeof unit->cases[0].action, "%s", json_text_at(packed, "action", NULL));
+  return unit;
+}
+
+/* Parks the case durably: first the topic, then Redis.  DONE, or LATER when either is out of reach. */
+static enum verdict park(struct unit *unit, struct unit_case *one, int64_t due_ms, struct error *error) {
+  json_t *packed = unit_pack(unit, one);
+  json_t *entry = json_pack("{s:O, s:I, s:b}", "unit", packed, "due", (json_int_t)due_ms, "released", unit->released);
+  enum verdict verdict = VERDICT_LATER;
+  if (mirror_put(unit->worker->producer, "parked", one->subject, entry, error) == 0 &&
+      state_park(unit->worker->state, one->subject, packed, due_ms, error) == 0) {
+    verdict = VERDICT_DONE;
+    metric_add(&worker_metrics[M_PARKED], 1, one->guardrail->name, due_ms ? "retry" : "gate");
+  }
+  json_decref(entry);
+  json_decref(packed);
+  return verdict;
+}
+
+/* What came back from parking and is done leaves no trace there. */
+static enum verdict unpark(struct unit *unit, struct unit_case *one, struct error *error) {
+  if (unit->delivery->kind != DELIVERY_PARKED) return VERDICT_DONE;
+  if (state_unpark(unit->worker->state, one->subject, error) != 0) return VERDICT_LATER;
+  if (mirror_put(unit->worker->producer, "parked", one->subject, NULL, error) != 0)
+    log_warn("a parked unit's end could not be mirrored", LOG_TEXT("subject", one->subject), LOG_ERROR(error));
+  return VERDICT_DONE;
+}
+
+/* ---- one case ---- */
+struct glance { /* one reading, shared by the cases of a turn */
+  struct live *live;
+  int read;
+  enum verdict verdict;
+  struct error error;
+};
+
+static const struct live *look(struct unit *unit, struct glance *glance, enum verdict *verdict, struct error *error) {
+  if (!glance->read) {
+    glance->read = 1;
+    if (unit->listed) {
+      glance->live = unit->listed;
+      unit->listed = NULL;
+      glance->verdict = VERDICT_GO;
+    } else {
+      glance->verdict = unit_read(unit, &glance->live, &glance->error);
+    }
+  }
+  *verdict = glance->verdict;
+  if (glance->verdict != VERDICT_GO) *error = glance->error;
+  return glance->live;
+}
+
+/* New finding (json_null: nothing), NULL when judging failed. A resource that is gone has nothing to find. */
+static json_t *judge(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error) {
+  return live ? guardrail_judge(one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor, error) : json_null();
+}
+
+static enum verdict nothing_found(struct unit *unit, struct unit_case *one, struct error *error) {
+  if (unit->delivery->kind == DELIVERY_EVENT && one->looks < unit->worker->patience_count) return VERDICT_AGAIN;
+  return record_finding(unit, one, "closed", NULL, NULL, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
+}
+
+static enum verdict advance_look(struct unit *unit, struct unit_case *one, struct glance *glance, struct error *error) {
+  enum verdict verdict = unit_peek(unit, one, error);
+  if (verdict != VERDICT_GO) return verdict;
+  const struct live *live = look(unit, glance, &verdict, error);
+  if (verdict != VERDICT_GO) /* a denied account is reported once; its sweeps keep trying, its events do not pile up */
+    return error->class == ERROR_DENIED ? VERDICT_DONE : verdict;
+  json_t *finding = judge(unit, one, live, error);
+  if (!finding) return VERDICT_LATER;
+  if (json_is_empty(finding)) {
+    json_decref(finding);
+    return nothing_found(unit, one, error);
+  }
+  struct live *fresh = NULL;
+  verdict = unit_gate(unit, one, &fresh, &finding, error);
+  if (verdict == VERDICT_GO) {
+    json_decref(one->finding_value);
+    one->finding_value = json_incref(finding);
+    verdict = unit_act(unit, one, fresh, finding, error);
+    if (verdict == VERDICT_GO) {
+      one->stage = STAGE_VERIFY;
+      one->looks = one->tries = 0;
+      one->due_ms = 0;
+    }
+  } else if (verdict == VERDICT_AGAIN) { /* nothing left under the lease: somebody else was faster */
+    verdict = nothing_found(unit, one, error);
+  }
+  live_free(fresh);
+  json_decref(finding);
+  return verdict;
+}
+
+static enum verdict advance_verify(struct unit *unit, struct unit_case *one, struct glance *glance, struct error *error) {
+  enum verdict verdict;
+  const struct live *live = look(unit, glance, &verdict, error);
+  if (verdict != VERDICT_GO) return verdict;
+  json_t *finding = judge(unit, one, live, error);
+  if (!finding) return VERDICT_LATER;
+  int fixed = json_is_empty(finding);
+  if (!fixed && one->looks < unit->worker->patience_count) {
+    json_decref(finding);
+    return VERDICT_AGAIN;
+  }
+  verdict = record_finding(unit, one, fixed ? "fixed" : "failed", fixed ? one->finding_value : finding,
+                           fixed ? NULL : "acted but not fixed: the violation is still there", error);
+  json_decref(finding);
+  return verdict == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
+}
+
+static enum verdict advance_record(struct unit *unit, struct unit_case *one, struct error *error) {
+  return record_finding(unit, one, json_text_at(one->record, "status", NULL), json_object_get(one->record, "evidence"),
+                        json_text_at(one->record, "note", NULL), error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
+}
+
+/* ---- what becomes of a case ---- */
+static void wait_again(struct unit *unit, struct unit_case *one) {
+  int64_t before = one->looks > 0 ? unit->worker->patience_ms[one->looks - 1] : 0;
+  int64_t wait = unit->worker->patience_ms[one->looks] - before; /* patience counts from the first look */
+  one->looks++;
+  one->tries = 0;
+  one->due_ms = clock_monotonic_ms() + (wait > 0 ? wait : 0);
+}
+
+static void wait_later(struct unit *unit, struct unit_case *one, const struct error *error) {
+  const struct config *config = unit->worker->config;
+  int64_t now = clock_monotonic_ms();
+  int shift = one->tries < 4 ? one->tries : 4;
+  one->tries++;
+  one->due_ms = now + (250LL << shift) + (int64_t)(unit->case_count * 7 + (size_t)one->tries * 13) % 100;
+  log_debug("later", LOG_TEXT("subject", one->subject), LOG_INT("tries", one->tries), LOG_ERROR(error));
+  if (now - unit->delivery->born_ms < config_ms(config, "park.after") || !unit->worker->state_ready) return;
+  struct error problem = {0};
+  if (unit->parked_tries >= config_number(config, "park.tries")) {
+    if (record_finding(unit, one, "failed", one->finding_value, error->message, &problem) == VERDICT_GO &&
+        unpark(unit, one, &problem) == VERDICT_DONE) {
+      state_count(unit->worker->state, "units.given_up", 1, NULL);
+      one->stage = STAGE_DONE;
+    }
+  } else if (park(unit, one, clock_wall_ms() + config_ms(config, "park.retry"), &problem) == VERDICT_DONE) {
+    one->stage = STAGE_DONE;
+  }
+}
+
+static void hold_back(struct unit *unit, struct unit_case *one, struct error *error) {
+  char reason[256];
+  snprintf(reason, sizeof reason, "%s", error->message);
+  if (park(unit, one, 0, error) == VERDICT_DONE &&
+      record_finding(unit, one, "parked", one->finding_value, reason, error) == VERDICT_GO)
+    one->stage = STAGE_DONE;
+  else
+    wait_later(unit, one, error);
+}
+
+static void settle(struct unit *unit, struct unit_case *one, enum verdict verdict, struct error *error) {
+  switch (verdict) {
+    case VERDICT_AGAIN: wait_again(unit, one); break;
+    case VERDICT_PARK: hold_back(unit, one, error); break;
+    case VERDICT_DONE:
+      if (unpark(unit, one, error) == VERDICT_DONE) {
+        one->stage = STAGE_DONE;
+        break;
+      } /* fall through */
+    case VERDICT_LATER: wait_later(unit, one, error); break;
+    case VERDICT_GO: one->tries = 0; break; /* acted: verify at once */
+  }
+}
+
+static void advance(struct unit *unit, struct unit_case *one, struct glance *glance) {
+  struct error error = {0};
+  enum verdict verdict = VERDICT_DONE;
+  switch (one->stage) {
+    case STAGE_LOOK: verdict = advance_look(unit, one, glance, &error); break;
+    case STAGE_VERIFY: verdict = advance_verify(unit, one, glance, &error); break;
+    case STAGE_RECORD: verdict = advance_record(unit, one, &error); break;
+    case STAGE_DONE: break;
+  }
+  settle(unit, one, verdict, &error);
+}
+
+/* Advances every case that is due.  Returns how many were. */
+static int turn(struct unit *unit) {
+  struct glance glance = {0};
+  int64_t now = clock_monotonic_ms();
+  int due = 0;
+  for (size_t i = 0; i < unit->case_count; i++) {
+    struct unit_case *one = &unit->cases[i];
+    if (one->stage == STAGE_DONE || one->due_ms > now) continue;
+    due++;
+    advance(unit, one, &glance);
+  }
+  live_free(glance.live);
+  return due;
+}
+
+/* Milliseconds until the next case is due; -1 when all are done. */
+static int64_t next_due(const struct unit *unit) {
+  int64_t now = clock_monotonic_ms(), soonest = -1;
+  for (size_t i = 0; i < unit->case_count; i++) {
+    if (unit->cases[i].stage == STAGE_DONE) continue;
+    int64_t wait = unit->cases[i].due_ms > now ? unit->cases[i].due_ms - now : 0;
+    if (soonest < 0 || wait < soonest) soonest = wait;
+  }
+  return soonest;
+}
+
+static void unit_task(void *argument) {
+  struct unit *unit = argument;
+  int64_t wait = 0;
+  if (!unit->worker->state_ready) wait = 500; /* gates closed: nothing is even read */
+  else
+    while ((wait = next_due(unit)) == 0 && unit->worker->state_ready)
+      if (turn(unit) == 0) break;
+  if (wait < 0) {
+    unit_free(unit);
+    return;
+  }
+  enum pool_lane lane = unit->delivery->kind == DELIVERY_EVENT ? POOL_LANE_EVENT : POOL_LANE_SWEEP;
+  if (pool_submit(unit->worker->pool, lane, unit->arn, wait > 0 ? wait : 50, unit_task, unit) != 0) unit_abandon(unit);
+}
+
+void unit_submit(struct unit *unit) {
+  enum pool_lane lane = unit->delivery->kind == DELIVERY_EVENT ? POOL_LANE_EVENT : POOL_LANE_SWEEP;
+  if (pool_submit(unit->worker->pool, lane, unit->arn, 0, unit_task, unit) != 0) unit_abandon(unit);
+}
+
+void unit_abandon(void *argument) {
+  struct unit *unit = argument;
+  for (size_t i = 0; i < unit->case_count; i++) {
+    struct error error = {0};
+    if (unit->cases[i].stage == STAGE_DONE) continue;
+    if (park(unit, &unit->cases[i], clock_wall_ms() + 1000, &error) != VERDICT_DONE) unit->delivery->abandoned = 1;
+  }
+  unit_free(unit);
+}

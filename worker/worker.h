@@ -1,0 +1,65 @@
+/* What the parts of a worker share.  Private to the C files of this folder. */
+#ifndef PARAPET_WORKER_WORKER_H
+#define PARAPET_WORKER_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "fleet/accounts.h"
+#include "fleet/mirror.h"
+#include "base/metrics.h"
+#include "base/pool.h"
+#include "engine/playbook.h"
+#include "settings.h"
+#include "state/state.h"
+
+enum { PATIENCE_LIMIT = 8 };
+
+struct worker {
+  const struct config *config;
+  struct aws_client *aws;
+  struct state *state;
+  struct bus_producer *producer;
+  struct bus_consumer *events, *sweeps;
+  struct pool *pool;
+  struct accounts *accounts;
+  char owner[192];
+  int64_t started_ms;                         /* wall */
+  int64_t patience_ms[PATIENCE_LIMIT];        /* waits before each further look */
+  int patience_count;
+
+  pthread_mutex_t bundle_lock;                /* guards the pointer, not what it points to */
+  struct bundle *bundle;
+
+  atomic_int state_ready;                     /* written by the keeper: Redis answers and its epoch is joined */
+  atomic_int stopping;
+  atomic_long units;                          /* units alive in this process */
+};
+
+/* What is handed to the pool begins with this, so that the end of the process can give back whatever was waiting. */
+struct task { pool_task *abandon; };
+void task_abandon(void *task);
+
+/* The bundle in force, held; bundle_drop it. */
+struct bundle *worker_bundle(struct worker *worker);
+
+/* Limits that an action of this guardrail in this account must pass; `limits` holds 4.  Returns how many. */
+struct scopes {
+  char text[4][160];
+  struct state_limit limits[4];
+  size_t count;
+};
+void worker_scopes(const struct worker *worker, const struct guardrail *guardrail, const char *account, struct scopes *scopes);
+
+/* keeper.c: Redis's health and epoch, heartbeat, reload of playbooks, parked work, notices. */
+struct keeper;
+struct keeper *keeper_start(struct worker *worker, struct error *error);
+void keeper_stop(struct keeper *keeper);
+
+/* Metrics of the worker; one row each, handles by name. */
+enum worker_metric {
+  M_EVENTS, M_UNITS, M_ACTIONS, M_FINDINGS, M_GATES, M_OWN, M_SWEEPS, M_SECONDS, M_PARKED, M_READY, M_LAG, M_NOTICES, M_ERRORS, M_END
+};
+extern struct metric worker_metrics[];
+
+#endif
