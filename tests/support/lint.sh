@@ -60,10 +60,13 @@ each() { # each TOOL: check_file over all sources, $jobs at a time
 }
 
 # ---- stages -----------------------------------------------------------------------------------------------------
-check_format() { # `clang-format -i FILE` mends it
+check_format() {
   local found
   found=$(printf '%s\n' "${sources[@]}" "${headers[@]}" | xargs -r clang-format --dry-run 2>&1)
-  [[ -z $found ]] || ! grep -oE '^[^ ]+:[0-9]+:[0-9]+: (warning|error): .*' <<<"$found"
+  [[ -n $found ]] || return 0
+  sed -nE 's/^([^ :]+):[0-9]+:[0-9]+: (warning|error): .*/\1/p' <<<"$found" | uniq -c |
+    awk '{ printf "%s: %d places, mended by clang-format -i\n", $2, $1 }'
+  return 1
 }
 check_gcc() { each gcc; }
 check_clang() { each clang; }
