@@ -19,7 +19,8 @@ static json_t *digest(int notices, const char *actor) {
 
 static void test_one_message_says_it_all_and_stays_short(void **state) {
   (void)state;
-  struct guardrail guardrail = {.title = "SSH is open", .why = "scanners", .fix = "use a range"};
+  char title[] = "SSH is open", why[] = "scanners", fix[] = "use a range";
+  struct guardrail guardrail = {.title = title, .why = why, .fix = fix};
   char subject[101], *text = NULL;
   json_t *value = digest(50, "arn:aws:iam::111111111111:user/mallory");
   assert_int_equal(notice_text(&guardrail, value, subject, &text), 0);
