@@ -22,15 +22,6 @@ static const char usage[] =
 static const struct bus_topic topics[] = {{BUS_TOPIC_EVENTS, 6, 0, 1048576}, {BUS_TOPIC_SWEEPS, 6, 0, 0},     {BUS_TOPIC_FINDINGS, 3, 0, 0},
                                           {BUS_TOPIC_ACTIONS, 3, 0, 4194304}, {BUS_TOPIC_DEADLETTER, 1, 0, 0}, {BUS_TOPIC_STATE, 3, 1, 0}};
 
-struct bundle *worker_bundle(struct worker *worker) {
-  pthread_mutex_lock(&worker->bundle_lock);
-  struct bundle *bundle = bundle_hold(worker->bundle);
-  pthread_mutex_unlock(&worker->bundle_lock);
-  return bundle;
-}
-
-void task_abandon(void *task) { ((struct task *)task)->abandon(task); }
-
 /* ---- health ---- */
 static int alive(char *reason, size_t size, void *argument) {
   struct worker *worker = argument;
