@@ -13,14 +13,14 @@ DIGEST_SLACK = 2.0  # seconds from the end of a digest's window until a worker h
 
 
 class Finding:
-    """One violation, with every status it has had: [(status, when it was written)]."""
+    """One violation, with every status it has had: [(status, since when)].  A sweep that finds the same again is no news."""
 
     def __init__(self, record):
         self.history, self.record = [], record
 
     def see(self, record):
         change = (record["status"], timestamp(record["time"]))
-        if not self.history or self.history[-1] != change:
+        if not self.history or self.history[-1][0] != change[0]:
             self.history.append(change)
         self.record = record
 
