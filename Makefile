@@ -126,7 +126,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/gen/unit/%.main.c $(UNIT_HELP_C) $(WORKER_LIB) $
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(UNIT_HELP_C) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
 
-.PHONY: unit-programs unit test lint asan tsan fuzz bench demo install clean
+.PHONY: unit-programs unit test lint asan tsan fuzz bench demo docs install clean
 unit-programs: $(UNIT_BIN)
 unit: $(BUILD)/models/.stamp ## the unit tests alone (MODULE=match: one folder's)
 	@$(MAKE) -j$(JOBS) unit-programs
@@ -168,6 +168,9 @@ demo: ## a small organization under attack, on this machine; ends by itself, und
 	@tests/support/deps.sh all
 	@$(MAKE) -j$(JOBS) programs
 	@BUILD=$(BUILD) tests/support/demo.sh
+
+docs: programs ## write schemas/config.md from the tables of settings
+	@tests/support/settings_page.sh $(BUILD) > schemas/config.md
 
 install: all ## install programs, playbooks, schemas and models under PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/parapet

@@ -152,6 +152,9 @@ int main(int argc, char **argv) {
       fputs(usage, stdout);
       config_print_help(worker_settings, stdout);
       return 0;
+    } else if (strcmp(argv[i], "--settings-markdown") == 0) {
+      config_print_markdown(worker_settings, stdout);
+      return 0;
     }
   json_object_seed(0);
   sigset_t set;

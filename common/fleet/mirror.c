@@ -6,8 +6,9 @@
 
 #include "base/log.h"
 #include "bus/topics.h"
+#include "json/value.h"
 
-enum { MIRROR_TIMEOUT_MS = 5000, REBUILD_TIMEOUT_MS = 45000 };
+enum { PUT_MS = 5000, READ_MS = 40000 /* the rebuild lock lasts 60 s */ };
 
 int mirror_put(struct bus_producer *producer, const char *kind, const char *id, json_t *value, struct error *error) {
   char key[1024];
@@ -15,45 +16,55 @@ int mirror_put(struct bus_producer *producer, const char *kind, const char *id, 
     return error_set(error, ERROR_INVALID, "Key", "the id of a %s is too long", kind);
   char *text = value ? json_text(value) : NULL;
   if (value && !text) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
-  int result = bus_produce_durably(producer, BUS_TOPIC_STATE, key, text, text ? strlen(text) : 0, MIRROR_TIMEOUT_MS, error);
+  int result = bus_produce_durably(producer, BUS_TOPIC_STATE, key, text, text ? strlen(text) : 0, PUT_MS, error);
   free(text);
   return result;
 }
 
-/* The last value of each key wins, so all are gathered first. */
+/* The last value of each key wins, so all are gathered before any is written.  NULL: it was deleted. */
 static int gather(const char *key, size_t key_length, const char *value, size_t length, void *argument) {
-  json_t *latest = argument;
-  char name[1100];
-  if (!key || key_length >= sizeof name) return 0;
-  memcpy(name, key, key_length);
-  name[key_length] = '\0';
-  json_t *parsed = value ? json_parse(value, length, NULL) : NULL;
-  json_object_set_new(latest, name, parsed ? parsed : json_null());
+  char name[1024];
+  if (!key || key_length >= sizeof name || !memchr(key, '|', key_length)) return 0;
+  snprintf(name, sizeof name, "%.*s", (int)key_length, key);
+  json_t *record = value ? json_parse(value, length, NULL) : NULL;
+  return json_object_set_new(argument, name, record ? record : json_null()) == 0 ? 0 : 1;
+}
+
+/* Records of a kind that this Redis module does not know are passed over; any other failure ends the rebuild. */
+static int put_back(struct state *state, json_t *latest, struct error *error) {
+  const char *key;
+  json_t *record;
+  json_object_foreach(latest, key, record) {
+    char kind[64];
+    struct error why = {0};
+    const char *bar = strchr(key, '|');
+    if (json_is_null(record) || (size_t)(bar - key) >= sizeof kind) continue;
+    snprintf(kind, sizeof kind, "%.*s", (int)(bar - key), key);
+    if (state_rebuild(state, kind, bar + 1, record, &why) == 0) continue;
+    if (why.class != ERROR_INVALID) {
+      if (error) *error = why;
+      return -1;
+    }
+    log_warn("a record of the state topic was passed over", LOG_TEXT("kind", kind), LOG_ERROR(&why));
+  }
   return 0;
 }
 
-static int rebuild(const struct bus_options *options, struct state *state, struct error *error) {
-  json_t *latest = json_object(), *value;
-  const char *key;
-  size_t restored = 0;
-  int result = bus_read_all(options, BUS_TOPIC_STATE, REBUILD_TIMEOUT_MS, gather, latest, error);
-  if (result == 0) json_object_foreach(latest, key, value) {
-      char kind[64];
-      const char *bar = strchr(key, '|');
-      if (!bar || (size_t)(bar - key) >= sizeof kind || json_is_null(value)) continue;
-      memcpy(kind, key, (size_t)(bar - key));
-      kind[bar - key] = '\0';
-      if ((result = state_rebuild(state, kind, bar + 1, value, error)) != 0) break;
-      restored++;
-    }
-  if (result == 0) log_info("state rebuilt from parapet.state", LOG_INT("records", restored));
+static int rebuild(struct state *state, const struct bus_options *bus, struct error *error) {
+  struct error why = {0};
+  json_t *latest = json_object();
+  int result = bus_read_all(bus, BUS_TOPIC_STATE, READ_MS, gather, latest, &why);
+  if (result != 0 && why.class == ERROR_MISSING) result = 0; /* nobody wrote it yet */
+  if (result != 0 && error) *error = why;
+  if (result == 0) result = put_back(state, latest, error);
+  if (result == 0) result = state_epoch_create(state, error);
+  if (result == 0) log_info("the state in Redis was rebuilt", LOG_INT("records", json_object_size(latest)));
   json_decref(latest);
   return result;
 }
 
 int mirror_join(const struct bus_options *options, struct state *state, struct error *error) {
-  int answer = state_epoch_join(state, error);
-  if (answer != 0) return answer == 1 ? 0 : -1;
-  log_warn("Redis is empty: its state is rebuilt from Kafka; gates stay closed meanwhile");
-  return rebuild(options, state, error) == 0 ? state_epoch_create(state, error) : -1;
+  int joined = state_epoch_join(state, error);
+  if (joined == 0) return rebuild(state, options, error);
+  return joined > 0 ? 0 : -1;
 }

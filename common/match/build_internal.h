@@ -38,6 +38,9 @@ int match_build_nodes(struct match_build *build);
 /* Puts each rule's fields into order: the least likely to be met first, those that may be absent last. */
 int match_build_rank(struct match_build *build);
 
+/* One of those that some values meet and most do not. */
+bool match_predicate_is_selective(const struct match_predicate *predicate);
+
 /* Equal fields of many rules are one field of the set. */
 uint64_t match_field_hash(const struct match_field *field);
 bool match_field_same(const struct match_field *a, const struct match_field *b);

@@ -31,17 +31,16 @@ static void report_match(struct match_scratch *scratch, uint32_t id) {
   scratch->matched[scratch->matched_count++] = id;
 }
 
-/* A rule's key field is met. */
-static void found_plan(void *context, uint32_t number) {
+/* The index says that the value at hand meets a field. */
+static void found_field(void *context, uint32_t number) {
   struct run *run = context;
   struct match_scratch *scratch = run->scratch;
-  const struct match_plan *plan = &run->set->plans[number];
-  if (scratch->plan_seen[number] == scratch->event) return;
-  scratch->plan_seen[number] = scratch->event;
-  if (plan->count == 1 && plan->keyed)
-    report_match(scratch, plan->id);
-  else
-    scratch->candidates[scratch->candidate_count++] = number;
+  if (!match_memo_is_of(scratch->memos[number], scratch->event)) {
+    scratch->memos[number] = match_memo(scratch->event, run->place ? MATCH_HIT : MATCH_MET);
+    if (run->set->keyed[number].count > 0) scratch->candidates[scratch->candidate_count++] = number;
+  } else if (run->place == 0) {
+    scratch->memos[number] = match_memo(scratch->event, MATCH_MET);
+  }
 }
 
 /* ---- values ---- */
@@ -66,7 +65,7 @@ static int note(struct run *run, const struct match_leaf *leaf, const struct mat
 
 static int take_value(struct run *run, const struct match_leaf *leaf, const struct match_value *value) {
   if (leaf->noted && note(run, leaf, value) != 0) return -1;
-  if (leaf->index) match_index_search(leaf->index, value, run->scratch, found_plan, run);
+  if (leaf->index) match_index_search(leaf->index, value, run->scratch, found_field, run);
   return 0;
 }
 
@@ -293,16 +292,32 @@ static int walk_event(struct run *run) {
 
 /* ---- candidates, ids ---- */
 
-static int resolve(struct run *run) {
+/* The look that ends most candidates: is there a field that the index would have found and did not? */
+static inline bool misses_one(const struct match_scratch *scratch, const struct match_plan *plan) {
+  for (int i = 0; i < MATCH_QUICK; i++)
+    if (!match_memo_is_of(scratch->memos[plan->quick[i]], scratch->event)) return true;
+  return false;
+}
+
+static int resolve_plan(struct run *run, uint32_t number) {
   struct match_scratch *scratch = run->scratch;
-  for (uint32_t i = 0; i < run->set->always_count; i++) found_plan(run, run->set->always[i]);
+  const struct match_plan *plan = &run->set->plans[number];
+  if (scratch->id_seen[plan->id] == scratch->event) return 0;
+  int matches = match_resolve(scratch, plan);
+  if (matches < 0) return fail(run, scratch->steps ? no_memory : "the event's arrays take too long to compare");
+  if (matches) report_match(scratch, plan->id);
+  return 0;
+}
+
+static int resolve(struct run *run) {
+  const struct match_scratch *scratch = run->scratch;
   for (uint32_t i = 0; i < scratch->candidate_count; i++) {
-    const struct match_plan *plan = &run->set->plans[scratch->candidates[i]];
-    if (scratch->id_seen[plan->id] == scratch->event) continue;
-    int matches = match_resolve(scratch, plan);
-    if (matches < 0) return fail(run, scratch->steps ? no_memory : "the event's arrays take too long to compare");
-    if (matches) report_match(scratch, plan->id);
+    struct match_keyed keyed = run->set->keyed[scratch->candidates[i]];
+    for (uint32_t p = 0; p < keyed.count; p++)
+      if (!misses_one(scratch, &run->set->plans[keyed.first + p]) && resolve_plan(run, keyed.first + p) != 0) return -1;
   }
+  for (uint32_t i = 0; i < run->set->always_count; i++)
+    if (resolve_plan(run, run->set->always[i]) != 0) return -1;
   return 0;
 }
 

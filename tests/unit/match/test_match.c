@@ -12,7 +12,7 @@
 #include "match/match.h"
 #include "support/match_reference.h"
 
-#define PATTERNS 4
+#define PATTERNS 12
 
 struct random {
   uint64_t state;
@@ -71,14 +71,14 @@ static void test_random_patterns_and_events(void **state) {
   struct random random = {20};
   struct match_scratch *scratch = match_scratch_open();
   int matched = 0, pairs = 0;
-  for (int round = 0; round < 1500; round++) {
+  for (int round = 0; round < 800; round++) {
     uint8_t bytes[400];
     for (int i = 0; i < PATTERNS; i++) {
       fill(&random, bytes, sizeof bytes);
       match_generate_pattern(&(struct match_choices){bytes, sizeof bytes, 0}, patterns[i]);
     }
     struct match_set *set = build(patterns);
-    for (int i = 0; i < 5; i++, pairs += PATTERNS) {
+    for (int i = 0; i < 4; i++, pairs += PATTERNS) {
       fill(&random, bytes, sizeof bytes);
       match_generate_event(&(struct match_choices){bytes, sizeof bytes, 0}, event);
       matched += compare(set, scratch, patterns, event);

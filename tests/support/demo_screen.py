@@ -1,0 +1,106 @@
+"""What the demo shows: lines that stay, and below them a table that lives.
+
+On a terminal the table is drawn over itself; elsewhere it is one line every few seconds, when something changed.  Colours
+only on a terminal, and not where NO_COLOR is set."""
+
+import os
+import shutil
+import sys
+import textwrap
+import time
+
+WIDEST = 100
+PLAIN_EVERY = 4.0  # seconds between two progress lines where there is no terminal
+CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+
+
+class Screen:
+    def __init__(self, out=None):
+        self.out = out or sys.stdout
+        self.terminal = self.out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self.colours = self.terminal and not os.environ.get("NO_COLOR")
+        self.table = None  # gives the lines of the living table: [(text, colour)]
+        self.progress = None  # gives the one line that stands for it
+        self._drawn = 0
+        self._last_progress, self._next_progress = None, 0.0
+
+    @property
+    def width(self):
+        return min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
+
+    def paint(self, text, colour):
+        return f"\033[{CODES[colour]}m{text}\033[0m" if self.colours and colour else text
+
+    def cut(self, text):
+        return text if len(text) < self.width else text[: self.width - 2] + "…"
+
+    # ---- lines that stay ----
+
+    def say(self, text="", colour=None, indent=0):
+        self._erase()
+        self._write(self.paint(self.cut(" " * indent + text), colour) + "\n")
+        self._draw()
+
+    def chapter(self, number, title, explanation):
+        self.say()
+        self.say(f" {number}  {title}", "bold")
+        for line in textwrap.wrap(explanation, self.width - 6):
+            self.say(line, "dim", indent=4)
+
+    def happened(self, seconds, word, text, colour=None):
+        """ "  0.8 s  fixed   …"; seconds None: no time of its own."""
+        self._erase()
+        head = f"{seconds:7.1f} s" if seconds is not None else " " * 9
+        rest = self.cut(f"{head}  {word:<9} {text}")[len(head) + 2 + max(9, len(word)) :]
+        self._write(f"{head}  {self.paint(f'{word:<9}', colour)}{rest}\n")
+        self._draw()
+
+    def command(self, words, output, lines=12):
+        """What an operator types, and what the program answered."""
+        typed = textwrap.wrap(
+            "parapet " + words, self.width - 12, break_on_hyphens=False, break_long_words=False, subsequent_indent="    "
+        )
+        for number, line in enumerate(typed):
+            end = " \\" if number + 1 < len(typed) else ""
+            self.say(("$ " if number == 0 else "") + line + end, "cyan", indent=4)
+        shown = output.rstrip().splitlines()
+        for line in shown[:lines]:
+            self.say(line, indent=4)
+        if len(shown) > lines:
+            self.say(f"… {len(shown) - lines} more lines", "dim", indent=4)
+
+    # ---- the living part ----
+
+    def refresh(self):
+        if self.terminal:
+            self._erase()
+            self._draw()
+        elif self.progress and time.monotonic() >= self._next_progress:
+            line = self.progress()
+            if line and line != self._last_progress:
+                self._write(self.cut("    " + line) + "\n")
+                self._next_progress = time.monotonic() + PLAIN_EVERY
+            self._last_progress = line
+
+    def rest(self):
+        """Takes the living table away."""
+        self._erase()
+        self.table = self.progress = None
+        self.out.flush()
+
+    def _draw(self):
+        if not (self.terminal and self.table):
+            self.out.flush()
+            return
+        lines = [("", None), *self.table()]
+        self._write("".join(self.paint(self.cut(text), colour) + "\n" for text, colour in lines))
+        self._drawn = len(lines)
+        self.out.flush()
+
+    def _erase(self):
+        if self._drawn:
+            self._write(f"\r\033[{self._drawn}A\033[J")
+            self._drawn = 0
+
+    def _write(self, text):
+        self.out.write(text)
