@@ -184,7 +184,10 @@ static int make_units(struct matched *matched, const char **reason) {
       unit_submit(gathering.units[i]);
     else
       unit_free(gathering.units[i]);
-  metric_add(&worker_metrics[M_UNITS], (double)gathering.count, "event");
+  if (result == 1) {
+    metric_add(&worker_metrics[M_EVENTS], 1, "matched");
+    metric_add(&worker_metrics[M_UNITS], (double)gathering.count, "event");
+  }
   free(gathering.units);
   return result;
 }
@@ -257,8 +260,7 @@ static void on_message(struct worker *worker, struct bundle *bundle, struct matc
     bus_finish(worker->events, message);
   } else if (count < 0) {
     submit_rejected(worker, message, error.message);
-  } else {
-    metric_add(&worker_metrics[M_EVENTS], 1, "matched");
+  } else { /* counted when it has its units: it may turn out a duplicate, or a dead letter */
     submit_matched(worker, bundle, message, ids, (size_t)count);
   }
 }

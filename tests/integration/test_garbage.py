@@ -14,17 +14,17 @@ REGION = "eu-west-1"
 UNKNOWN = "555555555550"
 
 
-def event(account, group="sg-0123456789abcdef0", **changes):
+def event(owner, group="sg-0123456789abcdef0", **changes):
     """An event that matches the guardrail's pattern; `changes` replace members of its detail, or of the envelope."""
     detail = {
         "eventVersion": "1.09", "eventSource": "ec2.amazonaws.com", "eventName": "AuthorizeSecurityGroupIngress",
-        "eventTime": "2026-01-01T00:00:00Z", "awsRegion": REGION, "recipientAccountId": account, "eventID": f"event-{group}",
+        "eventTime": "2026-01-01T00:00:00Z", "awsRegion": REGION, "recipientAccountId": owner, "eventID": f"event-{group}",
         "requestID": f"request-{group}", "requestParameters": {"groupId": group}, "responseElements": {"_return": True},
-        "userIdentity": {"type": "IAMUser", "accountId": account, "arn": f"arn:aws:iam::{account}:user/mallory"},
+        "userIdentity": {"type": "IAMUser", "accountId": owner, "arn": f"arn:aws:iam::{owner}:user/mallory"},
     }  # fmt: skip
     envelope = {
         "version": "0", "id": f"id-{group}", "source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail",
-        "account": account, "time": "2026-01-01T00:00:00Z", "region": REGION, "resources": [], "detail": detail,
+        "account": owner, "time": "2026-01-01T00:00:00Z", "region": REGION, "resources": [], "detail": detail,
     }  # fmt: skip
     for name, value in changes.items():
         name = name.replace("__", "-")

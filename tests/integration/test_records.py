@@ -39,6 +39,8 @@ def test_every_record_is_accounted_for(stack, records, replay):
     assert sorted(r["eventID"] for r in authorized) == sorted(AUTHORIZED)
     accounts = sorted({r["recipientAccountId"] for _, those in records for r in those})
     stack.write_accounts([*({"id": account, "environment": "prod"} for account in accounts)], regions=["us-east-1"])
+    for account in accounts:
+        stack.tap.add_account(account)
     worker = start_worker(stack, patience="1s,2s")
     replay(stack, [file for file, _ in records])
     stack.wait_until(lambda: lag(stack) == 0, 120, lambda: f"all finished: {lag(stack)}", 0.5)
