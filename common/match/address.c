@@ -48,6 +48,7 @@ static void spread(unsigned char address[16], size_t filled, size_t gap) {
 static int parse_sixteen(const char *text, size_t length, unsigned char address[16]) {
   const char *at = text, *end = text + length;
   size_t filled = 0, gap = SIZE_MAX;
+  memset(address, 0, 16);
   if (length >= 2 && at[0] == ':' && at[1] == ':') {
     gap = 0;
     at += 2;
