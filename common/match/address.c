@@ -41,8 +41,8 @@ static const char *read_group(const char *at, const char *end, unsigned *value) 
 /* Moves what stands behind "::" (at byte `gap`) to the end. */
 static void spread(unsigned char address[16], size_t filled, size_t gap) {
   size_t behind = filled - gap;
-  memmove(address + 16 - behind, address + gap, behind);
-  memset(address + gap, 0, 16 - filled);
+  memmove(&address[16 - behind], &address[gap], behind);
+  memset(&address[gap], 0, 16 - filled);
 }
 
 static int parse_sixteen(const char *text, size_t length, unsigned char address[16]) {
