@@ -164,6 +164,18 @@ static bool is_selective(const struct match_field *field) {
   return !field->absent_allowed;
 }
 
+static int count_needs(struct match_build *build) {
+  const struct match_set *set = build->set;
+  build->needed_by = calloc(set->leaf_count + 1, sizeof *build->needed_by);
+  if (!build->needed_by) return match_build_no_memory(build);
+  for (uint32_t i = 0; i < set->plan_count; i++)
+    for (uint32_t f = 0; f < set->plans[i].count; f++) {
+      const struct match_field *field = &set->fields[set->plans[i].fields[f]];
+      if (!field->absent_allowed) build->needed_by[field->path_index]++;
+    }
+  return 0;
+}
+
 static int choose_indexed(struct match_build *build) {
   struct match_set *set = build->set;
   uint32_t *selective = calloc(set->leaf_count + 1, sizeof *selective);
@@ -175,7 +187,9 @@ static int choose_indexed(struct match_build *build) {
   for (uint32_t i = 0; i < set->field_count; i++) selective[set->fields[i].path_index] += is_selective(&set->fields[i]);
   for (uint32_t i = 0; i < set->field_count; i++) {
     const struct match_field *field = &set->fields[i];
-    set->indexed[i] = set->keyed[i].count > 0 || (selective[field->path_index] > FEW_FIELDS && is_selective(field));
+    bool needed = build->needed_by[field->path_index] == set->plan_count;
+    set->indexed[i] =
+        needed || set->keyed[i].count > 0 || (selective[field->path_index] > FEW_FIELDS && is_selective(field));
   }
   free(selective);
   return 0;
@@ -226,7 +240,7 @@ static int sort_entries(struct match_build *build) {
 }
 
 static int add_indexes(struct match_build *build) {
-  if (choose_indexed(build) != 0 || sort_entries(build) != 0) return -1;
+  if (count_needs(build) != 0 || choose_indexed(build) != 0 || sort_entries(build) != 0) return -1;
   choose_noted(build);
   choose_quick(build->set);
   for (size_t i = 0; i < build->set->leaf_count; i++) {
@@ -253,6 +267,7 @@ static void release(struct match_build *build) {
   free(build->distinct);
   free(build->entries);
   free(build->starts);
+  free(build->needed_by);
 }
 
 static struct match_set *open_set(void) {

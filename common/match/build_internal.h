@@ -27,6 +27,7 @@ struct match_build {
   struct match_leaf **leaves;
   struct match_entry *entries; /* sorted by leaf: those of leaf l are [starts[l], starts[l + 1]) */
   size_t *starts;
+  uint32_t *needed_by; /* by leaf: how many rules need a value there */
 };
 
 /* All return 0, or -1 with build->error. */

@@ -67,8 +67,10 @@ void match_scratch_free(struct match_scratch *scratch);
  * 256, or its arrays with repeated keys would take too long to compare; ERROR_FATAL when memory ran out.
  *
  * JSON is checked as far as it is read.  Values that no pattern uses are skipped: of them, only that strings end and
- * brackets balance is seen.  Whoever wants whole JSON checks that before (collectors do).  Nothing is allocated once a
- * scratch has seen the set and an event as demanding as this one. */
+ * brackets balance is seen.  An event is given up as soon as a value that every pattern needs (say, `source`) came and
+ * met none: the rest is skipped in the same way (only that no key on the way to that value comes again is looked at).
+ * Whoever wants whole JSON checks that before (collectors do).  Nothing is allocated once a scratch has seen the set
+ * and an event as demanding as this one. */
 int match_run(const struct match_set *set, struct match_scratch *scratch, const char *event, size_t length,
               const uint32_t **ids, struct error *error);
 

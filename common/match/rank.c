@@ -50,7 +50,10 @@ static int count_values(struct match_build *build) {
     for (size_t f = 0; f < build->rules[r].count; f++) total += build->rules[r].fields[f].count;
   const struct match_predicate **predicates = calloc(total + 1, sizeof *predicates);
   build->distinct = calloc(build->set->leaf_count + 1, sizeof *build->distinct);
-  if (!predicates || !build->distinct) result = match_build_no_memory(build);
+  if (!predicates || !build->distinct) {
+    free(predicates);
+    return match_build_no_memory(build);
+  }
   for (size_t r = 0; result == 0 && r < build->count; r++)
     for (size_t f = 0; result == 0 && f < build->rules[r].count; f++)
       result = count_field(build, &build->rules[r].fields[f], predicates, &count);

@@ -11,9 +11,10 @@ static void free_sized(struct match_scratch *scratch) {
   free(scratch->id_seen);
   free(scratch->notes_of);
   free(scratch->memos);
+  free(scratch->met);
   free(scratch->marks);
   scratch->memos = NULL;
-  scratch->marks = NULL;
+  scratch->met = scratch->marks = NULL;
   free(scratch->candidates);
   free(scratch->matched);
   scratch->id_seen = scratch->candidates = scratch->matched = NULL;
@@ -61,9 +62,10 @@ int match_scratch_prepare(struct match_scratch *scratch, const struct match_set 
     scratch->matched = calloc(set->id_count + 1, sizeof *scratch->matched);
     scratch->notes_of = calloc(set->leaf_count + 1, sizeof *scratch->notes_of);
     scratch->marks = calloc(set->mark_count + 1, sizeof *scratch->marks);
+    scratch->met = calloc(set->leaf_count + 1, sizeof *scratch->met);
     scratch->memos = calloc(set->field_count + 1, sizeof *scratch->memos);
-    if (!scratch->memos || !scratch->marks || !scratch->candidates || !scratch->id_seen || !scratch->matched ||
-        !scratch->notes_of) {
+    if (!scratch->met || !scratch->memos || !scratch->marks || !scratch->candidates || !scratch->id_seen ||
+        !scratch->matched || !scratch->notes_of) {
       free_sized(scratch);
       return -1;
     }
@@ -73,6 +75,7 @@ int match_scratch_prepare(struct match_scratch *scratch, const struct match_set 
   if (++scratch->event == MATCH_EVENTS) { /* the marks of a billion events ago would look fresh */
     memset(scratch->id_seen, 0, set->id_count * sizeof *scratch->id_seen);
     memset(scratch->notes_of, 0, set->leaf_count * sizeof *scratch->notes_of);
+    memset(scratch->met, 0, set->leaf_count * sizeof *scratch->met);
     memset(scratch->memos, 0, set->field_count * sizeof *scratch->memos);
     scratch->event = 1;
   }

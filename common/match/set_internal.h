@@ -10,6 +10,10 @@ struct match_leaf {
   uint32_t number;           /* into match_scratch.notes_of */
   bool noted;                /* values of this path are looked at after the walk */
   struct match_index *index; /* of the fields that end here; NULL: none */
+  /* Where every rule needs a value at this path, an event without it is given up: the nodes from the first key to this
+   * path's.  NULL: some rule does without. */
+  const struct match_node **way;
+  uint32_t way_length;
 };
 
 struct match_node {
@@ -163,6 +167,7 @@ struct match_scratch {
   uint32_t *id_seen;
   struct match_notes_of *notes_of;
   uint32_t *memos;      /* by field: match_memo() */
+  uint32_t *met;        /* by leaf: the event in which its index found a field */
   uint32_t *marks;      /* places in indexes that were looked at; fresh when equal to `mark` */
   uint32_t mark;        /* number of the search */
   uint32_t *candidates; /* plans to check */
