@@ -122,12 +122,13 @@ $(BUILD)/gen/unit/%.main.c: tests/unit/%.c Makefile
 	@{ echo '#include "$(abspath $<)"'; echo 'int main(void) {'; echo '  const struct CMUnitTest tests[] = {'; \
 	  sed -nE 's/^static void (test_[a-z0-9_]+)\(void \*\*[a-z]*\).*/    cmocka_unit_test(\1),/p' $<; \
 	  echo '  };'; echo '  return cmocka_run_group_tests_name("$*", tests, NULL, NULL);'; echo '}'; } > $@
-$(BUILD)/tests/unit/%: $(BUILD)/gen/unit/%.main.c $(UNIT_HELP_C) $(WORKER_LIB) $(COMMON_LIB) $(call object,$(PRODUCER_C))
+$(call object,$(UNIT_HELP_C)): ALL_CFLAGS += -Itests/unit
+$(BUILD)/tests/unit/%: $(BUILD)/gen/unit/%.main.c $(call object,$(UNIT_HELP_C)) $(WORKER_LIB) $(COMMON_LIB) $(call object,$(PRODUCER_C))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(UNIT_HELP_C) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
+	@$(if $(V),,echo '  test $*';) $(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
 
-.PHONY: unit-programs unit test lint asan tsan fuzz bench demo install clean
-unit-programs: $(UNIT_BIN)
+.PHONY: unit-programs unit test lint asan tsan fuzz bench demo docs install clean
+unit-programs: $(if $(MODULE),$(filter $(BUILD)/tests/unit/$(MODULE)/%,$(UNIT_BIN)),$(UNIT_BIN))
 unit: $(BUILD)/models/.stamp ## the unit tests alone (MODULE=match: one folder's)
 	@$(MAKE) -j$(JOBS) unit-programs
 	@BUILD=$(BUILD) MODULE=$(MODULE) tests/support/unit.sh
@@ -148,7 +149,7 @@ tsan: ## the unit tests under the thread sanitizer
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(COMMON_LIB) $(WORKER_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $< $(WORKER_LIB) $(COMMON_LIB) $(LDLIBS)
+	@$(if $(V),,echo "  fuzz $*";) $(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $< $(WORKER_LIB) $(COMMON_LIB) $(LDLIBS)
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_BIN)
 fuzz: ## the fuzzers, FUZZ_SECONDS each, from their corpora
@@ -168,6 +169,9 @@ demo: ## a small organization under attack, on this machine; ends by itself, und
 	@tests/support/deps.sh all
 	@$(MAKE) -j$(JOBS) programs
 	@BUILD=$(BUILD) tests/support/demo.sh
+
+docs: programs ## write schemas/config.md from the tables of settings
+	@tests/support/settings_page.sh $(BUILD) > schemas/config.md
 
 install: all ## install programs, playbooks, schemas and models under PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/parapet

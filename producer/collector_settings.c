@@ -1,9 +1,5 @@
 #include "collector_settings.h"
 
-#include <limits.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 const struct setting collector_settings[] = {
     {"log.level", SETTING_TEXT, "info", "debug, info, warn, error or off"},
@@ -40,20 +36,3 @@ const struct setting collector_settings[] = {
     {"replay.speed", SETTING_TEXT, NULL, "times as fast as they happened; empty: as fast as possible"},
     {NULL},
 };
-
-const char *collector_path(const struct config *config, const char *setting, const char *below) {
-  static const char *const places[] = {"", "/../share/parapet", "/..", "/../worker"};
-  static _Thread_local char path[PATH_MAX + 256];
-  char program[PATH_MAX];
-  const char *given = config_text(config, setting);
-  ssize_t length = *given ? -1 : readlink("/proc/self/exe", program, sizeof program - 1);
-  if (length < 0) return *given ? given : below;
-  program[length] = '\0';
-  char *slash = strrchr(program, '/');
-  if (slash) *slash = '\0';
-  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-    snprintf(path, sizeof path, "%s%s/%s", program, places[i], below);
-    if (access(path, R_OK) == 0) return path;
-  }
-  return below;
-}

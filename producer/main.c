@@ -75,7 +75,7 @@ static int needs(const struct collector *collector, int is_aws) {
 static int open_aws(struct collector *collector, struct error *error) {
   const char *endpoint = config_text(collector->config, "aws.endpoint_url"),
              *region = config_text(collector->config, "aws.region");
-  struct aws_options options = {.models = collector_path(collector->config, "aws.models", "models"),
+  struct aws_options options = {.models = config_path(collector->config, "aws.models", "models"),
                                 .endpoint_url = *endpoint ? endpoint : NULL,
                                 .hub_region = *region ? region : NULL,
                                 .call_timeout_ms = config_ms(collector->config, "sqs.wait") + 15000};
@@ -99,7 +99,7 @@ static int open_state(struct collector *collector, struct error *error) {
 static int open_all(struct collector *collector, struct error *error) {
   if (set_bus(collector, error) != 0) return -1;
   collector->keys =
-      event_keys_load(collector_path(collector->config, "events.keys", "schemas/event-resources.yaml"), error);
+      event_keys_load(config_path(collector->config, "events.keys", "schemas/event-resources.yaml"), error);
   if (!collector->keys) return -1;
   if (needs(collector, 1) && open_aws(collector, error) != 0) return -1;
   if (needs(collector, 0) && open_state(collector, error) != 0) return -1;

@@ -168,6 +168,7 @@ static int may_mutate(struct journal *journal, struct error *error) {
   int go = state_may_mutate(journal->unit->worker->state, &journal->unit->lease, config_ms(journal->unit->worker->config, "lease"), why, error);
   if (go == 1) return 0;
   if (go == 0) error_set(error, ERROR_RETRYABLE, "MayNotMutate", "not now: %s", why);
+  if (go == 0 && strcmp(why, "lease") == 0) journal->unit->leased = 0; /* somebody else's now: take it anew, or wait */
   return -1;
 }
 

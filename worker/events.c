@@ -29,7 +29,7 @@ void dead_letter(struct worker *worker, struct bus_consumer *consumer, struct bu
                               .offset = bus_message_offset(message),
                               .source = "worker"};
   struct error error = {0};
-  while (bus_dead_letter(worker->producer, TOPIC_DEADLETTER, reason, &origin, value, length, DEAD_LETTER_TIMEOUT_MS, &error) != 0) {
+  while (bus_dead_letter(worker->producer, BUS_TOPIC_DEADLETTER, reason, &origin, value, length, DEAD_LETTER_TIMEOUT_MS, &error) != 0) {
     log_warn("a dead letter waits for Kafka", LOG_TEXT("reason", reason), LOG_ERROR(&error));
     if (worker->stopping) {
       bus_abandon(consumer, message);
@@ -85,7 +85,7 @@ static int ask_for_sweep(struct gathering *gathering, const struct guardrail *gu
                             gathering->account->id, "region", gathering->region, "guardrails", guardrail->name);
   char *text = json_text(sweep);
   snprintf(key, sizeof key, "%s/%s", gathering->account->id, gathering->region);
-  int result = text ? bus_produce_durably(gathering->matched->delivery->worker->producer, TOPIC_SWEEPS, key, text, strlen(text), 5000, error) : -1;
+  int result = text ? bus_produce_durably(gathering->matched->delivery->worker->producer, BUS_TOPIC_SWEEPS, key, text, strlen(text), 5000, error) : -1;
   free(text);
   json_decref(sweep);
   return result;
@@ -184,7 +184,10 @@ static int make_units(struct matched *matched, const char **reason) {
       unit_submit(gathering.units[i]);
     else
       unit_free(gathering.units[i]);
-  metric_add(&worker_metrics[M_UNITS], (double)gathering.count, "event");
+  if (result == 1) {
+    metric_add(&worker_metrics[M_EVENTS], 1, "matched");
+    metric_add(&worker_metrics[M_UNITS], (double)gathering.count, "event");
+  }
   free(gathering.units);
   return result;
 }
@@ -257,8 +260,7 @@ static void on_message(struct worker *worker, struct bundle *bundle, struct matc
     bus_finish(worker->events, message);
   } else if (count < 0) {
     submit_rejected(worker, message, error.message);
-  } else {
-    metric_add(&worker_metrics[M_EVENTS], 1, "matched");
+  } else { /* counted when it has its units: it may turn out a duplicate, or a dead letter */
     submit_matched(worker, bundle, message, ids, (size_t)count);
   }
 }

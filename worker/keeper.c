@@ -25,13 +25,8 @@ struct keeper {
 
 /* ---- Redis ---- */
 static int join(struct keeper *keeper, struct error *error) {
-  struct worker *worker = keeper->worker;
-  int answer = state_epoch_join(worker->state, error);
-  if (answer == 1) return 0;
-  if (answer < 0) return -1;
-  log_warn("Redis is empty: rebuilding its state from Kafka; gates stay closed meanwhile");
-  if (mirror_rebuild(worker, error) != 0) return -1;
-  return state_epoch_create(worker->state, error);
+  struct bus_options options = settings_bus(keeper->worker->config, keeper->worker->owner);
+  return mirror_join(&options, keeper->worker->state, error);
 }
 
 static void set_ready(struct keeper *keeper, int ready, const struct error *error) {
@@ -122,7 +117,7 @@ static void log_refused(const struct bundle *bundle) {
 
 static void reload(struct keeper *keeper) {
   struct worker *worker = keeper->worker;
-  const char *directory = settings_directory(worker->config, "playbooks", "playbooks");
+  const char *directory = config_path(worker->config, "playbooks", "playbooks");
   uint64_t signature = directory_signature(directory, 0);
   if (signature == keeper->signature) return;
   keeper->signature = signature;
@@ -187,7 +182,7 @@ struct keeper *keeper_start(struct worker *worker, struct error *error) {
   struct keeper *keeper = calloc(1, sizeof *keeper);
   if (!keeper) return NULL;
   keeper->worker = worker;
-  keeper->signature = directory_signature(settings_directory(worker->config, "playbooks", "playbooks"), 0);
+  keeper->signature = directory_signature(config_path(worker->config, "playbooks", "playbooks"), 0);
   keeper->next_reload = clock_monotonic_ms() + config_ms(worker->config, "playbooks.reload");
   log_refused(worker->bundle);
   if (pthread_create(&keeper->watch, NULL, watch_thread, keeper) == 0) {

@@ -19,17 +19,8 @@ static const char usage[] =
     "\n"
     "Settings (file, PARAPET_* in the environment, flags; the later wins):\n";
 
-static const struct bus_topic topics[] = {{TOPIC_EVENTS, 6, 0, 1048576}, {TOPIC_SWEEPS, 6, 0, 0},     {TOPIC_FINDINGS, 3, 0, 0},
-                                          {TOPIC_ACTIONS, 3, 0, 4194304}, {TOPIC_DEADLETTER, 1, 0, 0}, {TOPIC_STATE, 3, 1, 0}};
-
-struct bundle *worker_bundle(struct worker *worker) {
-  pthread_mutex_lock(&worker->bundle_lock);
-  struct bundle *bundle = bundle_hold(worker->bundle);
-  pthread_mutex_unlock(&worker->bundle_lock);
-  return bundle;
-}
-
-void task_abandon(void *task) { ((struct task *)task)->abandon(task); }
+static const struct bus_topic topics[] = {{BUS_TOPIC_EVENTS, 6, 0, 1048576}, {BUS_TOPIC_SWEEPS, 6, 0, 0},     {BUS_TOPIC_FINDINGS, 3, 0, 0},
+                                          {BUS_TOPIC_ACTIONS, 3, 0, 4194304}, {BUS_TOPIC_DEADLETTER, 1, 0, 0}, {BUS_TOPIC_STATE, 3, 1, 0}};
 
 /* ---- health ---- */
 static int alive(char *reason, size_t size, void *argument) {
@@ -70,7 +61,7 @@ static int open_parts(struct worker *worker, struct error *error) {
   if (load_patience(worker, error) != 0) return -1;
   if (!(worker->accounts = accounts_load(file, error))) return -1;
   if (!(worker->aws = aws_open(&aws, error))) return -1;
-  if (!(worker->bundle = bundle_load(settings_directory(config, "playbooks", "playbooks"), worker->aws, error))) return -1;
+  if (!(worker->bundle = bundle_load(config_path(config, "playbooks", "playbooks"), worker->aws, error))) return -1;
   if (!(worker->state = state_open(&state, error))) return -1;
   if (!(worker->producer = bus_producer_open(&bus, error))) return -1;
   struct pool_options pool = {.threads = (unsigned)config_number(config, "threads"), .name = "unit", .thread_end = aws_thread_end};
@@ -124,8 +115,8 @@ static int serve(struct worker *worker, struct error *error) {
   pthread_t events, sweeps;
   unsigned port;
   metrics_register(worker_metrics);
-  worker->events = open_consumer(worker, TOPIC_EVENTS, error);
-  worker->sweeps = worker->events ? open_consumer(worker, TOPIC_SWEEPS, error) : NULL;
+  worker->events = open_consumer(worker, BUS_TOPIC_EVENTS, error);
+  worker->sweeps = worker->events ? open_consumer(worker, BUS_TOPIC_SWEEPS, error) : NULL;
   if (!worker->sweeps) return -1;
   bus_pause(worker->events, 1); /* until the keeper has seen Redis */
   bus_pause(worker->sweeps, 1);
@@ -151,6 +142,9 @@ int main(int argc, char **argv) {
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
       fputs(usage, stdout);
       config_print_help(worker_settings, stdout);
+      return 0;
+    } else if (strcmp(argv[i], "--settings-markdown") == 0) {
+      config_print_markdown(worker_settings, stdout);
       return 0;
     }
   json_object_seed(0);

@@ -53,7 +53,7 @@ static json_t *finding_record(const struct unit *unit, const struct unit_case *o
 static void publish_finding(struct worker *worker, const char *key, json_t *record) {
   char *text = json_text(record);
   struct error error = {0};
-  if (!text || bus_produce(worker->producer, TOPIC_FINDINGS, key, text, strlen(text), NULL, NULL, &error) != 0)
+  if (!text || bus_produce(worker->producer, BUS_TOPIC_FINDINGS, key, text, strlen(text), NULL, NULL, &error) != 0)
     log_warn("a finding could not be published", LOG_TEXT("key", key), LOG_ERROR(&error));
   free(text);
 }
@@ -122,8 +122,8 @@ void record_reach(struct worker *worker, const struct account *account, const ch
 int record_action(struct unit *unit, struct unit_case *one, json_t *record, int durably, struct error *error) {
   char *text = json_text(record);
   if (!text) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
-  int result = durably ? bus_produce_durably(unit->worker->producer, TOPIC_ACTIONS, one->subject, text, strlen(text), RECORD_TIMEOUT_MS, error)
-                       : bus_produce(unit->worker->producer, TOPIC_ACTIONS, one->subject, text, strlen(text), NULL, NULL, error);
+  int result = durably ? bus_produce_durably(unit->worker->producer, BUS_TOPIC_ACTIONS, one->subject, text, strlen(text), RECORD_TIMEOUT_MS, error)
+                       : bus_produce(unit->worker->producer, BUS_TOPIC_ACTIONS, one->subject, text, strlen(text), NULL, NULL, error);
   free(text);
   return result;
 }

@@ -1,6 +1,5 @@
 #include "settings.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,30 +36,9 @@ const struct setting worker_settings[] = {
     {"log.level", SETTING_TEXT, "info", "debug, info, warn, error or off", 0, 0, 0},
     {0}};
 
-/* Beside the program first (a build tree), then where `make install` puts it. */
-const char *settings_directory(const struct config *config, const char *setting, const char *below) {
-  static _Thread_local char paths[4][PATH_MAX + 128]; /* the last four answers stay valid */
-  static _Thread_local unsigned next;
-  const char *given = config_text(config, setting);
-  if (*given) return given;
-  char program[PATH_MAX];
-  ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-  if (length < 0) return below;
-  program[length] = '\0';
-  char *slash = strrchr(program, '/');
-  if (slash) *slash = '\0';
-  char *path = paths[next++ % 4];
-  static const char *const places[] = {"", "/../share/parapet", "/../worker"};
-  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-    snprintf(path, sizeof *paths, "%s%s/%s", program, places[i], below);
-    if (access(path, R_OK) == 0) return path;
-  }
-  return below;
-}
-
 struct aws_options settings_aws(const struct config *config) {
   const char *endpoint = config_text(config, "aws.endpoint_url"), *region = config_text(config, "aws.region");
-  return (struct aws_options){.models = settings_directory(config, "aws.models", "models"),
+  return (struct aws_options){.models = config_path(config, "aws.models", "models"),
                               .endpoint_url = *endpoint ? endpoint : NULL,
                               .hub_region = *region ? region : NULL,
                               .call_timeout_ms = config_ms(config, "aws.call_timeout")};

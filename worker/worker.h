@@ -5,7 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "accounts.h"
+#include "fleet/accounts.h"
+#include "fleet/mirror.h"
 #include "base/metrics.h"
 #include "base/pool.h"
 #include "engine/playbook.h"
@@ -49,11 +50,6 @@ struct scopes {
   size_t count;
 };
 void worker_scopes(const struct worker *worker, const struct guardrail *guardrail, const char *account, struct scopes *scopes);
-
-/* Writes one record of the fleet's durable memory (NULL value: forget it) to parapet.state.  0, or -1 with *error. */
-int mirror_put(struct bus_producer *producer, const char *kind, const char *id, json_t *value, struct error *error);
-/* Loads parapet.state into an empty Redis, under the rebuild lock. */
-int mirror_rebuild(struct worker *worker, struct error *error);
 
 /* keeper.c: Redis's health and epoch, heartbeat, reload of playbooks, parked work, notices. */
 struct keeper;

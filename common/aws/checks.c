@@ -46,8 +46,8 @@ static int check_with_quirks(const struct aws_service *service, const struct aws
 
 int aws_models_check_input(struct aws_models *models, const char *operation, const json_t *params,
                            struct error *error) {
-  const struct aws_service *service;
-  const struct aws_operation *found;
+  const struct aws_service *service = NULL;
+  const struct aws_operation *found = NULL;
   struct error ignored = {0};
   if (aws_models_operation(models, operation, &service, &found, error) != 0) return -1;
   if (json_is_string(params) && strstr(json_string_value(params), "${")) return 0; /* all of them computed */
@@ -101,8 +101,8 @@ static const struct aws_reference *take_step(const struct aws_shape *shape, cons
 
 int aws_models_check_output(struct aws_models *models, const char *operation, const char *const *path,
                             struct error *error) {
-  const struct aws_service *service;
-  const struct aws_operation *found;
+  const struct aws_service *service = NULL;
+  const struct aws_operation *found = NULL;
   if (aws_models_operation(models, operation, &service, &found, error) != 0) return -1;
   const struct aws_reference *reference = aws_operation_output(found);
   if (!reference && path[0])

@@ -123,6 +123,7 @@ static int correct_skew(struct call *call, const struct aws_http_response *respo
 static int renew_session(struct call *call, const struct aws_credentials *credentials) {
   if (!call->invocation->session || !credentials || !aws_retry_is_expired(call->error->code)) return 0;
   aws_session_reject(call->invocation->session, credentials);
+  if (credentials->expires_ms && !call->session_renewed) call->error->class = ERROR_RETRYABLE; /* as for the clock */
   return 1;
 }
 
@@ -209,7 +210,7 @@ static void count_failure(struct aws_client *client, const struct error *error) 
 
 json_t *aws_client_invoke(struct aws_client *client, const struct aws_invocation *invocation, json_t *params,
                           const struct aws_call_options *options, struct error *error) {
-  struct error mine;
+  struct error mine = {0};
   struct call call = {.client = client, .invocation = invocation, .error = error ? error : &mine};
   error_clear(call.error);
   call.deadline_ms = options && options->deadline_ms ? options->deadline_ms : aws_client_now(client) + DEFAULT_CALL_MS;

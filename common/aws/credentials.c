@@ -32,7 +32,7 @@ static void destroy(struct aws_credentials *credentials) {
 
 /* Printable and of a plausible length: what is not could break a header, or is not a key at all. */
 static int plausible(const char *text, size_t limit) {
-  if (!text || !*text || strlen(text) > limit) return 0;
+  if (!*text || strlen(text) > limit) return 0;
   for (; *text; text++)
     if (!isgraph((unsigned char)*text)) return 0;
   return 1;
@@ -41,6 +41,7 @@ static int plausible(const char *text, size_t limit) {
 struct aws_credentials *aws_credentials_new(const char *access_key, const char *secret_key, const char *session_token,
                                             int64_t obtained_ms, int64_t expires_ms) {
   int has_token = session_token && *session_token;
+  if (!access_key || !secret_key) return NULL;
   if (!plausible(access_key, KEY_LIMIT) || !plausible(secret_key, KEY_LIMIT)) return NULL;
   if (has_token && !plausible(session_token, TOKEN_LIMIT)) return NULL;
   struct aws_credentials *credentials = calloc(1, sizeof *credentials);

@@ -205,7 +205,7 @@ enum aws_provided aws_credentials_instance(const struct aws_fetch *fetch, struct
                                            struct error *error) {
   const char *disabled = getenv("AWS_EC2_METADATA_DISABLED");
   if (disabled && strcasecmp(disabled, "true") == 0) return AWS_PROVIDER_ABSENT;
-  struct error mine;
+  struct error mine = {0};
   char *token = ask_instance(fetch, "PUT", "api/token",
                              (struct aws_http_header){"X-aws-ec2-metadata-token-ttl-seconds", "21600"}, &mine);
   if (!token) return AWS_PROVIDER_ABSENT;

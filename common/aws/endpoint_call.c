@@ -23,7 +23,7 @@ static const char *environment_override(const struct aws_service *service) {
   size_t length = strlen(name);
   for (const char *id = json_text_at(aws_service_metadata(service), "serviceId", NULL); *id && length < sizeof name - 1;
        id++)
-    name[length++] = *id == ' ' || *id == '-' ? '_' : (char)toupper((unsigned char)*id);
+    name[length++] = isalnum((unsigned char)*id) ? (char)toupper((unsigned char)*id) : '_';
   name[length] = '\0';
   const char *value = getenv(name);
   if (!value || !*value) value = getenv("AWS_ENDPOINT_URL");

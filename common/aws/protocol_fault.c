@@ -103,7 +103,7 @@ static enum error_class modeled_class(const struct aws_parsing *parsing, const c
     const json_t *shape = name ? aws_service_shape(parsing->service, name) : NULL;
     const json_t *retryable = json_object_get(shape, "retryable");
     const char *own_code = json_string_value(json_object_get(json_object_get(shape, "error"), "code"));
-    if (!retryable || (strcmp(name, code) != 0 && (!own_code || strcmp(own_code, code) != 0))) continue;
+    if (!name || !retryable || (strcmp(name, code) != 0 && (!own_code || strcmp(own_code, code) != 0))) continue;
     return json_is_true(json_object_get(retryable, "throttling")) ? ERROR_THROTTLED : ERROR_RETRYABLE;
   }
   return otherwise;

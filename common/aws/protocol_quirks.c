@@ -1,6 +1,6 @@
 /* What botocore does outside its models (its handlers.py), as far as playbooks meet it.  Each row of the table at the
- * end is one such thing: for a service, or one operation of it, something done to the parameters before they are
- * checked, to the finished request, or to the result.
+ * end is one such thing: for a service, or one operation of it, something done to the names of the parameters, to their
+ * values, to the finished request, or to the result.
  *
  * Not here: presigned URLs inside parameters (CopySnapshot across Regions of ec2, rds, neptune, docdb), tree hashes of
  * Glacier uploads.  IAM's policy documents and CloudFormation's templates stay text (botocore makes them objects). */

@@ -219,7 +219,7 @@ static void add_query(struct aws_serializing *serializing, const struct parts *p
   size_t i;
   json_object_foreach(parts->query, name, text) {
     if (!json_is_array(text)) add_pair(&serializing->uri, name, text);
-    json_array_foreach(text, i, inner) add_pair(&serializing->uri, name, inner);
+    json_array_foreach(text, i, inner) { add_pair(&serializing->uri, name, inner); }
   }
 }
 

@@ -45,7 +45,7 @@ static int read_flattened(struct aws_parsing *parsing, const struct aws_referenc
   json_t *so_far = json_object_get(into, member->name);
   if (!so_far) {
     so_far = shape->type == AWS_TYPE_LIST ? json_array() : json_object();
-    if (json_object_set_new(into, member->name, so_far) != 0) return -1;
+    if (json_object_set_new_nocheck(into, member->name, so_far) != 0) return -1;
   }
   if (shape->type == AWS_TYPE_MAP) return read_entry(parsing, member, shape, node, so_far, depth);
   return json_array_append_new(so_far, aws_xml_value(parsing, &shape->members[0], node, depth + 1));
@@ -58,7 +58,7 @@ static int read_member(struct aws_parsing *parsing, const struct aws_reference *
   int many = shape->type == AWS_TYPE_LIST || shape->type == AWS_TYPE_MAP;
   if (many && aws_has(member, AWS_FLATTENED)) return read_flattened(parsing, member, shape, node, into, depth);
   if (json_object_get(into, member->name)) return 0; /* of a repeated element the first counts */
-  return json_object_set_new(into, member->name, aws_xml_value(parsing, member, node, depth + 1));
+  return json_object_set_new_nocheck(into, member->name, aws_xml_value(parsing, member, node, depth + 1));
 }
 
 /* "xsi:type" is found whatever prefix the answer gave the namespace. */
@@ -73,7 +73,7 @@ static int read_attribute(struct aws_parsing *parsing, const struct aws_referenc
   if (json_object_get(into, member->name)) return 0;
   for (const struct aws_xml_attribute *attribute = node->attributes; attribute; attribute = attribute->next)
     if (same_attribute(attribute->name, aws_wire(member, member->name)))
-      return json_object_set_new(into, member->name, aws_json_text(attribute->value, strlen(attribute->value)));
+      return json_object_set_new_nocheck(into, member->name, aws_json_text(attribute->value, strlen(attribute->value)));
   (void)parsing;
   return 0;
 }

@@ -447,6 +447,7 @@ int sigv4_sign(const struct sigv4_context *context, const struct aws_http_reques
 }
 
 void sigv4_result_free(struct sigv4_result *result) {
+  if (!result) return;
   for (size_t i = 0; i < result->header_count; i++) free((char *)result->headers[i].value);
   free(result->headers);
   free(result->canonical_request);

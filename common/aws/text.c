@@ -92,7 +92,7 @@ int aws_base64_decode(struct buffer *to, const char *text, size_t length) {
 /* "1.2345e+06" with `digits` significant digits, as printf has it, laid out as Python's repr does. */
 static void lay_out(const char *scientific, char text[AWS_NUMBER_SIZE]) {
   struct buffer out = {.ceiling = AWS_NUMBER_SIZE - 1};
-  char digits[24];
+  char digits[24] = "0";
   int count = 0, exponent = atoi(strchr(scientific, 'e') + 1);
   const char *at = scientific;
   if (*at == '-') buffer_add_char(&out, *at++);

@@ -8,8 +8,8 @@
 #include "aws/text_internal.h"
 
 #define MICROSECONDS 1000000
-#define LAST_SECOND 253402300799LL  /* 9999-12-31T23:59:59Z */
-#define FIRST_SECOND -62135596800LL /* 0001-01-01T00:00:00Z */
+#define LAST_SECOND INT64_C(253402300799)    /* 9999-12-31T23:59:59Z */
+#define FIRST_SECOND (-INT64_C(62135596800)) /* 0001-01-01T00:00:00Z */
 
 struct civil {
   int year, month, day, hour, minute, second, microsecond, offset_minutes;
@@ -47,8 +47,8 @@ static int to_microseconds(const struct civil *civil, int64_t *microseconds) {
   if (civil->year < 1 || civil->month < 1 || civil->month > 12 || civil->day < 1 ||
       civil->day > days_in(civil->year, civil->month) || civil->hour > 23 || civil->minute > 59 || civil->second > 60)
     return -1;
-  int64_t seconds = days_of(civil->year, civil->month, civil->day) * 86400 + civil->hour * 3600 + civil->minute * 60 +
-                    civil->second - (int64_t)civil->offset_minutes * 60;
+  int64_t seconds = days_of(civil->year, civil->month, civil->day) * 86400 + (int64_t)civil->hour * 3600 +
+                    (int64_t)civil->minute * 60 + civil->second - (int64_t)civil->offset_minutes * 60;
   *microseconds = seconds * MICROSECONDS + civil->microsecond;
   return 0;
 }

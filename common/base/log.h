@@ -39,14 +39,13 @@ struct log_field {
 #define LOG_ERROR(e) \
   { .key = "error", .kind = LOG_KIND_ERROR, .error = (e) }
 
-#define log_debug(message, ...) \
-  log_write(LOG_LEVEL_DEBUG, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
-#define log_info(message, ...) \
-  log_write(LOG_LEVEL_INFO, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
-#define log_warn(message, ...) \
-  log_write(LOG_LEVEL_WARN, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
-#define log_error(message, ...) \
-  log_write(LOG_LEVEL_ERROR, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+/* An empty field in front, so that a message without fields needs no comma (and no __VA_OPT__, which cppcheck lacks).
+ */
+#define LOG_FIELDS(...) ((const struct log_field[]){{0}, ##__VA_ARGS__, {0}} + 1)
+#define log_debug(message, ...) log_write(LOG_LEVEL_DEBUG, message, LOG_FIELDS(__VA_ARGS__))
+#define log_info(message, ...) log_write(LOG_LEVEL_INFO, message, LOG_FIELDS(__VA_ARGS__))
+#define log_warn(message, ...) log_write(LOG_LEVEL_WARN, message, LOG_FIELDS(__VA_ARGS__))
+#define log_error(message, ...) log_write(LOG_LEVEL_ERROR, message, LOG_FIELDS(__VA_ARGS__))
 
 /* `fields` ends with a zeroed element.  A line longer than 16 KiB is cut inside its longest value. */
 void log_write(enum log_level level, const char *message, const struct log_field *fields);

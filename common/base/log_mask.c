@@ -201,7 +201,8 @@ static int find_value(const struct scan *scan, char separator, size_t width, str
   size_t begin;
   const struct secret_name *name = name_before(scan->text, end, separator, &begin);
   if (!name) return 0;
-  char before = begin > 0 ? scan->text[begin - 1] : '\0';
+  char before = '\0';
+  if (begin > 0) before = scan->text[begin - 1];
   if (separator == '>' && before != '<' && before != ':') return 0;
   struct opening opening = open_value(scan, scan->at + width);
   span->start = opening.start;

@@ -172,11 +172,14 @@ static int open_listener(const char *address, struct error *error) {
 }
 
 static unsigned bound_port(int listener) {
-  struct sockaddr_storage address;
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } address = {.v6 = {0}};
   socklen_t length = sizeof address;
-  if (getsockname(listener, (struct sockaddr *)&address, &length) != 0) return 0;
-  if (address.ss_family == AF_INET6) return ntohs(((const struct sockaddr_in6 *)&address)->sin6_port);
-  return ntohs(((const struct sockaddr_in *)&address)->sin_port);
+  if (getsockname(listener, &address.any, &length) != 0) return 0;
+  return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 struct metrics_server *metrics_serve(const char *address, int (*alive)(char *reason, size_t size, void *argument),

@@ -195,10 +195,11 @@ struct pool *pool_open(const struct pool_options *options, struct error *error) 
 }
 
 static struct task *task_new(enum pool_lane lane, const char *key, pool_task *run, void *argument) {
-  size_t length = key ? strlen(key) : 0;
-  struct task *task = calloc(1, sizeof *task + length + 1);
+  if (!key) key = "";
+  size_t size = strlen(key) + 1;
+  struct task *task = calloc(1, sizeof *task + size);
   if (!task) return NULL;
-  if (length > 0) memcpy(task->key, key, length);
+  memcpy(task->key, key, size);
   task->lane = lane;
   task->run = run;
   task->argument = argument;

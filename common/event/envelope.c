@@ -76,7 +76,7 @@ json_t *event_wrap(json_t *record) {
 /* One part of a key: what could confuse a reader of keys, or the separator, becomes '_'. */
 static void add_part(char *key, const char *part, size_t limit) {
   size_t at = strlen(key);
-  for (size_t i = 0; part[i] && i < limit && at + 1 < EVENT_KEY_SIZE; i++) {
+  for (size_t i = 0; i < limit && part[i] && at + 1 < EVENT_KEY_SIZE; i++) {
     unsigned char byte = (unsigned char)part[i];
     key[at++] = byte <= ' ' || byte == 0x7F ? '_' : (char)byte;
   }

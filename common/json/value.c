@@ -8,21 +8,6 @@
 
 #include "json/value_internal.h"
 
-/* jansson's inline json_incref() and json_decref() look at the reference count with a plain read ("is it one of the
- * static values?") before they change it atomically.  The read is of an aligned word that never becomes that value, so
- * it is harmless, but it is a race by the letter, and the thread sanitizer says so for every shared value. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define JSON_UNDER_THREAD_SANITIZER 1
-#endif
-#elif defined(__SANITIZE_THREAD__)
-#define JSON_UNDER_THREAD_SANITIZER 1
-#endif
-#ifdef JSON_UNDER_THREAD_SANITIZER
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void) { return "race:^json_incref$\nrace:^json_decref$\n"; }
-#endif
-
 static json_t *walk(const json_t *value, va_list keys) {
   json_t *at = (json_t *)value;
   for (const char *key = va_arg(keys, const char *); at && key; key = va_arg(keys, const char *))

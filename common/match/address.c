@@ -41,13 +41,14 @@ static const char *read_group(const char *at, const char *end, unsigned *value) 
 /* Moves what stands behind "::" (at byte `gap`) to the end. */
 static void spread(unsigned char address[16], size_t filled, size_t gap) {
   size_t behind = filled - gap;
-  memmove(address + 16 - behind, address + gap, behind);
-  memset(address + gap, 0, 16 - filled);
+  memmove(&address[16 - behind], &address[gap], behind);
+  memset(&address[gap], 0, 16 - filled);
 }
 
 static int parse_sixteen(const char *text, size_t length, unsigned char address[16]) {
   const char *at = text, *end = text + length;
   size_t filled = 0, gap = SIZE_MAX;
+  memset(address, 0, 16);
   if (length >= 2 && at[0] == ':' && at[1] == ':') {
     gap = 0;
     at += 2;

@@ -28,7 +28,7 @@ static int fill_key(struct match_arena *arena, const struct affixes *affixes, co
   const struct match_predicate *p = entry->predicate;
   char *text = match_arena_copy(arena, p->text, p->length);
   if (!text) return -1;
-  *key = (struct table_key){.text = text, .length = (uint32_t)p->length, .plan = entry->plan};
+  *key = (struct table_key){.text = text, .length = (uint32_t)p->length, .field = entry->field};
   for (size_t i = 0; i < p->length; i++) {
     if (affixes->fold) text[i] = match_ascii_lower(text[i]);
   }

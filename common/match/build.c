@@ -79,21 +79,55 @@ static uint32_t intern(struct match_build *build, const struct match_field *fiel
   return set->field_count++;
 }
 
+static bool is_keyed(const struct match_rule *rule) { return !rule->fields[0].absent_allowed; }
+
 static int add_plan(struct match_build *build, const struct match_rule *rule, uint32_t *fields) {
   struct match_set *set = build->set;
   const uint32_t *id = bsearch(&rule->id, set->ids, set->id_count, sizeof *set->ids, compare_ids);
   struct match_plan *plan = &set->plans[set->plan_count];
   *plan = (struct match_plan){.id = (uint32_t)(id - set->ids), .fields = fields, .count = (uint16_t)rule->count};
   plan->joined = is_joined(rule);
-  plan->keyed = !rule->fields[0].absent_allowed;
-  if (!plan->keyed) set->always[set->always_count++] = set->plan_count;
   for (uint32_t i = 0; i < plan->count; i++) {
     fields[i] = intern(build, &rule->fields[i]);
     if (fields[i] == MATCH_NONE) return match_build_no_memory(build);
-    if (i > 0 || !plan->keyed || plan->joined) build->leaves[rule->fields[i].path_index]->noted = true;
+  }
+  if (is_keyed(rule)) {
+    struct match_keyed *keyed = &set->keyed[fields[0]];
+    if (keyed->count++ == 0) keyed->first = set->plan_count;
+  } else {
+    set->always[set->always_count++] = set->plan_count;
   }
   set->plan_count++;
   return 0;
+}
+
+struct order {
+  uint32_t key; /* number of the key field; MATCH_NONE: no key */
+  uint32_t rule;
+};
+
+static int compare_orders(const void *left, const void *right) {
+  const struct order *a = left, *b = right;
+  if (a->key != b->key) return a->key < b->key ? -1 : 1;
+  return (a->rule > b->rule) - (a->rule < b->rule);
+}
+
+/* The order of plans: those with one key field in one piece, those with like key fields near each other. */
+static struct order *order_rules(struct match_build *build) {
+  struct order *orders = calloc(build->count + 1, sizeof *orders);
+  if (!orders) return NULL;
+  if (build->count > 1) qsort(build->rules, build->count, sizeof *build->rules, compare_rules);
+  for (size_t r = 0; r < build->count; r++) {
+    orders[r] = (struct order){MATCH_NONE, (uint32_t)r};
+    if (!is_keyed(&build->rules[r])) continue;
+    orders[r].key = intern(build, &build->rules[r].fields[0]);
+    if (orders[r].key == MATCH_NONE) {
+      free(orders);
+      return NULL;
+    }
+  }
+  if (build->count > 1) qsort(orders, build->count, sizeof *orders, compare_orders);
+  return orders;
 }
 
 static int add_plans(struct match_build *build) {
@@ -103,46 +137,112 @@ static int add_plans(struct match_build *build) {
   set->plans = match_arena_array(&set->arena, build->count, sizeof *set->plans);
   set->always = match_arena_array(&set->arena, build->count, sizeof *set->always);
   set->fields = match_arena_array(&set->arena, total, sizeof *set->fields);
+  set->keyed = match_arena_array(&set->arena, total, sizeof *set->keyed);
   uint32_t *fields = match_arena_array(&set->arena, total, sizeof *fields);
-  if (!set->plans || !set->always || !set->fields || !fields) return match_build_no_memory(build);
+  if (!set->plans || !set->always || !set->fields || !set->keyed || !fields) return match_build_no_memory(build);
   if (add_ids(build) != 0) return -1;
-  if (build->count > 1) qsort(build->rules, build->count, sizeof *build->rules, compare_rules);
-  for (size_t r = 0; r < build->count; fields += build->rules[r++].count)
-    if (add_plan(build, &build->rules[r], fields) != 0) return -1;
-  return 0;
+  struct order *orders = order_rules(build);
+  if (!orders) return match_build_no_memory(build);
+  int result = 0;
+  for (size_t r = 0; result == 0 && r < build->count; r++) {
+    const struct match_rule *rule = &build->rules[orders[r].rule];
+    result = add_plan(build, rule, fields);
+    fields += rule->count;
+  }
+  free(orders);
+  return result;
 }
 
 /* ---- the indexes ---- */
 
-static const struct match_field *key_of(const struct match_set *set, const struct match_plan *plan) {
-  return plan->keyed ? &set->fields[plan->fields[0]] : NULL;
+/* Paths with more selective fields than this have all of them in the index, not only the keys. */
+#define FEW_FIELDS 8
+
+static bool is_selective(const struct match_field *field) {
+  for (size_t i = 0; i < field->count; i++)
+    if (!match_predicate_is_selective(&field->predicates[i])) return false;
+  return !field->absent_allowed;
 }
 
-/* Sorts all keys' predicates by leaf, counting first. */
-static int sort_entries(struct match_build *build) {
+static int count_needs(struct match_build *build) {
+  const struct match_set *set = build->set;
+  build->needed_by = calloc(set->leaf_count + 1, sizeof *build->needed_by);
+  if (!build->needed_by) return match_build_no_memory(build);
+  for (uint32_t i = 0; i < set->plan_count; i++)
+    for (uint32_t f = 0; f < set->plans[i].count; f++) {
+      const struct match_field *field = &set->fields[set->plans[i].fields[f]];
+      if (!field->absent_allowed) build->needed_by[field->path_index]++;
+    }
+  return 0;
+}
+
+static int choose_indexed(struct match_build *build) {
   struct match_set *set = build->set;
+  uint32_t *selective = calloc(set->leaf_count + 1, sizeof *selective);
+  set->indexed = match_arena_array(&set->arena, set->field_count, sizeof *set->indexed);
+  if (!selective || !set->indexed) {
+    free(selective);
+    return match_build_no_memory(build);
+  }
+  for (uint32_t i = 0; i < set->field_count; i++) selective[set->fields[i].path_index] += is_selective(&set->fields[i]);
+  for (uint32_t i = 0; i < set->field_count; i++) {
+    const struct match_field *field = &set->fields[i];
+    bool needed = build->needed_by[field->path_index] == set->plan_count;
+    set->indexed[i] =
+        needed || set->keyed[i].count > 0 || (selective[field->path_index] > FEW_FIELDS && is_selective(field));
+  }
+  free(selective);
+  return 0;
+}
+
+/* Values are noted where they are looked at after the walk: for fields outside the indexes, and to compare places. */
+static void choose_noted(struct match_build *build) {
+  const struct match_set *set = build->set;
+  for (uint32_t i = 0; i < set->plan_count; i++) {
+    const struct match_plan *plan = &set->plans[i];
+    for (uint32_t f = 0; f < plan->count; f++) {
+      uint32_t number = plan->fields[f];
+      if (plan->joined || !set->indexed[number]) build->leaves[set->fields[number].path_index]->noted = true;
+    }
+  }
+}
+
+static void choose_quick(struct match_set *set) {
+  for (uint32_t i = 0; i < set->plan_count; i++) {
+    struct match_plan *plan = &set->plans[i];
+    uint32_t found = 0;
+    for (uint32_t f = 1; f < plan->count && found < MATCH_QUICK; f++)
+      if (set->indexed[plan->fields[f]]) plan->quick[found++] = plan->fields[f];
+    while (found < MATCH_QUICK) plan->quick[found++] = plan->fields[0];
+  }
+}
+
+/* Sorts the predicates of all indexed fields by leaf, counting first. */
+static int sort_entries(struct match_build *build) {
+  const struct match_set *set = build->set;
   size_t leaves = set->leaf_count, total = 0;
   build->starts = calloc(leaves + 2, sizeof *build->starts);
   if (!build->starts) return match_build_no_memory(build);
-  for (uint32_t i = 0; i < set->plan_count; i++) {
-    const struct match_field *key = key_of(set, &set->plans[i]);
-    if (!key) continue;
-    build->starts[key->path_index + 2] += key->count;
-    total += key->count;
+  for (uint32_t i = 0; i < set->field_count; i++) {
+    size_t count = set->indexed[i] ? set->fields[i].count : 0;
+    build->starts[set->fields[i].path_index + 2] += count;
+    total += count;
   }
   for (size_t i = 2; i < leaves + 2; i++) build->starts[i] += build->starts[i - 1];
   build->entries = calloc(total + 1, sizeof *build->entries);
   if (!build->entries) return match_build_no_memory(build);
-  for (uint32_t i = 0; i < set->plan_count; i++) {
-    const struct match_field *key = key_of(set, &set->plans[i]);
-    for (size_t p = 0; key && p < key->count; p++)
-      build->entries[build->starts[key->path_index + 1]++] = (struct match_entry){&key->predicates[p], i};
+  for (uint32_t i = 0; i < set->field_count; i++) {
+    const struct match_field *field = &set->fields[i];
+    for (size_t p = 0; set->indexed[i] && p < field->count; p++)
+      build->entries[build->starts[field->path_index + 1]++] = (struct match_entry){&field->predicates[p], i};
   }
   return 0;
 }
 
 static int add_indexes(struct match_build *build) {
-  if (sort_entries(build) != 0) return -1;
+  if (count_needs(build) != 0 || choose_indexed(build) != 0 || sort_entries(build) != 0) return -1;
+  choose_noted(build);
+  choose_quick(build->set);
   for (size_t i = 0; i < build->set->leaf_count; i++) {
     size_t count = build->starts[i + 1] - build->starts[i];
     if (count == 0) continue;
@@ -167,6 +267,7 @@ static void release(struct match_build *build) {
   free(build->distinct);
   free(build->entries);
   free(build->starts);
+  free(build->needed_by);
 }
 
 static struct match_set *open_set(void) {

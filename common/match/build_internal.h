@@ -27,6 +27,7 @@ struct match_build {
   struct match_leaf **leaves;
   struct match_entry *entries; /* sorted by leaf: those of leaf l are [starts[l], starts[l + 1]) */
   size_t *starts;
+  uint32_t *needed_by; /* by leaf: how many rules need a value there */
 };
 
 /* All return 0, or -1 with build->error. */
@@ -37,6 +38,9 @@ int match_build_tree(struct match_build *build);
 int match_build_nodes(struct match_build *build);
 /* Puts each rule's fields into order: the least likely to be met first, those that may be absent last. */
 int match_build_rank(struct match_build *build);
+
+/* One of those that some values meet and most do not. */
+bool match_predicate_is_selective(const struct match_predicate *predicate);
 
 /* Equal fields of many rules are one field of the set. */
 uint64_t match_field_hash(const struct match_field *field);

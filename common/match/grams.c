@@ -122,7 +122,7 @@ static void compare_slot(const struct gram_slot *slot, const struct match_search
   scratch->marks[slot->mark] = scratch->mark;
   for (uint32_t i = 0; i < slot->count; i++)
     if (match_predicate_holds(slot->entries[i].predicate, search->value))
-      search->found(search->context, slot->entries[i].plan);
+      search->found(search->context, slot->entries[i].field);
 }
 
 static inline void search_length(const struct grams *grams, const struct match_search *search, size_t length) {

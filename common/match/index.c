@@ -1,4 +1,4 @@
-/* The index of one path: from a value to the plans whose key field it meets.  Each kind of predicate has its own
+/* The index of one path: from a value to the fields whose key field it meets.  Each kind of predicate has its own
  * structure; what fits none of them (anything-but, case ignored outside ASCII, numbers of more than 19 digits) is
  * compared one by one. */
 #include <stdlib.h>
@@ -15,8 +15,8 @@ struct match_index {
   struct wildcards *wildcards; /* NULL: none */
   struct ranges ranges;
   struct networks *networks[2]; /* IPv4, IPv6 */
-  struct plans words[MATCH_NULL + 1];
-  struct plans present;
+  struct fields words[MATCH_NULL + 1];
+  struct fields present;
   struct match_entry *others;
   size_t other_count;
 };
@@ -137,19 +137,19 @@ static int build_table(struct match_arena *arena, const struct sorted *sorted, e
   int result = keys ? 0 : -1;
   for (size_t i = 0; result == 0 && i < count; i++) {
     result = make(arena, entries[i].predicate, &keys[i]);
-    keys[i].plan = entries[i].plan;
+    keys[i].field = entries[i].field;
   }
   if (result == 0) result = match_table_build(arena, table, keys, count);
   free(keys);
   return result;
 }
 
-static int build_plans(struct match_arena *arena, const struct sorted *sorted, enum part part, struct plans *plans) {
+static int build_fields(struct match_arena *arena, const struct sorted *sorted, enum part part, struct fields *fields) {
   size_t count = count_of(sorted, part);
   uint32_t *items = match_arena_array(arena, count, sizeof *items);
   if (!items) return -1;
-  for (size_t i = 0; i < count; i++) items[i] = entries_of(sorted, part)[i].plan;
-  *plans = (struct plans){items, (uint32_t)count};
+  for (size_t i = 0; i < count; i++) items[i] = entries_of(sorted, part)[i].field;
+  *fields = (struct fields){items, (uint32_t)count};
   return 0;
 }
 
@@ -197,10 +197,10 @@ static int build_parts(struct match_arena *arena, const struct sorted *sorted, s
   if (build_table(arena, sorted, PART_STRINGS, string_key, &index->strings) != 0) return -1;
   if (build_table(arena, sorted, PART_FOLDED, folded_key, &index->folded) != 0) return -1;
   if (build_table(arena, sorted, PART_NUMBERS, number_key, &index->numbers) != 0) return -1;
-  if (build_plans(arena, sorted, PART_TRUE, &index->words[MATCH_TRUE]) != 0) return -1;
-  if (build_plans(arena, sorted, PART_FALSE, &index->words[MATCH_FALSE]) != 0) return -1;
-  if (build_plans(arena, sorted, PART_NULL, &index->words[MATCH_NULL]) != 0) return -1;
-  if (build_plans(arena, sorted, PART_PRESENT, &index->present) != 0) return -1;
+  if (build_fields(arena, sorted, PART_TRUE, &index->words[MATCH_TRUE]) != 0) return -1;
+  if (build_fields(arena, sorted, PART_FALSE, &index->words[MATCH_FALSE]) != 0) return -1;
+  if (build_fields(arena, sorted, PART_NULL, &index->words[MATCH_NULL]) != 0) return -1;
+  if (build_fields(arena, sorted, PART_PRESENT, &index->present) != 0) return -1;
   if (match_ranges_build(arena, &index->ranges, entries_of(sorted, PART_RANGES), count_of(sorted, PART_RANGES)) != 0)
     return -1;
   if (build_affixes(arena, sorted, index) != 0 || build_networks(arena, sorted, index) != 0) return -1;
@@ -271,5 +271,5 @@ void match_index_search(const struct match_index *index, const struct match_valu
     match_report(&search, index->words[value->kind]);
   match_report(&search, index->present);
   for (size_t i = 0; i < index->other_count; i++)
-    if (match_predicate_holds(index->others[i].predicate, value)) found(context, index->others[i].plan);
+    if (match_predicate_holds(index->others[i].predicate, value)) found(context, index->others[i].field);
 }

@@ -5,7 +5,7 @@
 
 #include "match/set_internal.h"
 
-struct plans {
+struct fields {
   const uint32_t *items;
   uint32_t count;
 };
@@ -18,24 +18,24 @@ struct match_search {
   void *context;
 };
 
-static inline void match_report(const struct match_search *search, struct plans plans) {
-  for (uint32_t i = 0; i < plans.count; i++) search->found(search->context, plans.items[i]);
+static inline void match_report(const struct match_search *search, struct fields fields) {
+  for (uint32_t i = 0; i < fields.count; i++) search->found(search->context, fields.items[i]);
 }
 
-/* ---- texts to plans (table.c) ---- */
+/* ---- texts to fields (table.c) ---- */
 
 struct table_key {
   uint64_t hash;
   const char *text;
   uint32_t length;
-  uint32_t plan;
+  uint32_t field;
 };
 
 struct table_slot {
   uint64_t hash;
   const char *text;
   uint32_t length;
-  struct plans plans; /* count 0: a free slot */
+  struct fields fields; /* count 0: a free slot */
 };
 
 struct table {
@@ -46,7 +46,7 @@ struct table {
 /* 0, or -1: out of memory. */
 int match_table_build(struct match_arena *arena, struct table *table, const struct table_key *keys, size_t count);
 /* `fold`: the table's texts are lower case, `text` need not be. */
-struct plans match_table_find(const struct table *table, uint64_t hash, const char *text, size_t length, bool fold);
+struct fields match_table_find(const struct table *table, uint64_t hash, const char *text, size_t length, bool fold);
 
 /* ---- starts and ends of texts (affix.c) ---- */
 
@@ -66,8 +66,8 @@ void match_affixes_search(const struct affixes *affixes, const struct match_sear
 struct ranges {
   struct match_number *points; /* distinct, ascending: where a range begins or ends */
   uint32_t count;
-  uint32_t *starts; /* by node of the segment tree: its plans are plans[starts[n] … starts[n + 1]) */
-  uint32_t *plans;
+  uint32_t *starts; /* by node of the segment tree: its fields are fields[starts[n] … starts[n + 1]) */
+  uint32_t *fields;
 };
 
 int match_ranges_build(struct match_arena *arena, struct ranges *ranges, const struct match_entry *entries,

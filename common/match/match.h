@@ -3,7 +3,39 @@
  *
  * match_add() validates one pattern; match_build() makes one immutable set of all of them; match_run() answers, for
  * the raw JSON text of one event, which patterns match.  A set is read by any number of threads; each thread brings
- * its own match_scratch.  Replacing a set (playbooks changed) is the caller's atomic swap. */
+ * its own match_scratch.  Replacing a set (playbooks changed) is the caller's atomic swap.
+ *
+ * The language: exact strings, numbers, true, false, null; prefix and suffix (also with equals-ignore-case inside),
+ * equals-ignore-case, wildcard, exactly, numeric, exists, cidr; anything-but with a string, a number, a list of either,
+ * or prefix, suffix, equals-ignore-case, wildcard with a string or a list; $or.  The meaning is event-ruler's:
+ *   - A path is its keys joined by dots: {"a": {"b": …}} and {"a.b": …} are the same, in patterns and in events.
+ *   - A field is met by any value at its path, arrays (also nested ones) included; fields of one array of objects must
+ *     be met inside the same element.  Where a key is repeated in an event, each of its values counts.
+ *   - In a pattern, a path given twice in one conjunction means what its last one says.
+ *   - anything-but holds for every value that is none of those listed, numbers, null and booleans included; it does
+ *     not hold where there is no value.  exists sees leaves only: {} and [] are no values, null is one.
+ *   - A string that is an IP address stands for the address, however an event spells it; {"exactly": …} does not.
+ *   - Case is ignored by each character's own lower and upper case (Unicode, no language).
+ *   - $or is the conjunction word only where its value is a list of objects that are not match expressions; else it
+ *     is a field of that name.  Inside $or no field may have the name of an operator.
+ *
+ * Where it differs from event-ruler 2.0.1, by rule:
+ *   1. Numbers are compared by their decimal value, exactly.  event-ruler compares what a binary64 holds exactly and
+ *      takes other numbers (12345678901234567891) as text.  In numeric and anything-but a number outside binary64's
+ *      range is refused; a plain value may have any size.
+ *   2. IPv6 networks never hold IPv4 addresses and the other way round, ::/0 and ::ffff:0:0/96 included; an
+ *      IPv4-mapped address is an IPv6 address.  A CIDR never matches a number.  /32 and /128 are valid.  IPv6 may end
+ * in IPv4 notation.
+ *   3. {"exists": false} asks whether a value at the path agrees, by array elements, with the values that meet all
+ *      other fields; in event-ruler only with those of fields that come earlier in the alphabet.
+ *   4. Ranges may reach to the limits of binary64.
+ *   5. An empty list in anything-but, in any form, is an error.
+ *   6. Text behind the pattern is an error; so is a backslash in a wildcard before anything but * or \.
+ *   7. A character outside the Basic Multilingual Plane has its case ignored like any other; a titlecase letter accepts
+ *      itself, too.
+ *
+ * Ceilings: match_internal.h.  Nothing in a set grows faster than its patterns' text ($or apart, which is limited), so
+ * wildcards cannot explode; what passes a ceiling is refused with an error that says which. */
 #ifndef PARAPET_MATCH_MATCH_H
 #define PARAPET_MATCH_MATCH_H
 
@@ -31,8 +63,14 @@ struct match_scratch *match_scratch_open(void);
 void match_scratch_free(struct match_scratch *scratch);
 
 /* Runs one event.  Returns the number of distinct ids that match, with *ids pointing into scratch (ascending, valid
- * until its next use); or -1 with *error when the bytes are not JSON (checked as far as they are read) or the event is
- * deeper than 256. */
+ * until its next use); or -1 with *error: ERROR_INVALID when the bytes are not a JSON object, the event is deeper than
+ * 256, or its arrays with repeated keys would take too long to compare; ERROR_FATAL when memory ran out.
+ *
+ * JSON is checked as far as it is read.  Values that no pattern uses are skipped: of them, only that strings end and
+ * brackets balance is seen.  An event is given up as soon as a value that every pattern needs (say, `source`) came and
+ * met none: the rest is skipped in the same way (only that no key on the way to that value comes again is looked at).
+ * Whoever wants whole JSON checks that before (collectors do).  Nothing is allocated once a scratch has seen the set
+ * and an event as demanding as this one. */
 int match_run(const struct match_set *set, struct match_scratch *scratch, const char *event, size_t length,
               const uint32_t **ids, struct error *error);
 

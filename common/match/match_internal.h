@@ -1,11 +1,14 @@
 /* Inside common/match.  The idea, and where its limits are:
  *
  * A pattern is rewritten into *rules*: `$or` is multiplied out, so that each rule is a plain conjunction of fields, and
- * a field is a dotted path with alternatives (*predicates*).  Of each rule one field, the one least likely to be met by
- * chance, is its *key*: the predicates of that field go into the index of their path (index.c), the others do not.  An
- * event is walked once; at a path that the set uses, the value is looked up in the path's index, and the rules found
- * there become *candidates*.  Only candidates are checked in full (resolve.c), against the values that the walk noted
- * down.  So the work for an event depends on how many rules are nearly met, not on how many there are.
+ * a field is a dotted path with alternatives (*predicates*).  A set keeps equal fields once.  Of each rule one field,
+ * the one least likely to be met by chance, is its *key*.  Key fields, and all fields of paths where many rules ask for
+ * this or that value, are in the index of their path (index.c).  An event is walked once (run.c); at a path that the
+ * set uses, the value is looked up in the path's index, which marks the fields that it meets.  Rules whose key field is
+ * marked are *candidates*: most fall at a look at the marks of their other fields, the rest are checked in full
+ * (resolve.c) against the values that the walk noted down.  So the work for an event depends on how many rules are
+ * nearly met, not on how many there are.  Where all rules need a value that the event turns out not to have, the rest
+ * of the event is skipped.
  *
  * Fields of one array of objects must be met inside the same element.  The walk gives each element a *place* (a node
  * of a tree; the root is place 0); two values agree unless their places lie in different elements of one array.  Where
@@ -14,8 +17,10 @@
  * ends it with an error, never with a wrong answer.
  *
  * Nothing here blows up with the number of patterns: wildcards are found through a piece of their literal text and
- * then compared one by one, ranges through a segment tree, networks by prefix length, all linear in memory.  What has
- * a ceiling, and where: MATCH_* below.  A set is immutable once built; all that changes lives in match_scratch. */
+ * then compared one by one, ranges through a segment tree (n log n), networks by prefix length; all else is linear in
+ * memory.  What stays linear in time: anything-but and exists as a rule's only condition (each is a match, nearly
+ * always), and wildcards whose only literals are as short as everybody's.  What has a ceiling: MATCH_* below.  A set is
+ * immutable once built; all that changes lives in match_scratch. */
 #ifndef PARAPET_MATCH_INTERNAL_H
 #define PARAPET_MATCH_INTERNAL_H
 

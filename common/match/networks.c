@@ -29,7 +29,7 @@ int match_networks_build(struct match_arena *arena, struct networks *networks, u
     add_bits(networks, network->bits);
     /* The text has the bits behind the address, so that 10.0.0.0/8 and 10.0.0.0/16 differ. */
     keys[found++] = (struct table_key){hash_network(network), (const char *)network->address,
-                                       (uint32_t)sizeof network->address + 2, entries[i].plan};
+                                       (uint32_t)sizeof network->address + 2, entries[i].field};
   }
   qsort(networks->bits, networks->count, 1, compare_bits);
   int result = match_table_build(arena, &networks->table, keys, found);

@@ -39,7 +39,7 @@ static int collect_points(struct match_arena *arena, struct ranges *ranges, cons
   return 0;
 }
 
-/* Visits the nodes of a range: counts into starts[node + 1], or puts the plan at starts[node]++. */
+/* Visits the nodes of a range: counts into starts[node + 1], or puts the field at starts[node]++. */
 static void cover(struct ranges *ranges, const struct match_entry *entry, bool count_only) {
   const struct match_predicate *p = entry->predicate;
   uint32_t first = p->has_low ? position_of(ranges, &p->low) + (p->low_open ? 1 : 0) : 0;
@@ -53,7 +53,7 @@ static void cover(struct ranges *ranges, const struct match_entry *entry, bool c
       if (count_only)
         ranges->starts[nodes[i] + 2]++;
       else
-        ranges->plans[ranges->starts[nodes[i] + 1]++] = entry->plan;
+        ranges->fields[ranges->starts[nodes[i] + 1]++] = entry->field;
     }
   }
 }
@@ -67,8 +67,8 @@ int match_ranges_build(struct match_arena *arena, struct ranges *ranges, const s
   if (!ranges->starts) return -1;
   for (size_t i = 0; i < count; i++) cover(ranges, &entries[i], true);
   for (size_t n = 1; n < nodes + 3; n++) ranges->starts[n] += ranges->starts[n - 1];
-  ranges->plans = match_arena_array(arena, ranges->starts[nodes + 2], sizeof *ranges->plans);
-  if (!ranges->plans) return -1;
+  ranges->fields = match_arena_array(arena, ranges->starts[nodes + 2], sizeof *ranges->fields);
+  if (!ranges->fields) return -1;
   for (size_t i = 0; i < count; i++) cover(ranges, &entries[i], false);
   return 0;
 }
@@ -78,6 +78,6 @@ void match_ranges_search(const struct ranges *ranges, const struct match_search 
   uint32_t node = position_of(ranges, &search->value->number) + positions(ranges);
   for (; node > 0; node /= 2) {
     uint32_t start = ranges->starts[node];
-    match_report(search, (struct plans){ranges->plans + start, ranges->starts[node + 1] - start});
+    match_report(search, (struct fields){ranges->fields + start, ranges->starts[node + 1] - start});
   }
 }

@@ -24,8 +24,7 @@ static uint64_t hash_predicate(const struct match_predicate *p, uint64_t seed) {
   return match_hash_bytes(p->text, p->length, seed);
 }
 
-/* Predicates that one value meets and most others do not. */
-static bool is_selective(const struct match_predicate *p) {
+bool match_predicate_is_selective(const struct match_predicate *p) {
   return p->kind <= MATCH_IS_NUMBER || p->kind == MATCH_IS_NETWORK;
 }
 
@@ -33,7 +32,7 @@ static int count_field(struct match_build *build, const struct match_field *fiel
                        const struct match_predicate **predicates, size_t *count) {
   for (size_t i = 0; i < field->count; i++) {
     const struct match_predicate *p = &field->predicates[i];
-    if (!is_selective(p)) continue;
+    if (!match_predicate_is_selective(p)) continue;
     struct known known = {predicates, p};
     uint64_t hash = hash_predicate(p, (uint64_t)field->path_index * MATCH_KINDS + p->kind);
     if (match_hash_find(&build->values, hash, is_known, &known) != MATCH_NONE) continue;
@@ -51,7 +50,10 @@ static int count_values(struct match_build *build) {
     for (size_t f = 0; f < build->rules[r].count; f++) total += build->rules[r].fields[f].count;
   const struct match_predicate **predicates = calloc(total + 1, sizeof *predicates);
   build->distinct = calloc(build->set->leaf_count + 1, sizeof *build->distinct);
-  if (!predicates || !build->distinct) result = match_build_no_memory(build);
+  if (!predicates || !build->distinct) {
+    free(predicates);
+    return match_build_no_memory(build);
+  }
   for (size_t r = 0; result == 0 && r < build->count; r++)
     for (size_t f = 0; result == 0 && f < build->rules[r].count; f++)
       result = count_field(build, &build->rules[r].fields[f], predicates, &count);

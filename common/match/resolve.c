@@ -42,15 +42,17 @@ static enum match_state find_state(const struct match_scratch *scratch, const st
 }
 
 static enum match_state state_of(struct match_scratch *scratch, uint32_t number) {
-  struct match_memo *memo = &scratch->memos[number];
-  if (memo->event != scratch->event)
-    *memo = (struct match_memo){scratch->event, find_state(scratch, &scratch->set->fields[number])};
-  return (enum match_state)memo->state;
+  uint32_t *memo = &scratch->memos[number];
+  if (match_memo_is_of(*memo, scratch->event)) return (enum match_state)(*memo & 3);
+  if (scratch->set->indexed[number]) return MATCH_MISSED;
+  enum match_state state = find_state(scratch, &scratch->set->fields[number]);
+  *memo = match_memo(scratch->event, state);
+  return state;
 }
 
 /* No two fields can lie in one array, so each is met or not. */
 static int resolve_plain(struct match_scratch *scratch, const struct match_plan *plan) {
-  for (uint32_t i = plan->keyed; i < plan->count; i++) {
+  for (uint32_t i = 0; i < plan->count; i++) {
     enum match_state state = state_of(scratch, plan->fields[i]);
     if (state != MATCH_MET && state != MATCH_HIT) return 0;
   }

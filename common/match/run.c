@@ -11,8 +11,13 @@ struct run {
   const char *start, *at, *end;
   int depth;
   uint32_t place;
-  uint32_t arrays;     /* opened so far */
-  const char *problem; /* why the walk ended early */
+  uint32_t arrays;               /* opened so far */
+  uint32_t leaf;                 /* of the value at hand */
+  int inside_arrays;             /* arrays open now */
+  const struct match_leaf *lost; /* the value that every rule needs and that this event does not have */
+  bool patient;                  /* never gives up */
+  bool again;                    /* gave up too early: once more, patiently */
+  const char *problem;           /* why the walk ended early */
 };
 
 static int fail(struct run *run, const char *problem) {
@@ -31,17 +36,17 @@ static void report_match(struct match_scratch *scratch, uint32_t id) {
   scratch->matched[scratch->matched_count++] = id;
 }
 
-/* A rule's key field is met. */
-static void found_plan(void *context, uint32_t number) {
+/* The index says that the value at hand meets a field. */
+static void found_field(void *context, uint32_t number) {
   struct run *run = context;
   struct match_scratch *scratch = run->scratch;
-  const struct match_plan *plan = &run->set->plans[number];
-  if (scratch->plan_seen[number] == scratch->event) return;
-  scratch->plan_seen[number] = scratch->event;
-  if (plan->count == 1 && plan->keyed)
-    report_match(scratch, plan->id);
-  else
-    scratch->candidates[scratch->candidate_count++] = number;
+  scratch->met[run->leaf] = scratch->event;
+  if (!match_memo_is_of(scratch->memos[number], scratch->event)) {
+    scratch->memos[number] = match_memo(scratch->event, run->place ? MATCH_HIT : MATCH_MET);
+    if (run->set->keyed[number].count > 0) scratch->candidates[scratch->candidate_count++] = number;
+  } else if (run->place == 0) {
+    scratch->memos[number] = match_memo(scratch->event, MATCH_MET);
+  }
 }
 
 /* ---- values ---- */
@@ -66,7 +71,9 @@ static int note(struct run *run, const struct match_leaf *leaf, const struct mat
 
 static int take_value(struct run *run, const struct match_leaf *leaf, const struct match_value *value) {
   if (leaf->noted && note(run, leaf, value) != 0) return -1;
-  if (leaf->index) match_index_search(leaf->index, value, run->scratch, found_plan, run);
+  if (!leaf->index) return 0;
+  run->leaf = leaf->number;
+  match_index_search(leaf->index, value, run->scratch, found_field, run);
   return 0;
 }
 
@@ -231,7 +238,9 @@ static int walk_array(struct run *run, const struct match_node *node) {
   uint32_t array = run->arrays++;
   int more = run->at < run->end ? 1 : fail(run, not_json);
   run->depth++;
+  run->inside_arrays++;
   while (more > 0) more = walk_element(run, node, array) == 0 ? follow(run, ']') : -1;
+  run->inside_arrays--;
   run->depth--;
   return more;
 }
@@ -255,6 +264,30 @@ static const struct match_node *step(const struct match_node *node, const char *
   return node ? match_node_child(node, key, (size_t)(end - key)) : NULL;
 }
 
+/* Giving up.  When the value that every rule needs (say, "source") came and met no field, no rule can match, unless the
+ * event repeats a key on the way to it.  So what follows is only skipped, keys are still looked at, and where one is
+ * repeated the event is walked once more without giving up. */
+static bool is_on_way(const struct match_leaf *leaf, const struct match_node *node) {
+  for (uint32_t i = 0; i < leaf->way_length; i++)
+    if (leaf->way[i] == node) return true;
+  return false;
+}
+
+static int skip_member(struct run *run, const struct match_node *child) {
+  if (!is_on_way(run->lost, child)) return skip_value(run);
+  run->again = true;
+  return -1;
+}
+
+static int walk_known(struct run *run, const struct match_node *child) {
+  if (run->lost) return skip_member(run, child);
+  if (walk_value(run, child) != 0) return -1;
+  const struct match_leaf *leaf = child->leaf;
+  if (!leaf || !leaf->way || run->inside_arrays > 0 || run->patient || run->lost) return 0;
+  if (run->scratch->met[leaf->number] != run->scratch->event) run->lost = leaf;
+  return 0;
+}
+
 static int walk_member(struct run *run, const struct match_node *node) {
   const char *key;
   size_t length;
@@ -265,7 +298,7 @@ static int walk_member(struct run *run, const struct match_node *node) {
   skip_space(run);
   if (run->at == run->end) return fail(run, not_json);
   const struct match_node *child = step(node, key, length);
-  return child ? walk_value(run, child) : skip_value(run);
+  return child ? walk_known(run, child) : skip_value(run);
 }
 
 static int walk_object(struct run *run, const struct match_node *node) {
@@ -293,16 +326,32 @@ static int walk_event(struct run *run) {
 
 /* ---- candidates, ids ---- */
 
-static int resolve(struct run *run) {
+/* The look that ends most candidates: is there a field that the index would have found and did not? */
+static inline bool misses_one(const struct match_scratch *scratch, const struct match_plan *plan) {
+  for (int i = 0; i < MATCH_QUICK; i++)
+    if (!match_memo_is_of(scratch->memos[plan->quick[i]], scratch->event)) return true;
+  return false;
+}
+
+static int resolve_plan(struct run *run, uint32_t number) {
   struct match_scratch *scratch = run->scratch;
-  for (uint32_t i = 0; i < run->set->always_count; i++) found_plan(run, run->set->always[i]);
+  const struct match_plan *plan = &run->set->plans[number];
+  if (scratch->id_seen[plan->id] == scratch->event) return 0;
+  int matches = match_resolve(scratch, plan);
+  if (matches < 0) return fail(run, scratch->steps ? no_memory : "the event's arrays take too long to compare");
+  if (matches) report_match(scratch, plan->id);
+  return 0;
+}
+
+static int resolve(struct run *run) {
+  const struct match_scratch *scratch = run->scratch;
   for (uint32_t i = 0; i < scratch->candidate_count; i++) {
-    const struct match_plan *plan = &run->set->plans[scratch->candidates[i]];
-    if (scratch->id_seen[plan->id] == scratch->event) continue;
-    int matches = match_resolve(scratch, plan);
-    if (matches < 0) return fail(run, scratch->steps ? no_memory : "the event's arrays take too long to compare");
-    if (matches) report_match(scratch, plan->id);
+    struct match_keyed keyed = run->set->keyed[scratch->candidates[i]];
+    for (uint32_t p = 0; p < keyed.count; p++)
+      if (!misses_one(scratch, &run->set->plans[keyed.first + p]) && resolve_plan(run, keyed.first + p) != 0) return -1;
   }
+  for (uint32_t i = 0; i < run->set->always_count; i++)
+    if (resolve_plan(run, run->set->always[i]) != 0) return -1;
   return 0;
 }
 
@@ -339,14 +388,27 @@ static void order_ids(const struct match_set *set, struct match_scratch *scratch
     if (scratch->id_seen[i] == scratch->event) scratch->matched[count++] = set->ids[i];
 }
 
+/* Walks and resolves.  0 or -1. */
+static int run_event(struct run *run) {
+  if (match_scratch_prepare(run->scratch, run->set) != 0) return fail(run, no_memory);
+  if (walk_event(run) != 0) return -1;
+  return run->lost ? 0 : resolve(run);
+}
+
 int match_run(const struct match_set *set, struct match_scratch *scratch, const char *event, size_t length,
               const uint32_t **ids, struct error *error) {
-  struct run run = {.set = set, .scratch = scratch, .scan = set->scan, .start = event, .at = event};
-  run.end = event + length;
+  const struct run fresh = {
+      .set = set, .scratch = scratch, .scan = set->scan, .start = event, .at = event, .end = event + length};
+  struct run run = fresh;
   *ids = NULL;
   if (length > MATCH_EVENT_BYTES) return error_set(error, ERROR_INVALID, "Event", "the event is too long");
-  if (match_scratch_prepare(scratch, set) != 0) return error_set(error, ERROR_FATAL, "Memory", "%s", no_memory);
-  if (walk_event(&run) != 0 || resolve(&run) != 0) {
+  int result = run_event(&run);
+  if (run.again) {
+    run = fresh;
+    run.patient = true;
+    result = run_event(&run);
+  }
+  if (result != 0) {
     enum error_class class = run.problem == no_memory ? ERROR_FATAL : ERROR_INVALID;
     return error_set(error, class, "Event", "%s (byte %zu)", run.problem, (size_t)(run.at - event));
   }

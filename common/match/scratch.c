@@ -8,16 +8,16 @@ struct match_scratch *match_scratch_open(void) {
 }
 
 static void free_sized(struct match_scratch *scratch) {
-  free(scratch->plan_seen);
   free(scratch->id_seen);
   free(scratch->notes_of);
   free(scratch->memos);
+  free(scratch->met);
   free(scratch->marks);
   scratch->memos = NULL;
-  scratch->marks = NULL;
+  scratch->met = scratch->marks = NULL;
   free(scratch->candidates);
   free(scratch->matched);
-  scratch->plan_seen = scratch->id_seen = scratch->candidates = scratch->matched = NULL;
+  scratch->id_seen = scratch->candidates = scratch->matched = NULL;
   scratch->notes_of = NULL;
   scratch->set_serial = 0;
 }
@@ -57,14 +57,14 @@ void match_scratch_next_mark(struct match_scratch *scratch) {
 int match_scratch_prepare(struct match_scratch *scratch, const struct match_set *set) {
   if (scratch->set_serial != set->serial) {
     free_sized(scratch);
-    scratch->plan_seen = calloc(set->plan_count + 1, sizeof *scratch->plan_seen);
-    scratch->candidates = calloc(set->plan_count + 1, sizeof *scratch->candidates);
+    scratch->candidates = calloc(set->field_count + 1, sizeof *scratch->candidates);
     scratch->id_seen = calloc(set->id_count + 1, sizeof *scratch->id_seen);
     scratch->matched = calloc(set->id_count + 1, sizeof *scratch->matched);
     scratch->notes_of = calloc(set->leaf_count + 1, sizeof *scratch->notes_of);
     scratch->marks = calloc(set->mark_count + 1, sizeof *scratch->marks);
+    scratch->met = calloc(set->leaf_count + 1, sizeof *scratch->met);
     scratch->memos = calloc(set->field_count + 1, sizeof *scratch->memos);
-    if (!scratch->memos || !scratch->marks || !scratch->plan_seen || !scratch->candidates || !scratch->id_seen ||
+    if (!scratch->met || !scratch->memos || !scratch->marks || !scratch->candidates || !scratch->id_seen ||
         !scratch->matched || !scratch->notes_of) {
       free_sized(scratch);
       return -1;
@@ -72,10 +72,10 @@ int match_scratch_prepare(struct match_scratch *scratch, const struct match_set 
     scratch->set_serial = set->serial;
     scratch->event = scratch->mark = 0;
   }
-  if (++scratch->event == 0) { /* the marks of four billion events ago would look fresh */
-    memset(scratch->plan_seen, 0, set->plan_count * sizeof *scratch->plan_seen);
+  if (++scratch->event == MATCH_EVENTS) { /* the marks of a billion events ago would look fresh */
     memset(scratch->id_seen, 0, set->id_count * sizeof *scratch->id_seen);
     memset(scratch->notes_of, 0, set->leaf_count * sizeof *scratch->notes_of);
+    memset(scratch->met, 0, set->leaf_count * sizeof *scratch->met);
     memset(scratch->memos, 0, set->field_count * sizeof *scratch->memos);
     scratch->event = 1;
   }

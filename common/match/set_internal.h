@@ -8,8 +8,12 @@
 
 struct match_leaf {
   uint32_t number;           /* into match_scratch.notes_of */
-  bool noted;                /* some rule checks values of this path after the walk */
-  struct match_index *index; /* the rules whose key field ends here; NULL: none */
+  bool noted;                /* values of this path are looked at after the walk */
+  struct match_index *index; /* of the fields that end here; NULL: none */
+  /* Where every rule needs a value at this path, an event without it is given up: the nodes from the first key to this
+   * path's.  NULL: some rule does without. */
+  const struct match_node **way;
+  uint32_t way_length;
 };
 
 struct match_node {
@@ -30,12 +34,20 @@ const struct match_node *match_node_child(const struct match_node *node, const c
 
 /* ---- rules ---- */
 
+#define MATCH_QUICK 3
+
 struct match_plan {
-  uint32_t id; /* index into match_set.ids */
+  uint32_t id;                 /* index into match_set.ids */
+  uint32_t quick[MATCH_QUICK]; /* fields that an index finds, looked at first; the key again where there are fewer */
   uint16_t count;
   bool joined;            /* two of its fields may lie in one array */
   bool keyed;             /* its first field is in an index; if not, it is a candidate always */
   const uint32_t *fields; /* indexes into match_set.fields, the least likely first */
+};
+
+/* The plans whose key field it is: plans[first … first + count). */
+struct match_keyed {
+  uint32_t first, count;
 };
 
 struct match_set {
@@ -45,6 +57,8 @@ struct match_set {
   struct match_plan *plans;
   uint32_t plan_count;
   struct match_field *fields; /* distinct; path_index is a leaf's number */
+  struct match_keyed *keyed;  /* by field */
+  bool *indexed;              /* by field: its path's index finds it */
   uint32_t field_count;
   uint32_t *ids; /* distinct, ascending */
   uint32_t id_count;
@@ -59,7 +73,7 @@ struct match_set {
 
 struct match_entry {
   const struct match_predicate *predicate;
-  uint32_t plan;
+  uint32_t field;
 };
 
 struct match_index;
@@ -69,8 +83,8 @@ struct match_scratch;
  * raised by the marks that searches of it use (match_scratch.marks). */
 struct match_index *match_index_build(struct match_arena *arena, const struct match_entry *entries, size_t count,
                                       uint32_t *marks, struct error *error);
-/* Calls found() with every plan that one of the entries leads to; a plan may come more than once. */
-typedef void match_found(void *context, uint32_t plan);
+/* Calls found() with every field that one of the entries leads to; a field may come more than once. */
+typedef void match_found(void *context, uint32_t field);
 void match_index_search(const struct match_index *index, const struct match_value *value, struct match_scratch *scratch,
                         match_found *found, void *context);
 
@@ -124,7 +138,7 @@ struct match_vector {
   size_t count, capacity; /* in items */
 };
 
-/* What is known of a field in this event, found out when first asked for. */
+/* What is known of a field in this event: noted by the index, or found out when first asked for. */
 enum match_state {
   MATCH_MISSED,    /* no value meets it, and it may not be absent */
   MATCH_MET,       /* whatever the other fields choose: by a value at place 0, or absent */
@@ -132,10 +146,11 @@ enum match_state {
   MATCH_ELSEWHERE, /* by no value; it may be absent, and all its values are in arrays */
 };
 
-struct match_memo {
-  uint32_t event; /* as in match_notes_of */
-  uint32_t state;
-};
+/* A memo is the number of the event and the state; of another event, it says nothing. */
+#define MATCH_EVENTS (1u << 30)
+
+static inline uint32_t match_memo(uint32_t event, enum match_state state) { return event << 2 | state; }
+static inline bool match_memo_is_of(uint32_t memo, uint32_t event) { return memo >> 2 == event; }
 
 struct match_level {
   uint32_t hits, hit_count;           /* places where the field is met: match_scratch.hits[hits …] */
@@ -149,13 +164,13 @@ struct match_scratch {
   uint64_t set_serial; /* the set that the arrays below are sized for */
   size_t bytes;        /* held */
   uint32_t event;      /* number of the event; marks in the arrays below are of this event or stale */
-  uint32_t *plan_seen;
   uint32_t *id_seen;
   struct match_notes_of *notes_of;
-  struct match_memo *memos; /* by field */
-  uint32_t *marks;          /* places in indexes that were looked at; fresh when equal to `mark` */
-  uint32_t mark;            /* number of the search */
-  uint32_t *candidates;     /* plans to check */
+  uint32_t *memos;      /* by field: match_memo() */
+  uint32_t *met;        /* by leaf: the event in which its index found a field */
+  uint32_t *marks;      /* places in indexes that were looked at; fresh when equal to `mark` */
+  uint32_t mark;        /* number of the search */
+  uint32_t *candidates; /* plans to check */
   uint32_t candidate_count;
   uint32_t *matched; /* indexes into match_set.ids, then the ids */
   uint32_t matched_count;

@@ -107,6 +107,27 @@ static int put_key(struct match_arena *arena, struct match_node *node, const str
   return 0;
 }
 
+/* The nodes from the first key down to the draft's own. */
+static int set_way(struct match_build *build, const struct match_draft *draft) {
+  struct match_leaf *leaf = build->leaves[draft->leaf];
+  for (const struct match_draft *up = draft; up->parent != MATCH_NONE; up = &build->drafts[up->parent])
+    leaf->way_length++;
+  leaf->way = match_arena_array(&build->set->arena, leaf->way_length, sizeof *leaf->way);
+  if (!leaf->way) return match_build_no_memory(build);
+  uint32_t at = leaf->way_length;
+  for (const struct match_draft *up = draft; at > 0; up = &build->drafts[up->parent]) leaf->way[--at] = up->node;
+  return 0;
+}
+
+static int set_ways(struct match_build *build) {
+  for (size_t i = 0; i < build->draft_count; i++) {
+    const struct match_draft *draft = &build->drafts[i];
+    if (draft->leaf == MATCH_NONE || build->needed_by[draft->leaf] != build->set->plan_count) continue;
+    if (set_way(build, draft) != 0) return -1;
+  }
+  return 0;
+}
+
 /* Children have larger numbers than their parents: from the back, each is finished before it is put into one. */
 int match_build_nodes(struct match_build *build) {
   struct match_arena *arena = &build->set->arena;
@@ -126,7 +147,7 @@ int match_build_nodes(struct match_build *build) {
       if (put_key(arena, node, &build->drafts[c]) != 0) return match_build_no_memory(build);
   }
   build->set->root = build->drafts[0].node;
-  return 0;
+  return set_ways(build);
 }
 
 static int add_leaves(struct match_build *build) {

@@ -16,9 +16,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "fleet/mirror.h"
 #include "collector_settings.h"
 #include "metrics_table.h"
-#include "rebuild.h"
 #include "schedule_internal.h"
 #include "source.h"
 
@@ -172,7 +172,7 @@ static void reload(struct schedule *schedule) {
 
 static void join(struct schedule *schedule) {
   struct error error = {0};
-  schedule->joined = collector_join(schedule->state, schedule->bus, &error) == 0;
+  schedule->joined = mirror_join(schedule->bus, schedule->state, &error) == 0;
   set_trouble(schedule, schedule->joined ? NULL : &error);
   if (!schedule->joined) log_warn("the schedule waits for Redis", LOG_ERROR(&error));
 }
@@ -233,7 +233,7 @@ static void init(struct schedule *schedule, const struct source_context *context
   schedule->publisher = context->publisher;
   schedule->state = context->state;
   schedule->bus = context->bus;
-  snprintf(schedule->playbooks, sizeof schedule->playbooks, "%s", collector_path(config, "playbooks", "playbooks"));
+  snprintf(schedule->playbooks, sizeof schedule->playbooks, "%s", config_path(config, "playbooks", "playbooks"));
   schedule->accounts = config_text(config, "accounts");
   schedule->late_ms = config_ms(config, "schedule.late");
   schedule->sweep_ttl_ms = config_ms(config, "schedule.sweep_ttl");

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "fleet/accounts.h"
 #include "json/yaml.h"
 
 enum { GUARDRAILS = 10000 };
@@ -98,39 +99,24 @@ static void read_resource(const char *path, void *argument) {
 }
 
 /* ---- accounts ---- */
-static int add_account(struct schedule_plan *plan, const json_t *account, const json_t *all_regions) {
-  const char *id = json_text_at(account, "id", NULL);
-  const json_t *regions = json_object_get(account, "regions");
-  size_t i;
-  json_t *region;
-  if (!*id) return -1;
-  if (json_array_append_new(plan->hubs, json_pack("{s:s, s:s}", "account", id, "region", HUB_REGION)) != 0) return -1;
-  json_array_foreach(json_array_size(regions) > 0 ? regions : all_regions, i, region) {
-    if (!json_is_string(region) ||
-        json_array_append_new(plan->places, json_pack("{s:s, s:O}", "account", id, "region", region)) != 0)
-      return -1;
-  }
-  return 0;
+static int add_place(json_t *places, const char *account, const char *region) {
+  return json_array_append_new(places, json_pack("{s:s, s:s}", "account", account, "region", region));
 }
 
 static int read_accounts(struct schedule_plan *plan, const char *path, struct error *error) {
-  json_t *document = yaml_load(path, NULL, error);
-  if (!document) return -1;
+  struct accounts *accounts = accounts_load(path, error);
+  if (!accounts) return -1;
   int result = 0;
-  size_t i;
-  json_t *account;
-  const json_t *accounts = json_object_get(document, "accounts");
-  if (!json_is_array(accounts)) {
-    result = error_set(error, ERROR_INVALID, "Accounts", "a list `accounts` is expected");
-    error_where(error, "%s", path);
+  for (size_t i = 0; i < accounts_count(accounts); i++) {
+    const struct account *account = accounts_at(accounts, i);
+    size_t index;
+    json_t *region;
+    result |= add_place(plan->hubs, account->id, HUB_REGION);
+    json_array_foreach(account->regions, index, region) if (json_is_string(region))
+        result |= add_place(plan->places, account->id, json_string_value(region));
   }
-  json_array_foreach(accounts, i, account) {
-    if (result != 0 || add_account(plan, account, json_object_get(document, "regions")) == 0) continue;
-    result = error_set(error, ERROR_INVALID, "Accounts", "account %zu: id and regions are texts", i + 1);
-    error_where(error, "%s", path);
-  }
-  json_decref(document);
-  return result;
+  accounts_free(accounts);
+  return result == 0 ? 0 : error_set(error, ERROR_FATAL, "OutOfMemory", "out of memory");
 }
 
 struct schedule_plan *schedule_plan_load(const char *playbooks, const char *accounts, struct error *error) {

@@ -3,7 +3,8 @@
  *   bench_match                               CloudTrail-like events with 10, 100, 1,000 and 10,000 rules
  *   bench_match citylots2.jsonl rules.json    also the 14 rule banks of citylots2, match counts checked
  *
- * One thread, its processor time, the best of several passes.  Exit 1 when a count is wrong or 10,000 rules cost twice what 10 cost. */
+ * One thread, its processor time, the best of several passes.  Exit 1 when a count is wrong or 10,000 rules cost twice
+ * what 10 cost. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,7 +143,8 @@ static int run_citylots2(const char *events_path, const char *rules_path) {
 
 /* ---- CloudTrail-like ---- */
 
-enum { SERVICES = 40, CALLS = 12, ACCOUNTS = 400, EVENTS = 20000 };
+/* As in real records, four events of five are calls that only read, which rules do not ask for. */
+enum { SERVICES = 10, CALLS = 48, ACCOUNTS = 400, EVENTS = 20000 };
 
 static uint32_t next_random(uint64_t *state) {
   *state = *state * 6364136223846793005ull + 1442695040888963407ull;
@@ -151,6 +153,7 @@ static uint32_t next_random(uint64_t *state) {
 
 static void write_event(struct buffer *out, uint64_t *random) {
   unsigned service = next_random(random) % SERVICES, call = next_random(random) % CALLS;
+  if (next_random(random) % 5 > 0) call += CALLS;
   unsigned account = next_random(random) % ACCOUNTS, region = next_random(random) % 9 + 1;
   buffer_addf(
       out,
@@ -183,7 +186,7 @@ static void write_event(struct buffer *out, uint64_t *random) {
 
 /* Rule number `i`: what playbooks ask for, in a few shapes. */
 static void write_rule(char *text, size_t size, uint32_t i, uint64_t *random) {
-  unsigned service = next_random(random) % SERVICES, call = next_random(random) % CALLS;
+  unsigned service = i % SERVICES, call = next_random(random) % CALLS;
   unsigned other = (call + 1) % CALLS, account = next_random(random) % ACCOUNTS;
   static const char *const shapes[] = {
       "{\"source\":[\"aws.service%u\"],\"detail\":{\"eventName\":[\"Call%uOfService%u\",\"Call%uOfService%u\"],"

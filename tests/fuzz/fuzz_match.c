@@ -10,7 +10,7 @@
 
 #include "../unit/support/match_reference.c"
 
-#define PATTERNS 3
+#define PATTERNS 2
 
 static int contains(const uint32_t *ids, int count, uint32_t id) {
   for (int i = 0; i < count; i++)

@@ -107,6 +107,12 @@ def test_settings_become_environment(stack):
     assert environment["AWS_ENDPOINT_URL"] == stack.tap.url
 
 
+def test_collectors_settings_are_the_event_queues(stack):
+    environment = stack.environment(**stack.collector_settings())
+    assert environment["PARAPET_SQS_QUEUE"] == "parapet-events"
+    assert environment["PARAPET_SQS_REGIONS"] == ",".join(stack.regions)
+
+
 def test_accounts_file(stack):
     written = yaml.safe_load(Path(stack.accounts_file).read_text())
     assert written["role"] == "parapet-worker"

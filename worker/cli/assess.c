@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "accounts.h"
+#include "fleet/accounts.h"
 #include "base/clock.h"
 #include "cli.h"
 #include "engine/live.h"
@@ -186,7 +186,7 @@ int run_assess(struct cli *cli) {
   int result = CLI_ERROR;
   if (*file && !(assessment.accounts = accounts_load(file, &error))) goto out;
   if (!(assessment.client = aws_open(&options, &error))) goto out;
-  if (!(assessment.bundle = bundle_load(settings_directory(cli->config, "playbooks", "playbooks"), assessment.client, &error))) goto out;
+  if (!(assessment.bundle = bundle_load(config_path(cli->config, "playbooks", "playbooks"), assessment.client, &error))) goto out;
   if (check_words(&assessment) != CLI_OK) result = CLI_USAGE;
   else if (assess_accounts(&assessment, &error) == 0) result = report(&assessment);
 out:

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "cli.h"
-#include "worker.h"
+#include "fleet/mirror.h"
 
 struct state *cli_state(struct cli *cli, struct error *error) {
   static char owner[192];
@@ -12,12 +12,8 @@ struct state *cli_state(struct cli *cli, struct error *error) {
                                   .connections = 2, .owner = owner};
   struct state *state = state_open(&options, error);
   if (!state) return NULL;
-  int answer = state_check(state, error) == 0 ? state_epoch_join(state, error) : -1;
-  if (answer == 0) { /* empty: whoever comes first brings back what survives in Kafka */
-    struct worker worker = {.config = cli->config, .state = state};
-    answer = mirror_rebuild(&worker, error) == 0 && state_epoch_create(state, error) == 0 ? 1 : -1;
-  }
-  if (answer == 1) return state;
+  struct bus_options bus = settings_bus(cli->config, "parapet-cli");
+  if (state_check(state, error) == 0 && mirror_join(&bus, state, error) == 0) return state;
   state_close(state);
   return NULL;
 }

@@ -8,7 +8,7 @@
 
 /* The playbooks of the directory given as a word, else of the setting.  *client: caller closes. */
 static struct bundle *load(struct cli *cli, struct aws_client **client, struct error *error) {
-  const char *directory = cli->words.count > 0 ? cli->words.words[0] : settings_directory(cli->config, "playbooks", "playbooks");
+  const char *directory = cli->words.count > 0 ? cli->words.words[0] : config_path(cli->config, "playbooks", "playbooks");
   struct aws_options options = settings_aws(cli->config);
   *client = aws_open(&options, error);
   return *client ? bundle_load(directory, *client, error) : NULL;

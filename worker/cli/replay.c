@@ -37,7 +37,7 @@ static void progress(struct replay *replay, struct event_reader *reader, const c
 static int refuse(struct replay *replay, const char *path, int64_t number, const char *text, size_t length, const char *reason, struct error *error) {
   struct bus_origin origin = {.topic = "", .partition = -1, .offset = number, .source = path};
   replay->refused++;
-  return bus_dead_letter(replay->producer, TOPIC_DEADLETTER, reason, &origin, text, length, 10000, error);
+  return bus_dead_letter(replay->producer, BUS_TOPIC_DEADLETTER, reason, &origin, text, length, 10000, error);
 }
 
 static int send_event(struct replay *replay, const char *path, const char *text, size_t length, struct error *error) {
@@ -48,7 +48,7 @@ static int send_event(struct replay *replay, const char *path, const char *text,
     return refuse(replay, path, replay->sent + replay->refused, text, length, why.message, error);
   if (clock_parse(event_time(event.value), &happened) != 0) happened = -1;
   clock_sleep_ms(event_pace_wait_ms(&replay->pace, clock_monotonic_ms(), happened));
-  int result = bus_produce(replay->producer, TOPIC_EVENTS, event.key, event.text, event.length, delivered, replay, error);
+  int result = bus_produce(replay->producer, BUS_TOPIC_EVENTS, event.key, event.text, event.length, delivered, replay, error);
   if (result != 0 && error->class == ERROR_INVALID) result = refuse(replay, path, replay->sent, text, length, error->message, error);
   else replay->sent++;
   event_free(&event);

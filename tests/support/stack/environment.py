@@ -187,6 +187,13 @@ class Stack:
             "log.level": "debug",
         }
 
+    def collector_settings(self):
+        return {
+            "sqs.queue": QUEUE,
+            "sqs.regions": self.regions,
+            "sqs.wait": "2s",  # a collector ends as soon as its long poll does
+        }
+
     def aws_environment(self):
         hub = self.users[0]
         return {
@@ -216,7 +223,10 @@ class Stack:
             "hub": HUB,
             "regions": self.regions,
             "users": {user["account"]: user for user in self.users},
-            "env": {**self.aws_environment(), **programs.environment_of(self.settings())},
+            "env": {
+                **self.aws_environment(),
+                **programs.environment_of({**self.settings(), **self.collector_settings()}),
+            },
         }
 
     def write_accounts(self, accounts=None, name="accounts.yaml", **more):
@@ -315,6 +325,8 @@ class Stack:
         return self._start("parapet-worker", arguments, wait, wrapper, settings)
 
     def start_collector(self, *arguments, wait=True, wrapper=(), **settings):
+        """build/parapet-collector on the event queues; the schedule is off: schedule__enabled=True."""
+        settings = {**self.collector_settings(), **settings}
         return self._start("parapet-collector", arguments, wait, wrapper, settings)
 
     def _start(self, name, arguments, wait, wrapper, settings):

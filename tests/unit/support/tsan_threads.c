@@ -9,14 +9,9 @@
 #include <stdlib.h>
 #include <threads.h>
 
-/* What is left: librdkafka counts references with atomics that were not compiled for the sanitizer, so that destroying
- * after the last use looks like a race.  Only the top frame is looked at: what its callbacks do in our code still
- * shows. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void) {
-  return "race_top:librdkafka.so\nrace_top:pthread_rwlock_destroy\nrace_top:pthread_cond_destroy\n"
-         "mutex:librdkafka.so\n";
-}
+/* What is left is in a file (its comments say why); the tests run in the project's directory. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) { return "suppressions=tests/support/tsan.supp"; }
 
 struct start {
   thrd_start_t function;

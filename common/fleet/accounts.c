@@ -1,4 +1,4 @@
-#include "accounts.h"
+#include "fleet/accounts.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  *   regions: [eu-west-1, us-east-1] # the default list
  *   accounts:
  *     - {id: "111111111111", name: payments-prod, environment: prod, unit: workloads/prod, regions: […], tags: {…}} */
-#ifndef PARAPET_WORKER_ACCOUNTS_H
-#define PARAPET_WORKER_ACCOUNTS_H
+#ifndef PARAPET_FLEET_ACCOUNTS_H
+#define PARAPET_FLEET_ACCOUNTS_H
 
 #include "base/error.h"
 #include "json/value.h"

@@ -1,13 +1,25 @@
-#include "rebuild.h"
+#include "fleet/mirror.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "bus/topics.h"
 #include "json/value.h"
 
-enum { READ_MS = 40000 }; /* the rebuild lock lasts 60 s */
+enum { PUT_MS = 5000, READ_MS = 40000 /* the rebuild lock lasts 60 s */ };
+
+int mirror_put(struct bus_producer *producer, const char *kind, const char *id, json_t *value, struct error *error) {
+  char key[1024];
+  if ((size_t)snprintf(key, sizeof key, "%s|%s", kind, id) >= sizeof key)
+    return error_set(error, ERROR_INVALID, "Key", "the id of a %s is too long", kind);
+  char *text = value ? json_text(value) : NULL;
+  if (value && !text) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
+  int result = bus_produce_durably(producer, BUS_TOPIC_STATE, key, text, text ? strlen(text) : 0, PUT_MS, error);
+  free(text);
+  return result;
+}
 
 /* The last value of each key wins, so all are gathered before any is written.  NULL: it was deleted. */
 static int gather(const char *key, size_t key_length, const char *value, size_t length, void *argument) {
@@ -51,8 +63,8 @@ static int rebuild(struct state *state, const struct bus_options *bus, struct er
   return result;
 }
 
-int collector_join(struct state *state, const struct bus_options *bus, struct error *error) {
+int mirror_join(const struct bus_options *options, struct state *state, struct error *error) {
   int joined = state_epoch_join(state, error);
-  if (joined == 0) return rebuild(state, bus, error);
+  if (joined == 0) return rebuild(state, options, error);
   return joined > 0 ? 0 : -1;
 }

@@ -1,0 +1,104 @@
+"""The breaker: a storm is fixed as far as the limit goes, parked beyond it, told once, and released in pace."""
+
+from spine import (
+    SSH, UNLIMITED, assert_journal_closed, assert_narrowed_once, assert_whole, counts, effects, open_to_internet,
+    own_mutations, published, sns_topic, start_collector, start_worker, statuses, wait_fixed, wait_idle,
+)  # fmt: skip
+
+SCOPE = "ssh-open-to-internet/{}"
+WINDOW = 45
+
+
+def storm(stack, account, count):
+    """`count` groups of one account opened by a stranger before the worker starts: all at once for it."""
+    places = stack.plant_everywhere([], count, [account], stack.regions)
+    open_to_internet(stack, places)
+    return places
+
+
+def test_storm_is_fixed_to_the_limit_parked_told_once_and_released_in_pace(stack):
+    account = stack.ids[1]
+    start_collector(stack)
+    places = storm(stack, account, 200)
+    groups = {group for _, _, group in places}
+    limits = {**UNLIMITED, "breaker.override": "ssh-open-to-internet=20/10m"}
+    start_worker(stack, **limits, **{"notice.sns_topic": sns_topic(stack), "notice.window": f"{WINDOW}s"})
+    stack.wait_until(
+        lambda: counts(stack) == {"fixed": 20, "parked": 180}, WINDOW - 5, lambda: f"20 fixed, 180 parked: {counts(stack)}", 0.3
+    )
+    wait_idle(stack)
+    fixed = [group for group, status in statuses(stack).items() if status == "fixed"]
+    assert len(fixed) == 20
+    assert_narrowed_once(stack, fixed)
+    assert stack.redis.client().zcard("parapet:v1:parked") == 180
+
+    # One digest tells of all two hundred, so none can follow.
+    stack.wait_until(lambda: published(stack), WINDOW + 20, "the digest", 0.5)
+    subject, text = published(stack)[0]["Subject"], published(stack)[0]["Message"]
+    assert "20 fixed" in subject and "180 parked" in subject
+    assert "… and 190 more" in text and f"parapet breaker reset {SCOPE.format(account)} --release" in text
+
+    listed = stack.parapet("breaker", "list", check=True).stdout
+    assert SCOPE.format(account) in listed and "open" in listed
+    mark = stack.tap.mark()
+    assert own_mutations(stack, mark) == [] and len(published(stack)) == 1
+    assert counts(stack) == {"fixed": 20, "parked": 180}
+    assert len(own_mutations(stack)) == 40
+
+    before = stack.redis.client().time()
+    reset = stack.parapet("breaker", "reset", SCOPE.format(account), "--release", "--pace", "5/s", check=True)
+    assert "180 parked units come back at 5/s" in reset.stdout
+    wait_fixed(stack, groups, 180)
+    wait_idle(stack)
+    assert_narrowed_once(stack, groups)
+    assert_whole(stack, places, others=False)
+    assert stack.redis.client().zcard("parapet:v1:parked") == 0
+    assert counts(stack) == {"fixed": 200}
+    assert_pace(stack, mark, before[0] + before[1] / 1e6)
+    assert_journal_closed(stack)
+
+
+def assert_pace(stack, mark, begun):
+    """The n-th action after the release began no sooner than n - 1 fifths of a second later: never faster, in no part of
+    it, however late some came."""
+    begins = sorted(call["time"] for call in own_mutations(stack, mark, operation="Authorize*"))
+    assert len(begins) == 180
+    early = [(n, round(at - begun - n / 5, 3)) for n, at in enumerate(begins) if at < begun + n / 5 - 0.02]
+    assert not early, f"{len(early)} actions came before their turn: {early[:5]}"
+
+
+def test_hold_parks_even_the_first_and_trip_and_list_agree(stack):
+    account = stack.ids[0]
+    places = stack.plant_everywhere([], 3, [account])
+    start_collector(stack)
+    start_worker(stack)
+    stack.parapet("breaker", "hold", SCOPE.format(account), "--reason", "change freeze", check=True)
+    open_to_internet(stack, places)
+    stack.wait_until(lambda: counts(stack) == {"parked": 3}, 60, lambda: f"3 parked: {counts(stack)}")
+    wait_idle(stack)
+    assert effects(stack) == {}
+    held = stack.parapet("breaker", "list", check=True).stdout
+    assert "held" in held and "change freeze" in held
+    # Closed without a release, what is parked stays so.
+    stack.parapet("breaker", "reset", SCOPE.format(account), check=True)
+    assert "3" in stack.parapet("status", check=True).stdout.split("parked")[1].splitlines()[0]
+    assert counts(stack) == {"parked": 3} and effects(stack) == {}
+    stack.parapet("breaker", "reset", SCOPE.format(account), "--release", "--pace", "100/s", check=True)
+    wait_fixed(stack, [group for _, _, group in places], 60)
+    assert_whole(stack, places, others=False)
+
+
+def test_what_stands_parked_is_judged_again_when_it_comes_back(stack):
+    account, region = stack.ids[0], "us-east-1"
+    kept, mended = stack.plant(account, region, count=2)
+    start_collector(stack)
+    start_worker(stack)
+    stack.parapet("breaker", "hold", SCOPE.format(account), check=True)
+    open_to_internet(stack, [(account, region, kept), (account, region, mended)])
+    stack.wait_until(lambda: counts(stack) == {"parked": 2}, 60, lambda: f"2 parked: {counts(stack)}")
+    stack.stranger(account).client("ec2", region).revoke_security_group_ingress(GroupId=mended, IpPermissions=[SSH])
+    stack.parapet("breaker", "reset", SCOPE.format(account), "--release", "--pace", "100/s", check=True)
+    stack.wait_until(
+        lambda: statuses(stack) == {kept: "fixed", mended: "closed"}, 60, lambda: f"one fixed, one closed: {statuses(stack)}"
+    )
+    assert_narrowed_once(stack, [kept])

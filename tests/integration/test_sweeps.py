@@ -1,0 +1,103 @@
+"""The schedule finds what no event told: everywhere, and in spite of an account that lets nobody in."""
+
+import pytest
+from spine import (
+    HTTPS, ROLE_ARNS, SSH, assert_journal_closed, assert_narrowed_once, assert_whole, counts, effects, own_mutations, shown, start_collector,
+    start_worker, statuses, sweep, wait_fixed, wait_idle,
+)  # fmt: skip
+from stack import ALL_REGIONS
+from stack.environment import account_list
+
+GROUPS = 300
+HOLD = 4
+
+
+@pytest.fixture
+def organization(stack):
+    """Five prod accounts × 17 Regions with 300 violations dealt out over them: [(account, region, group)]."""
+    stack.write_accounts(account_list(5), regions=ALL_REGIONS)
+    return stack.plant_everywhere([HTTPS, SSH], GROUPS, stack.ids, ALL_REGIONS)
+
+
+def start_schedule(stack):
+    """A collector that only keeps the schedule, and sweeps everything once, now."""
+    collector = start_collector(stack, **{"sqs.queue": None, "sqs.regions": None, "schedule.enabled": True, "schedule.at_start": True})
+    return collector
+
+
+def test_one_tick_finds_and_fixes_300_violations(stack, organization):
+    assert len({place[:2] for place in organization}) == 85
+    worker = start_worker(stack)
+    mark = stack.tap.mark()
+    start_schedule(stack)
+    groups = [group for _, _, group in organization]
+    wait_fixed(stack, groups, 240)
+    stack.wait_until(lambda: worker.metric("parapet_sweeps_total") >= 85, 60, "all sweeps ended")
+    assert worker.metric("parapet_sweeps_total", outcome="done") == 85
+    assert stack.topic_count("parapet.sweeps") == 85  # one tick, no more
+    assert_narrowed_once(stack, groups, mark)
+    assert_whole(stack, organization)
+    assert counts(stack) == {"fixed": GROUPS}
+    assert_journal_closed(stack)
+
+
+def access_findings(stack):
+    return [m["value"] for m in stack.topic("parapet.findings") if m["value"]["guardrail"] == "account-access"]
+
+
+def assert_served_meanwhile(stack, denied):
+    """While the denied account's answer was awaited, calls of the others went on: nobody waited for it."""
+    calls = stack.calls(role=ROLE_ARNS)
+    last = max(call["time"] for call in calls)
+    held = [call["time"] for call in stack.calls(service="sts") if f":{denied}:" in call["params"]["RoleArn"]]
+    assert held
+    for begun in held:
+        if begun + HOLD < last:
+            assert [call for call in calls if begun < call["time"] < begun + HOLD], "others waited"
+
+
+def test_denied_account_is_reported_and_delays_no_other(stack, organization):
+    denied = stack.ids[2]
+    ours = [place for place in organization if place[0] == denied]
+    others = [place for place in organization if place[0] != denied]
+    fault = stack.tap.deny_account(denied, delay_ms=HOLD * 1000)
+    worker = start_worker(stack)
+    start_schedule(stack)
+    wait_fixed(stack, [group for _, _, group in others], 240)
+    stack.wait_until(lambda: worker.metric("parapet_sweeps_total") >= 85, 60, "all sweeps ended")
+    assert worker.metric("parapet_sweeps_total", outcome="denied") == 17
+    assert worker.metric("parapet_sweeps_total", outcome="done") == 68
+    reported = access_findings(stack)
+    assert {(record["account"], record["region"]) for record in reported} == {(denied, region) for region in ALL_REGIONS}
+    assert {record["status"] for record in reported} == {"open"} and len(reported) == 17
+    assert all("AccessDenied" in record["note"] or "not authorized" in record["note"] for record in reported)
+    assert set(effects(stack)) == {group for _, _, group in others}
+    assert_served_meanwhile(stack, denied)
+    for place in ours[:5]:
+        assert ("tcp", 22, 22, "0.0.0.0/0") in shown(stack.rules(*place))
+
+    # Let in again, its next sweep fixes it and takes the report back.
+    stack.tap.clear_faults(fault)
+    sweep(stack, [(denied, region) for region in ALL_REGIONS])
+    wait_fixed(stack, [group for _, _, group in organization], 240)
+    wait_idle(stack)
+    assert_whole(stack, organization)
+    redis = stack.redis.client()
+    assert {status: int(n) for status, n in redis.hgetall("parapet:v1:findings:counts").items() if int(n)} == {
+        "fixed": GROUPS, "closed": 17,
+    }  # fmt: skip
+
+
+def test_sweep_closes_what_is_gone_and_finds_what_dev_leaves(stack):
+    dev, region = stack.ids[-1], "us-east-1"
+    kept, mended = stack.plant(dev, region, [SSH], count=2)
+    start_worker(stack)
+    sweep(stack, [(dev, region)])
+    stack.wait_until(lambda: counts(stack) == {"open": 2}, 60, lambda: f"two open: {counts(stack)}")
+    stack.direct(dev).client("ec2", region).revoke_security_group_ingress(GroupId=mended, IpPermissions=[SSH])
+    wait_idle(stack)
+    sweep(stack, [(dev, region)])
+    stack.wait_until(lambda: counts(stack) == {"open": 1, "closed": 1}, 60, lambda: f"one closed: {counts(stack)}")
+    wait_idle(stack)
+    assert statuses(stack)[kept] == "open"
+    assert own_mutations(stack) == []
