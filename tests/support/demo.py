@@ -46,7 +46,7 @@ class Demo:
         self.expected_mutations, self.expected = 0, {"fixed": 0, "open": 0, "excepted": 0}
         self.quiet = set()  # groups whose changes are only counted, not told one by one
         self.storm, self.worst = [], {}
-        self.workers = []
+        self.workers, self.waiting = [], ""
 
     # ---- waiting ----
 
@@ -59,9 +59,10 @@ class Demo:
             if not program.running():
                 raise NotAsPromised(f"{program.name} ended by itself\n{program.log_tail(10)}")
 
-    def until(self, condition, seconds, promise):
+    def until(self, condition, seconds, promise, waiting=""):
         """Looks until the condition holds; `promise` is what did not happen when it never does."""
         deadline = min(time.monotonic() + seconds, self.started + LONGEST)
+        self.waiting = waiting
         while True:
             self.look()
             if condition():
@@ -76,7 +77,7 @@ class Demo:
     def tell(self, finding):
         word, colour = STATUS_WORDS[finding.status]
         place = f"{finding.group}  {NAMES[finding.account]}, {finding.region}"
-        more = {"fixed": "SSH only from 203.0.113.0/24 now", "open": "a notice, no change",
+        more = {"fixed": "narrowed to 203.0.113.0/24", "open": "a notice, no change",
                 "excepted": "left alone"}.get(finding.status, finding.record.get("note", ""))  # fmt: skip
         self.screen.happened(self.watch.seconds(finding), word, f"{place:<46} {more}", colour)
 
@@ -118,6 +119,9 @@ class Demo:
         lines.append((self._row("all", None), "bold"))
         return lines
 
+    def living(self):
+        return [*self.table(), ("    " + self.waiting, "dim")]
+
     def _row(self, name, account):
         numbers = [self.watch.count(status, account) for status in (None, "fixed", "open", "excepted", "parked")]
         latencies = self.watch.latencies(account)
@@ -127,7 +131,7 @@ class Demo:
     def progress(self):
         words = {"fixed": "fixed", "open": "told", "excepted": "excepted", "parked": "parked"}
         counts = [f"{self.watch.count(status)} {word}" for status, word in words.items()]
-        return f"… {self.watch.count()} found: " + ", ".join(counts)
+        return f"… {self.watch.count()} found: " + ", ".join(counts) + (f"; {self.waiting}" if self.waiting else "")
 
     # ---- the chapters ----
 
@@ -172,7 +176,8 @@ class Demo:
             self.expect("fixed", [kind])
             self.until_status({group}, "fixed", 30, f"{group} in {region} was not fixed")
         sent = self.watch.notices_of
-        self.until(lambda: sent(SHOP) and sent(SANDBOX), self.window + 20, "the sweep's notices were not sent")
+        self.until(lambda: sent(SHOP) and sent(SANDBOX), self.window + 20, "the sweep's notices were not sent",
+                   f"waiting for the sweep's notices: one an account, {self.window} s after its first")  # fmt: skip
         group = self.mallory_opens(SANDBOX, "eu-west-1")
         self.expect("open", ["ssh"])
         self.until_status({group}, "open", 30, f"{group} in dev was not told")
@@ -211,9 +216,13 @@ class Demo:
             raise NotAsPromised(f"{fixed} of the storm were fixed, not {LIMIT}")
         self.screen.happened(None, "breaker", f"{fixed} fixed, {STORM - fixed} parked, nothing lost", "yellow")
         self.operator("status")
-        self.until(lambda: len(self.watch.notices_of(PAYMENTS)) > before, self.window + 20, "the storm's notice was not sent")
+        self.until(lambda: len(self.watch.notices_of(PAYMENTS)) > before, self.window + 20,
+                   "the storm's notice was not sent", "waiting for the one notice of it all")  # fmt: skip
         notice = self.watch.notices_of(PAYMENTS)[-1]
         self.screen.happened(None, "notice", notice["Subject"], "cyan")
+        for line in notice["Message"].splitlines():
+            if line.startswith(("Why it matters", "How to do it right", "What is parked waits")):
+                self.screen.say(line, "dim", 21)
 
     def chapter_release(self):
         self.screen.chapter(5, "The release", "The operator has looked, closes the breaker and brings back what was "
@@ -230,7 +239,7 @@ class Demo:
         self.screen.happened(None, "released", f"{len(parked)} fixed in {took:.1f} s", "green")
         self.operator("findings", "--limit", "4")
         sent = lambda: len(self.watch.notices_of(PAYMENTS)) > before  # noqa: E731
-        self.until(sent, self.window + 20, "the notice of what was released was not sent")
+        self.until(sent, self.window + 20, "the notice of what was released was not sent", "waiting for the last notice")
         self.until(lambda: self.own_events() >= self.own_calls(), 15, "not all of Parapet's own changes came back to it")
 
     # ---- the summary ----
@@ -272,6 +281,9 @@ class Demo:
         self.screen.rest()
         self.screen.chapter(6, "Summary", "What happened, and what had to happen.")
         self.screen.say()
+        for text, colour in self.table():
+            self.screen.say(text, colour)
+        self.screen.say()
         self.screen.say(f"{'':<48}{'counted':>9}{'expected':>11}", "dim", indent=4)
         wrong = [name for name, got, wanted in rows if got != wanted]
         for name, got, wanted in rows:
@@ -285,7 +297,7 @@ class Demo:
             raise NotAsPromised("; ".join(wrong) + ": not the number expected")
 
     def play(self):
-        self.screen.table, self.screen.progress = self.table, self.progress
+        self.screen.table, self.screen.progress = self.living, self.progress
         self.chapter_sweep()
         self.chapter_stranger()
         self.chapter_exception()
@@ -323,8 +335,9 @@ def run(screen, logs):
     started = time.monotonic()
     screen.say()
     screen.say(" Parapet demo", "bold")
-    screen.say("4 accounts, 3 prod and 1 dev, 4 Regions each. Redis, Parapet's collector and two workers are the real", "dim", 4)
-    screen.say("programs; AWS is moto behind a tap that tells of changes as CloudTrail does; Kafka is embedded.", "dim", 4)
+    screen.explain("4 accounts, 3 prod and 1 dev, in 4 Regions. Parapet's collector, two workers and Redis are the real "
+                   "programs; moto stands in for AWS, with a tap that tells of changes as CloudTrail does; the Kafka "
+                   "broker is an embedded one.")  # fmt: skip
     with Stack(kafka="embedded", accounts=ACCOUNTS) as stack:
         slow = time.monotonic() - started > 12
         demo = Demo(stack, screen, started, window=25 if slow else 12)
@@ -334,7 +347,8 @@ def run(screen, logs):
             screen.say(f"Everything is up after {time.monotonic() - started:.0f} s.", "dim", 4)
             demo.play()
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # cleaning up is short, and must not be half done
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+                signal.signal(number, signal.SIG_IGN)  # cleaning up is short, and must not be half done
             screen.rest()
             demo.watch.close()
             keep_logs(stack, logs)
@@ -346,11 +360,17 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
+def give_up(*_):
+    raise NotAsPromised(f"the demo was not over after {LONGEST + 30} s")
+
+
 def main():
     screen = Screen()
     logs = log_directory(os.environ.get("BUILD") or "build")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
+    signal.signal(signal.SIGALRM, give_up)  # should a call hang that has no deadline of its own
+    signal.alarm(LONGEST + 30)
     try:
         run(screen, logs)
     except KeyboardInterrupt:

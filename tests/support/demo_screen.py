@@ -21,7 +21,7 @@ class Screen:
         self.colours = self.terminal and not os.environ.get("NO_COLOR")
         self.table = None  # gives the lines of the living table: [(text, colour)]
         self.progress = None  # gives the one line that stands for it
-        self._drawn = 0
+        self._drawn, self._pending = [], ""
         self._last_progress, self._next_progress = None, 0.0
 
     @property
@@ -41,11 +41,14 @@ class Screen:
         self._write(self.paint(self.cut(" " * indent + text), colour) + "\n")
         self._draw()
 
+    def explain(self, text, colour="dim"):
+        for line in textwrap.wrap(text, self.width - 6):
+            self.say(line, colour, indent=4)
+
     def chapter(self, number, title, explanation):
         self.say()
         self.say(f" {number}  {title}", "bold")
-        for line in textwrap.wrap(explanation, self.width - 6):
-            self.say(line, "dim", indent=4)
+        self.explain(explanation)
 
     def happened(self, seconds, word, text, colour=None):
         """ "  0.8 s  fixed   …"; seconds None: no time of its own."""
@@ -73,34 +76,43 @@ class Screen:
 
     def refresh(self):
         if self.terminal:
-            self._erase()
-            self._draw()
+            lines = self._living()
+            if lines != self._drawn:
+                self._erase()
+                self._draw()
         elif self.progress and time.monotonic() >= self._next_progress:
             line = self.progress()
-            if line and line != self._last_progress:
+            if line != self._last_progress:
                 self._write(self.cut("    " + line) + "\n")
                 self._next_progress = time.monotonic() + PLAIN_EVERY
             self._last_progress = line
+            self._flush()
 
     def rest(self):
         """Takes the living table away."""
         self._erase()
         self.table = self.progress = None
-        self.out.flush()
+        self._flush()
+
+    def _living(self):
+        return [("", None), *self.table()] if self.terminal and self.table else []
 
     def _draw(self):
-        if not (self.terminal and self.table):
-            self.out.flush()
-            return
-        lines = [("", None), *self.table()]
-        self._write("".join(self.paint(self.cut(text), colour) + "\n" for text, colour in lines))
-        self._drawn = len(lines)
-        self.out.flush()
+        self._drawn = self._living()
+        for text, colour in self._drawn:
+            self._write(self.paint(self.cut(text), colour) + "\n")
+        self._flush()
 
     def _erase(self):
         if self._drawn:
-            self._write(f"\r\033[{self._drawn}A\033[J")
-            self._drawn = 0
+            self._write(f"\r\033[{len(self._drawn)}A\033[J")
+            self._drawn = []
 
+    # What is drawn goes out in one piece, so that nothing flickers.
     def _write(self, text):
-        self.out.write(text)
+        self._pending += text
+
+    def _flush(self):
+        self.out.write(self._pending)
+        self.out.flush()
+        self._pending = ""

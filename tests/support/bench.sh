@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Measures what the documents quote.  BENCH=match or BENCH=worker: only that.  Figures depend on the machine, so a slow one
+# fails nothing; what cannot be measured here is said.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+export BUILD=${BUILD:-build} PYTHONDONTWRITEBYTECODE=1
+sections=${BENCH:-match worker}
+data=${PARAPET_REFERENCE_DATA:-../shared/data}/citylots2
+failed=0
+
+machine() {
+  printf '%s, %s processors, load %s, %s\n' "$(uname -sm)" "$(nproc)" "$(cut -d' ' -f1 /proc/loadavg)" \
+    "$(sed -nE 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1)"
+}
+
+# The 213,068 events are made once, into the build directory: they are large, and the same every time.
+citylots2() {
+  local events=$BUILD/bench/citylots2.jsonl
+  mkdir -p "$BUILD/bench"
+  if [ ! -s "$events" ] || [ "$data/generate.py" -nt "$events" ]; then
+    echo "making $events" >&2
+    python3 "$data/generate.py" >"$events.part" && mv "$events.part" "$events" || { rm -f "$events.part"; return 1; }
+  fi
+  echo "$events"
+}
+
+match() {
+  echo "== match: one thread, its own processor time, best of several passes"
+  if [ ! -f "$data/generate.py" ] || [ ! -f "$data/rules.json" ]; then
+    echo "skipped: citylots2, since $data does not exist (PARAPET_REFERENCE_DATA)"
+    "$BUILD/tests/bench/bench_match"
+  else
+    local events
+    events=$(citylots2) && "$BUILD/tests/bench/bench_match" "$events" "$data/rules.json"
+  fi
+}
+
+worker() {
+  echo "== worker: real Kafka, Redis, moto behind the tap, one collector and one worker on this machine"
+  build/venv/bin/python tests/bench/bench_worker.py
+}
+
+echo "machine: $(machine)"
+for section in $sections; do
+  case $section in
+    match | worker) echo; "$section" || { echo "bench: $section could not be measured"; failed=1; } ;;
+    *) echo "bench.sh: no section $section (match, worker)" >&2; exit 2 ;;
+  esac
+done
+echo
+echo "bench: done"
+exit $failed
