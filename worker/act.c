@@ -3,7 +3,9 @@
  * For each mutating call: stop and lease are checked (state_may_mutate), the *intent* is made durable (topic
  * parapet.actions, acks=all, and indexed in Redis while the action is open), the call is made, its *outcome* follows with
  * the request id and the exact inverse.  A worker killed in between leaves an open intent; whoever gets the resource next
- * resolves it from live state (unit_resolve) before it does anything.
+ * resolves it from live state (unit_resolve) before it does anything.  The index in Redis forgets an action only when its
+ * effect was verified and recorded: otherwise a worker killed right after its last call would leave a fix that nobody
+ * verified, and a violation that is gone when the event comes again looks like one that never was.
  *
  * A call whose answer was lost may have had its effect.  If the repetition then says "exists already" the effect is ours:
  * it is looked up by its tag, so that it gets its inverse. */
@@ -85,7 +87,7 @@ static void journal_outcome(struct journal *journal, const char *outcome, const 
   json_decref(record);
 }
 
-/* The end of an action, durably; then its intent is no longer open. */
+/* The end of an action's calls, durably.  It stays indexed, now with its status, until unit_close. */
 static int journal_end(struct journal *journal, const char *status, const struct error *problem, struct error *error) {
   json_t *record = record_head(journal->unit, journal->one, "result");
   json_object_set_new(record, "status", json_string(status));
@@ -93,7 +95,8 @@ static int journal_end(struct journal *journal, const char *status, const struct
   if (problem) json_object_set_new(record, "reason", json_string(problem->message));
   int result = record_action(journal->unit, journal->one, record, 1, error);
   json_decref(record);
-  if (result == 0) result = state_intent_drop(journal->unit->worker->state, journal->one->subject, error);
+  json_object_set_new(journal->intent, "status", json_string(status));
+  if (result == 0) result = state_intent_put(journal->unit->worker->state, journal->one->subject, journal->intent, error);
   metric_add(&worker_metrics[M_ACTIONS], 1, journal->one->guardrail->name, status);
   return result;
 }
@@ -232,9 +235,10 @@ enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *liv
   struct view view;
   json_t *reason = NULL;
   snprintf(journal.run, sizeof journal.run, "%s.%x", one->action, (unsigned)(clock_wall_ms() & 0xFFFF));
-  journal.intent = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[]}", "subject", one->subject, "action", one->action, "run",
-                             journal.run, "guardrail", one->guardrail->name, "hash", one->guardrail->hash, "account",
-                             unit->account->id, "region", unit->region, "calls");
+  journal.intent = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:O, s:[]}", "subject", one->subject, "action",
+                             one->action, "run", journal.run, "guardrail", one->guardrail->name, "hash", one->guardrail->hash,
+                             "account", unit->account->id, "region", unit->region, "begun_ms", (json_int_t)clock_wall_ms(),
+                             "unit", unit_pack(unit, one), "finding", finding, "calls");
   view_open(&view, one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor);
   view_add(&view, "finding", finding);
   enum steps_end end = steps_run(one->guardrail->remediate, one->guardrail->remediate_count, view_scope(&view), journal.run, &host,
@@ -251,7 +255,7 @@ enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *liv
   } else if (end != STEPS_DONE) {
     const char *note = end == STEPS_FAILED ? problem.message : json_is_string(reason) ? json_string_value(reason) : "stopped";
     log_warn("an action ended early", LOG_TEXT("action", one->action), LOG_TEXT("subject", one->subject), LOG_ERROR(&problem));
-    verdict = record_finding(unit, one, "failed", finding, note, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
+    verdict = record_finding(unit, one, "failed", finding, note, error) == VERDICT_GO ? unit_close(unit, one, error) : VERDICT_LATER;
   }
   json_decref(reason);
   json_decref(journal.intent);
@@ -315,10 +319,19 @@ enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct
   if (state_intent_get(unit->worker->state, one->subject, &journal.intent, error) != 0) return VERDICT_LATER;
   if (!journal.intent) return VERDICT_GO;
   snprintf(one->action, sizeof one->action, "%s", json_text_at(journal.intent, "action", NULL));
-  resolve_calls(&journal, live, strcmp(one->guardrail->hash, json_text_at(journal.intent, "hash", NULL)) == 0);
-  int result = journal_end(&journal, "resolved", NULL, error);
+  one->resolved = 1;
+  if (!one->finding_value) one->finding_value = json_incref(json_object_get(journal.intent, "finding"));
+  int result = 0, ended = json_object_get(journal.intent, "status") != NULL;
+  if (!ended) {
+    resolve_calls(&journal, live, strcmp(one->guardrail->hash, json_text_at(journal.intent, "hash", NULL)) == 0);
+    result = journal_end(&journal, "resolved", NULL, error);
+  }
   json_decref(journal.intent);
   if (result != 0) return VERDICT_LATER;
-  log_info("an open intent was resolved from live state", LOG_TEXT("action", one->action), LOG_TEXT("subject", one->subject));
+  if (!ended) log_info("an open intent was resolved from live state", LOG_TEXT("action", one->action), LOG_TEXT("subject", one->subject));
   return VERDICT_GO;
+}
+
+enum verdict unit_close(struct unit *unit, struct unit_case *one, struct error *error) {
+  return state_intent_drop(unit->worker->state, one->subject, error) == 0 ? VERDICT_DONE : VERDICT_LATER;
 }

@@ -170,6 +170,19 @@ static enum verdict look_again(struct unit *unit, struct unit_case *one, struct 
   return json_is_empty(fresh) ? VERDICT_AGAIN : VERDICT_GO;
 }
 
+enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct error *error) {
+  json_t *intent = NULL;
+  struct live *live = NULL;
+  if (state_intent_get(unit->worker->state, one->subject, &intent, error) != 0) return VERDICT_LATER;
+  if (!intent) return VERDICT_GO;
+  json_decref(intent);
+  enum verdict verdict = gate_lease(unit, one, error); /* whoever works on it has the lease */
+  if (verdict == VERDICT_GO) verdict = unit_read(unit, &live, error);
+  if (verdict == VERDICT_GO) verdict = unit_resolve(unit, one, live, error);
+  live_free(live);
+  return verdict;
+}
+
 enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding, struct error *error) {
   enum verdict verdict = gate_exception(unit, one, *finding, error);
   if (verdict == VERDICT_GO) verdict = gate_mode(unit, one, *finding, error);

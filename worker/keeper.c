@@ -17,7 +17,7 @@ enum { TURN_MS = 100, CHECK_MS = 1000, HEARTBEAT_MS = 5000, HEARTBEAT_TTL_MS = 2
 struct keeper {
   struct worker *worker;
   pthread_t watch, notify;
-  int64_t next_check, next_heartbeat, next_reload;
+  int64_t next_check, next_heartbeat, next_reload, next_intents;
   int joined;
   uint64_t signature; /* of the playbook directory */
   double counted[8];  /* what went to Redis's counters so far */
@@ -143,6 +143,26 @@ static void resume_parked(struct keeper *keeper) {
   if (parked_resume(keeper->worker, PARKED_BATCH, &error) < 0) log_debug("parked work cannot be asked for", LOG_ERROR(&error));
 }
 
+/* What a dead worker left open and no message tells of any more (a sweep that comes again no longer finds what was fixed)
+ * goes the way of parked work: one worker takes it, resolves it and verifies the effect.  An action that is at work has the
+ * lease; its age keeps it from being asked for at all. */
+static void adopt_intents(struct keeper *keeper) {
+  struct worker *worker = keeper->worker;
+  struct error error = {0};
+  json_t *list = NULL, *row;
+  size_t index;
+  int64_t now = clock_wall_ms(), old = now - 2 * config_ms(worker->config, "lease");
+  if (state_intents(worker->state, &list, &error) != 0) log_debug("open intents cannot be asked for", LOG_ERROR(&error));
+  json_array_foreach(list, index, row) {
+    json_t *intent = json_object_get(row, "intent"), *packed = json_object_get(intent, "unit");
+    if (!packed || json_integer_value(json_object_get(intent, "begun_ms")) > old) continue;
+    log_info("an action was left open", LOG_TEXT("subject", json_text_at(row, "subject", NULL)));
+    if (state_park(worker->state, json_text_at(row, "subject", NULL), packed, now, &error) != 0)
+      log_debug("it stays open for now", LOG_ERROR(&error));
+  }
+  json_decref(list);
+}
+
 static int due(int64_t *next, int64_t every) {
   int64_t now = clock_monotonic_ms();
   if (now < *next) return 0;
@@ -159,6 +179,7 @@ static void *watch_thread(void *argument) {
     if (worker->state_ready) {
       if (due(&keeper->next_heartbeat, HEARTBEAT_MS)) heartbeat(keeper);
       resume_parked(keeper);
+      if (due(&keeper->next_intents, config_ms(worker->config, "lease"))) adopt_intents(keeper);
     }
     metric_set(&worker_metrics[M_READY], worker->state_ready);
     clock_sleep_ms(TURN_MS);

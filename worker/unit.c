@@ -154,7 +154,16 @@ static json_t *judge(struct unit *unit, struct unit_case *one, const struct live
   return live ? guardrail_judge(one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor, error) : json_null();
 }
 
+/* An action that was begun, and whose violation is gone: what is left is to verify and record it. */
+static enum verdict go_verify(struct unit_case *one) {
+  one->stage = STAGE_VERIFY;
+  one->looks = one->tries = 0;
+  one->due_ms = 0;
+  return VERDICT_GO;
+}
+
 static enum verdict nothing_found(struct unit *unit, struct unit_case *one, struct error *error) {
+  if (one->resolved) return go_verify(one);
   if (unit->delivery->kind == DELIVERY_EVENT && one->looks < unit->worker->patience_count) return VERDICT_AGAIN;
   return record_finding(unit, one, "closed", NULL, NULL, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
 }
@@ -167,27 +176,30 @@ static enum verdict advance_look(struct unit *unit, struct unit_case *one, struc
     return error->class == ERROR_DENIED ? VERDICT_DONE : verdict;
   json_t *finding = judge(unit, one, live, error);
   if (!finding) return VERDICT_LATER;
-  if (json_is_empty(finding)) {
+  verdict = unit_take_over(unit, one, error);
+  if (verdict != VERDICT_GO || json_is_empty(finding)) {
     json_decref(finding);
-    return nothing_found(unit, one, error);
+    return verdict == VERDICT_GO ? nothing_found(unit, one, error) : verdict;
   }
   struct live *fresh = NULL;
   verdict = unit_gate(unit, one, &fresh, &finding, error);
+  if (verdict == VERDICT_DONE && one->resolved) verdict = unit_close(unit, one, error); /* excepted since, say */
   if (verdict == VERDICT_GO) {
     json_decref(one->finding_value);
     one->finding_value = json_incref(finding);
     verdict = unit_act(unit, one, fresh, finding, error);
-    if (verdict == VERDICT_GO) {
-      one->stage = STAGE_VERIFY;
-      one->looks = one->tries = 0;
-      one->due_ms = 0;
-    }
+    if (verdict == VERDICT_GO) go_verify(one);
   } else if (verdict == VERDICT_AGAIN) { /* nothing left under the lease: somebody else was faster */
     verdict = nothing_found(unit, one, error);
   }
   live_free(fresh);
   json_decref(finding);
   return verdict;
+}
+
+static enum verdict recorded(struct unit *unit, struct unit_case *one, struct error *error) {
+  one->stage = STAGE_CLOSE;
+  return unit_close(unit, one, error);
 }
 
 static enum verdict advance_verify(struct unit *unit, struct unit_case *one, struct glance *glance, struct error *error) {
@@ -204,12 +216,13 @@ static enum verdict advance_verify(struct unit *unit, struct unit_case *one, str
   verdict = record_finding(unit, one, fixed ? "fixed" : "failed", fixed ? one->finding_value : finding,
                            fixed ? NULL : "acted but not fixed: the violation is still there", error);
   json_decref(finding);
-  return verdict == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
+  return verdict == VERDICT_GO ? recorded(unit, one, error) : VERDICT_LATER;
 }
 
 static enum verdict advance_record(struct unit *unit, struct unit_case *one, struct error *error) {
-  return record_finding(unit, one, json_text_at(one->record, "status", NULL), json_object_get(one->record, "evidence"),
-                        json_text_at(one->record, "note", NULL), error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
+  enum verdict verdict = record_finding(unit, one, json_text_at(one->record, "status", NULL), json_object_get(one->record, "evidence"),
+                                        json_text_at(one->record, "note", NULL), error);
+  return verdict == VERDICT_GO ? recorded(unit, one, error) : VERDICT_LATER;
 }
 
 /* ---- what becomes of a case ---- */
@@ -272,6 +285,7 @@ static void advance(struct unit *unit, struct unit_case *one, struct glance *gla
     case STAGE_LOOK: verdict = advance_look(unit, one, glance, &error); break;
     case STAGE_VERIFY: verdict = advance_verify(unit, one, glance, &error); break;
     case STAGE_RECORD: verdict = advance_record(unit, one, &error); break;
+    case STAGE_CLOSE: verdict = unit_close(unit, one, &error); break;
     case STAGE_DONE: break;
   }
   settle(unit, one, verdict, &error);

@@ -30,7 +30,7 @@ struct delivery *delivery_open(struct worker *worker, enum delivery_kind kind);
 struct delivery *delivery_hold(struct delivery *delivery);
 void delivery_drop(struct delivery *delivery); /* the last one finishes the message */
 
-enum stage { STAGE_LOOK, STAGE_VERIFY, STAGE_RECORD, STAGE_DONE };
+enum stage { STAGE_LOOK, STAGE_VERIFY, STAGE_RECORD, STAGE_CLOSE, STAGE_DONE };
 
 struct journal; /* act.c: one action's record */
 
@@ -44,6 +44,7 @@ struct unit_case { /* one guardrail's view of the unit */
   char action[64];           /* id of the action, "" before there is one */
   json_t *finding_value;     /* what `find` said before the action */
   json_t *record;            /* STAGE_RECORD: what is still to be written */
+  int resolved;              /* its action was begun by an earlier try, perhaps of a worker that is dead */
   int64_t matched_ms, acted_ms; /* wall */
 };
 
@@ -92,8 +93,13 @@ enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *e
 /* *live: new, NULL when the resource is gone. */
 enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding, struct error *error);
 enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *live, json_t *finding, struct error *error);
-/* An action that a dead worker left open: resolves it from live state. */
+/* An action that an earlier try, or a dead worker, left open: resolves it from live state, under the lease.  It stays
+ * indexed until its effect is verified and recorded (unit_close), or until the next action of this subject. */
 enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error);
+/* If an action was left open: takes the lease, reads, resolves it.  GO (one->resolved tells), or LATER. */
+enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct error *error);
+/* The action is at its end: no longer indexed as open.  DONE, or LATER. */
+enum verdict unit_close(struct unit *unit, struct unit_case *one, struct error *error);
 
 /* Reads the resource with what the cases that want a look use.  VERDICT_GO with *live (NULL: gone). */
 enum verdict unit_read(struct unit *unit, struct live **live, struct error *error);
