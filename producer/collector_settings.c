@@ -1,6 +1,5 @@
 #include "collector_settings.h"
 
-
 const struct setting collector_settings[] = {
     {"log.level", SETTING_TEXT, "info", "debug, info, warn, error or off"},
     {"http.address", SETTING_TEXT, "127.0.0.1:9465", "address of /metrics, /healthz and /readyz; port 0: any"},

@@ -1,14 +1,15 @@
 /* act: the playbook's steps, journaled ahead.
  *
  * For each mutating call: stop and lease are checked (state_may_mutate), the *intent* is made durable (topic
- * parapet.actions, acks=all, and indexed in Redis while the action is open), the call is made, its *outcome* follows with
- * the request id and the exact inverse.  A worker killed in between leaves an open intent; whoever gets the resource next
- * resolves it from live state (unit_resolve) before it does anything.  The index in Redis forgets an action only when its
- * effect was verified and recorded: otherwise a worker killed right after its last call would leave a fix that nobody
- * verified, and a violation that is gone when the event comes again looks like one that never was.
+ * parapet.actions, acks=all, and indexed in Redis while the action is open), the call is made, its *outcome* follows
+ * with the request id and the exact inverse.  A worker killed in between leaves an open intent; whoever gets the
+ * resource next resolves it from live state (unit_resolve) before it does anything.  The index in Redis forgets an
+ * action only when its effect was verified and recorded: otherwise a worker killed right after its last call would
+ * leave a fix that nobody verified, and a violation that is gone when the event comes again looks like one that never
+ * was.
  *
- * A call whose answer was lost may have had its effect.  If the repetition then says "exists already" the effect is ours:
- * it is looked up by its tag, so that it gets its inverse. */
+ * A call whose answer was lost may have had its effect.  If the repetition then says "exists already" the effect is
+ * ours: it is looked up by its tag, so that it gets its inverse. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,10 +36,10 @@ struct journal {
 static json_t *record_head(struct unit *unit, struct unit_case *one, const char *kind) {
   char now[32];
   return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "kind", kind, "time",
-                   clock_format(clock_wall_ms(), now, sizeof now), "action", one->action, "guardrail", one->guardrail->name, "version",
-                   (json_int_t)one->guardrail->version, "bundle", unit->bundle->hash, "account", unit->account->id, "region",
-                   unit->region, "environment", unit->place.environment, "resource", unit->id, "arn", unit->arn, "owner",
-                   unit->worker->owner);
+                   clock_format(clock_wall_ms(), now, sizeof now), "action", one->action, "guardrail",
+                   one->guardrail->name, "version", (json_int_t)one->guardrail->version, "bundle", unit->bundle->hash,
+                   "account", unit->account->id, "region", unit->region, "environment", unit->place.environment,
+                   "resource", unit->id, "arn", unit->arn, "owner", unit->worker->owner);
 }
 
 static json_t *pre_image(const struct live *live) {
@@ -51,9 +52,9 @@ static json_t *pre_image(const struct live *live) {
 static int journal_intent(struct journal *journal, const struct step_call *call, struct error *error) {
   json_t *calls = json_object_get(journal->intent, "calls");
   int first = json_array_size(calls) == 0;
-  journal->call = json_pack("{s:i, s:s, s:s, s:s, s:O, s:o}", "sequence", call->sequence, "path", call->step->path, "operation",
-                            call->step->operation, "run", call->run, "parameters", call->params, "variables",
-                            json_deep_copy(call->variables));
+  journal->call = json_pack("{s:i, s:s, s:s, s:s, s:O, s:o}", "sequence", call->sequence, "path", call->step->path,
+                            "operation", call->step->operation, "run", call->run, "parameters", call->params,
+                            "variables", json_deep_copy(call->variables));
   json_array_append_new(calls, journal->call);
   json_t *record = record_head(journal->unit, journal->one, "intent");
   json_object_set(record, "call", journal->call);
@@ -65,13 +66,15 @@ static int journal_intent(struct journal *journal, const struct step_call *call,
   }
   int result = record_action(journal->unit, journal->one, record, 1, error);
   json_decref(record);
-  if (result == 0) result = state_intent_put(journal->unit->worker->state, journal->one->subject, journal->intent, error);
+  if (result == 0)
+    result = state_intent_put(journal->unit->worker->state, journal->one->subject, journal->intent, error);
   return result;
 }
 
-/* outcome: applied, ignored, none (refused, no effect), unknown.  Not waited for: the next durable record follows in order. */
-static void journal_outcome(struct journal *journal, const char *outcome, const char *request_id, json_t *result, json_t *inverse,
-                            const struct error *problem) {
+/* outcome: applied, ignored, none (refused, no effect), unknown.  Not waited for: the next durable record follows in
+ * order. */
+static void journal_outcome(struct journal *journal, const char *outcome, const char *request_id, json_t *result,
+                            json_t *inverse, const struct error *problem) {
   json_object_set_new(journal->call, "outcome", json_string(outcome));
   if (inverse) json_object_set(journal->call, "inverse", inverse);
   if (request_id && *request_id) json_object_set_new(journal->call, "request_id", json_string(request_id));
@@ -79,8 +82,9 @@ static void journal_outcome(struct journal *journal, const char *outcome, const 
   json_object_set(record, "call", journal->call);
   if (result) json_object_set(record, "result", result);
   if (problem)
-    json_object_set_new(record, "error", json_pack("{s:s, s:s, s:s}", "class", error_class_name(problem->class), "code", problem->code,
-                                                   "message", problem->message));
+    json_object_set_new(record, "error",
+                        json_pack("{s:s, s:s, s:s}", "class", error_class_name(problem->class), "code", problem->code,
+                                  "message", problem->message));
   struct error error = {0};
   if (record_action(journal->unit, journal->one, record, 0, &error) != 0)
     log_warn("an outcome waits for the next record", LOG_TEXT("action", journal->one->action), LOG_ERROR(&error));
@@ -96,7 +100,8 @@ static int journal_end(struct journal *journal, const char *status, const struct
   int result = record_action(journal->unit, journal->one, record, 1, error);
   json_decref(record);
   json_object_set_new(journal->intent, "status", json_string(status));
-  if (result == 0) result = state_intent_put(journal->unit->worker->state, journal->one->subject, journal->intent, error);
+  if (result == 0)
+    result = state_intent_put(journal->unit->worker->state, journal->one->subject, journal->intent, error);
   metric_add(&worker_metrics[M_ACTIONS], 1, journal->one->guardrail->name, status);
   return result;
 }
@@ -106,12 +111,14 @@ static int has_run_tag(const json_t *item, const char *run) {
   const json_t *tags = json_object_get(item, "Tags");
   for (size_t i = 0; i < json_array_size(tags); i++) {
     const json_t *tag = json_array_get(tags, i);
-    if (strcmp(json_text_at(tag, "Key", NULL), run_tag) == 0 && strcmp(json_text_at(tag, "Value", NULL), run) == 0) return 1;
+    if (strcmp(json_text_at(tag, "Key", NULL), run_tag) == 0 && strcmp(json_text_at(tag, "Value", NULL), run) == 0)
+      return 1;
   }
   return 0;
 }
 
-/* {SecurityGroupRules: [those tagged]}: what the operation would have answered.  New, or NULL when nothing is tagged. */
+/* {SecurityGroupRules: [those tagged]}: what the operation would have answered.  New, or NULL when nothing is tagged.
+ */
 static json_t *created_by(const struct live *live, const char *run) {
   json_t *result = NULL;
   for (size_t i = 0; live && i < live->resource->context_count; i++) {
@@ -137,22 +144,25 @@ static struct aws_role write_role(const struct journal *journal) {
                            .session_policy = journal->one->guardrail->session_policy};
 }
 
-static json_t *aws_now(struct journal *journal, const struct step_call *call, const struct aws_role *role, char *request_id,
-                       struct error *error) {
+static json_t *aws_now(struct journal *journal, const struct step_call *call, const struct aws_role *role,
+                       char *request_id, struct error *error) {
   struct unit *unit = journal->unit;
   struct aws_target target = {.account = unit->account->id, .region = unit->region, .role = *role->name ? role : NULL};
-  int64_t lease = config_ms(unit->worker->config, "lease"), timeout = config_ms(unit->worker->config, "aws.call_timeout");
+  int64_t lease = config_ms(unit->worker->config, "lease"),
+          timeout = config_ms(unit->worker->config, "aws.call_timeout");
   /* A call's deadline ends before the lease does. */
-  struct aws_call_options options = {.deadline_ms = clock_monotonic_ms() + (timeout < lease - 2000 ? timeout : lease - 2000),
-                                     .one_attempt = 1,
-                                     .request_id = request_id};
+  struct aws_call_options options = {
+      .deadline_ms = clock_monotonic_ms() + (timeout < lease - 2000 ? timeout : lease - 2000),
+      .one_attempt = 1,
+      .request_id = request_id};
   return aws_call(unit->worker->aws, &target, call->step->operation, call->params, &options, error);
 }
 
 static json_t *read_call(struct journal *journal, const struct step_call *call, struct error *error) {
   struct aws_role role;
   struct reader reader = unit_reader(journal->unit, &role);
-  struct aws_target target = {.account = journal->unit->account->id, .region = journal->unit->region, .role = reader.role};
+  struct aws_target target = {
+      .account = journal->unit->account->id, .region = journal->unit->region, .role = reader.role};
   return aws_call(journal->unit->worker->aws, &target, call->step->operation, call->params, NULL, error);
 }
 
@@ -168,7 +178,8 @@ static json_t *found_effect(struct journal *journal, const struct step_call *cal
 
 static int may_mutate(struct journal *journal, struct error *error) {
   char why[64] = "";
-  int go = state_may_mutate(journal->unit->worker->state, &journal->unit->lease, config_ms(journal->unit->worker->config, "lease"), why, error);
+  int go = state_may_mutate(journal->unit->worker->state, &journal->unit->lease,
+                            config_ms(journal->unit->worker->config, "lease"), why, error);
   if (go == 1) return 0;
   if (go == 0) error_set(error, ERROR_RETRYABLE, "MayNotMutate", "not now: %s", why);
   if (go == 0 && strcmp(why, "lease") == 0) journal->unit->leased = 0; /* somebody else's now: take it anew, or wait */
@@ -214,7 +225,8 @@ static json_t *host_call(void *context, const struct step_call *call, int *ignor
   return mutate(journal, call, ignored, error);
 }
 
-static int host_effect(void *context, const struct step_call *call, json_t *result, json_t *inverse, struct error *error) {
+static int host_effect(void *context, const struct step_call *call, json_t *result, json_t *inverse,
+                       struct error *error) {
   struct journal *journal = context;
   (void)call, (void)error;
   if (!journal->call) return 0; /* a read */
@@ -228,34 +240,42 @@ static void host_notify(void *context, json_t *message) {
   notice_case(journal->unit, journal->one, "message", NULL, json_is_string(message) ? json_string_value(message) : "");
 }
 
-enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *live, json_t *finding, struct error *error) {
+enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *live, json_t *finding,
+                      struct error *error) {
   struct journal journal = {.unit = unit, .one = one, .live = live};
   struct step_host host = {.call = host_call, .effect = host_effect, .notify = host_notify, .context = &journal};
   struct error problem = {0};
   struct view view;
   json_t *reason = NULL;
   snprintf(journal.run, sizeof journal.run, "%s.%x", one->action, (unsigned)(clock_wall_ms() & 0xFFFF));
-  journal.intent = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:O, s:[]}", "subject", one->subject, "action",
-                             one->action, "run", journal.run, "guardrail", one->guardrail->name, "hash", one->guardrail->hash,
-                             "account", unit->account->id, "region", unit->region, "begun_ms", (json_int_t)clock_wall_ms(),
-                             "unit", unit_pack(unit, one), "finding", finding, "calls");
+  journal.intent = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o, s:O, s:[]}", "subject", one->subject,
+                             "action", one->action, "run", journal.run, "guardrail", one->guardrail->name, "hash",
+                             one->guardrail->hash, "account", unit->account->id, "region", unit->region, "begun_ms",
+                             (json_int_t)clock_wall_ms(), "unit", unit_pack(unit, one), "finding", finding, "calls");
   view_open(&view, one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor);
   view_add(&view, "finding", finding);
-  enum steps_end end = steps_run(one->guardrail->remediate, one->guardrail->remediate_count, view_scope(&view), journal.run, &host,
-                                 &reason, &problem);
+  enum steps_end end = steps_run(one->guardrail->remediate, one->guardrail->remediate_count, view_scope(&view),
+                                 journal.run, &host, &reason, &problem);
   view_close(&view);
   one->acted_ms = clock_wall_ms();
   enum verdict verdict = VERDICT_GO;
   if (end == STEPS_FAILED && error_is_transient(&problem)) {
     if (error) *error = problem; /* the intent stays open: the next try resolves it first */
     verdict = VERDICT_LATER;
-  } else if (journal_end(&journal, end == STEPS_DONE ? "acted" : end == STEPS_STOPPED ? "stopped" : "failed",
+  } else if (journal_end(&journal,
+                         end == STEPS_DONE      ? "acted"
+                         : end == STEPS_STOPPED ? "stopped"
+                                                : "failed",
                          end == STEPS_FAILED ? &problem : NULL, error) != 0) {
     verdict = VERDICT_LATER;
   } else if (end != STEPS_DONE) {
-    const char *note = end == STEPS_FAILED ? problem.message : json_is_string(reason) ? json_string_value(reason) : "stopped";
-    log_warn("an action ended early", LOG_TEXT("action", one->action), LOG_TEXT("subject", one->subject), LOG_ERROR(&problem));
-    verdict = record_finding(unit, one, "failed", finding, note, error) == VERDICT_GO ? unit_close(unit, one, error) : VERDICT_LATER;
+    const char *note = end == STEPS_FAILED      ? problem.message
+                       : json_is_string(reason) ? json_string_value(reason)
+                                                : "stopped";
+    log_warn("an action ended early", LOG_TEXT("action", one->action), LOG_TEXT("subject", one->subject),
+             LOG_ERROR(&problem));
+    verdict = record_finding(unit, one, "failed", finding, note, error) == VERDICT_GO ? unit_close(unit, one, error)
+                                                                                      : VERDICT_LATER;
   }
   json_decref(reason);
   json_decref(journal.intent);
@@ -265,9 +285,11 @@ enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *liv
 /* ---- resolving what another worker, or an earlier try, left open ---- */
 
 /* The inverse of a call that did have its effect: the step's undo over the frozen variables and the result. */
-static json_t *late_inverse(struct unit *unit, struct unit_case *one, const struct live *live, const json_t *call, json_t *result) {
+static json_t *late_inverse(struct unit *unit, struct unit_case *one, const struct live *live, const json_t *call,
+                            json_t *result) {
   const struct guardrail *guardrail = one->guardrail;
-  const struct step *step = steps_find(guardrail->remediate, guardrail->remediate_count, json_text_at(call, "path", NULL));
+  const struct step *step =
+      steps_find(guardrail->remediate, guardrail->remediate_count, json_text_at(call, "path", NULL));
   if (!step || !step->undo || !live) return NULL;
   struct view view;
   const char *name;
@@ -280,11 +302,13 @@ static json_t *late_inverse(struct unit *unit, struct unit_case *one, const stru
   return inverse;
 }
 
-/* Did the call happen?  A call that tags what it makes is found by its tag; of another one it is asked whether what it was to
- * change is still in what `find` says: if not, it did. */
-static const char *effect_of(struct unit *unit, struct unit_case *one, const struct live *live, const json_t *call, json_t **result) {
+/* Did the call happen?  A call that tags what it makes is found by its tag; of another one it is asked whether what it
+ * was to change is still in what `find` says: if not, it did. */
+static const char *effect_of(struct unit *unit, struct unit_case *one, const struct live *live, const json_t *call,
+                             json_t **result) {
   const struct guardrail *guardrail = one->guardrail;
-  const struct step *step = steps_find(guardrail->remediate, guardrail->remediate_count, json_text_at(call, "path", NULL));
+  const struct step *step =
+      steps_find(guardrail->remediate, guardrail->remediate_count, json_text_at(call, "path", NULL));
   *result = created_by(live, json_text_at(call, "run", NULL));
   if (*result) return "applied";
   if (!step || !live) return "unknown";
@@ -294,7 +318,7 @@ static const char *effect_of(struct unit *unit, struct unit_case *one, const str
   size_t index;
   json_t *value;
   json_object_foreach(json_object_get(call, "variables"), name, value)
-    json_array_foreach(finding, index, element) if (json_same(element, value)) effect = "none";
+      json_array_foreach(finding, index, element) if (json_same(element, value)) effect = "none";
   json_decref(finding);
   return effect;
 }
@@ -306,7 +330,8 @@ static void resolve_calls(struct journal *journal, const struct live *live, int 
     json_t *result = NULL;
     if (json_object_get(call, "outcome")) continue;
     const char *effect = same_playbook ? effect_of(journal->unit, journal->one, live, call, &result) : "unknown";
-    json_t *inverse = strcmp(effect, "applied") == 0 ? late_inverse(journal->unit, journal->one, live, call, result) : NULL;
+    json_t *inverse =
+        strcmp(effect, "applied") == 0 ? late_inverse(journal->unit, journal->one, live, call, result) : NULL;
     journal->call = call;
     journal_outcome(journal, effect, NULL, result, inverse, NULL);
     json_decref(inverse);
@@ -328,7 +353,9 @@ enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct
   }
   json_decref(journal.intent);
   if (result != 0) return VERDICT_LATER;
-  if (!ended) log_info("an open intent was resolved from live state", LOG_TEXT("action", one->action), LOG_TEXT("subject", one->subject));
+  if (!ended)
+    log_info("an open intent was resolved from live state", LOG_TEXT("action", one->action),
+             LOG_TEXT("subject", one->subject));
   return VERDICT_GO;
 }
 

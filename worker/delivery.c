@@ -31,7 +31,8 @@ static void mark_ended(struct delivery *delivery) {
     result = state_seen_mark(delivery->worker->state, delivery->id, SEEN_MS, &error);
   if (delivery->kind == DELIVERY_SWEEP && delivery->sweep[0])
     result = state_sweep_end(delivery->worker->state, delivery->sweep, &error);
-  if (result != 0) log_warn("the end of a delivery could not be noted", LOG_TEXT("id", delivery->id), LOG_ERROR(&error));
+  if (result != 0)
+    log_warn("the end of a delivery could not be noted", LOG_TEXT("id", delivery->id), LOG_ERROR(&error));
 }
 
 void delivery_drop(struct delivery *delivery) {

@@ -1,5 +1,5 @@
-/* match: every event passes the automaton as raw bytes, here, on the polling thread.  What matches nothing ends here: no
- * parse tree, no I/O.  What matches becomes a task that parses it and makes units. */
+/* match: every event passes the automaton as raw bytes, here, on the polling thread.  What matches nothing ends here:
+ * no parse tree, no I/O.  What matches becomes a task that parses it and makes units. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,8 @@ struct matched { /* an event on its way to the pool */
 };
 
 /* ---- dead letters ---- */
-void dead_letter(struct worker *worker, struct bus_consumer *consumer, struct bus_message *message, const char *reason) {
+void dead_letter(struct worker *worker, struct bus_consumer *consumer, struct bus_message *message,
+                 const char *reason) {
   size_t length;
   const char *value = bus_message_value(message, &length);
   struct bus_origin origin = {.topic = bus_message_topic(message),
@@ -29,7 +30,8 @@ void dead_letter(struct worker *worker, struct bus_consumer *consumer, struct bu
                               .offset = bus_message_offset(message),
                               .source = "worker"};
   struct error error = {0};
-  while (bus_dead_letter(worker->producer, BUS_TOPIC_DEADLETTER, reason, &origin, value, length, DEAD_LETTER_TIMEOUT_MS, &error) != 0) {
+  while (bus_dead_letter(worker->producer, BUS_TOPIC_DEADLETTER, reason, &origin, value, length, DEAD_LETTER_TIMEOUT_MS,
+                         &error) != 0) {
     log_warn("a dead letter waits for Kafka", LOG_TEXT("reason", reason), LOG_ERROR(&error));
     if (worker->stopping) {
       bus_abandon(consumer, message);
@@ -38,7 +40,8 @@ void dead_letter(struct worker *worker, struct bus_consumer *consumer, struct bu
     clock_sleep_ms(500);
   }
   metric_add(&worker_metrics[M_EVENTS], 1, "deadletter");
-  log_info("dead letter", LOG_TEXT("reason", reason), LOG_TEXT("topic", origin.topic), LOG_INT("offset", origin.offset));
+  log_info("dead letter", LOG_TEXT("reason", reason), LOG_TEXT("topic", origin.topic),
+           LOG_INT("offset", origin.offset));
   bus_finish(consumer, message);
 }
 
@@ -70,8 +73,8 @@ static void gather_unit(struct gathering *gathering, const struct guardrail *gua
       return;
     }
   if (gathering->count >= IDS_LIMIT) return;
-  struct unit *unit = unit_open(gathering->matched->delivery, gathering->matched->bundle, gathering->account, guardrail->resource,
-                                gathering->region, id, gathering->matched->count);
+  struct unit *unit = unit_open(gathering->matched->delivery, gathering->matched->bundle, gathering->account,
+                                guardrail->resource, gathering->region, id, gathering->matched->count);
   if (!unit) return;
   unit_add(unit, guardrail);
   gathering->units[gathering->count++] = unit;
@@ -80,18 +83,22 @@ static void gather_unit(struct gathering *gathering, const struct guardrail *gua
 /* An event that names nobody: the sweep of its account and Region finds whom it means. */
 static int ask_for_sweep(struct gathering *gathering, const struct guardrail *guardrail, struct error *error) {
   char key[80], now[32];
-  json_t *sweep = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[s]}", "kind", "sweep", "reason", "event without ids", "tick",
-                            clock_format(clock_wall_ms(), now, sizeof now), "resource", guardrail->resource->name, "account",
-                            gathering->account->id, "region", gathering->region, "guardrails", guardrail->name);
+  json_t *sweep =
+      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[s]}", "kind", "sweep", "reason", "event without ids", "tick",
+                clock_format(clock_wall_ms(), now, sizeof now), "resource", guardrail->resource->name, "account",
+                gathering->account->id, "region", gathering->region, "guardrails", guardrail->name);
   char *text = json_text(sweep);
   snprintf(key, sizeof key, "%s/%s", gathering->account->id, gathering->region);
-  int result = text ? bus_produce_durably(gathering->matched->delivery->worker->producer, BUS_TOPIC_SWEEPS, key, text, strlen(text), 5000, error) : -1;
+  int result = text ? bus_produce_durably(gathering->matched->delivery->worker->producer, BUS_TOPIC_SWEEPS, key, text,
+                                          strlen(text), 5000, error)
+                    : -1;
   free(text);
   json_decref(sweep);
   return result;
 }
 
-static int gather_ids(struct gathering *gathering, const struct guardrail *guardrail, const struct event_trigger *trigger, struct error *error) {
+static int gather_ids(struct gathering *gathering, const struct guardrail *guardrail,
+                      const struct event_trigger *trigger, struct error *error) {
   json_t *ids = jmes_search(trigger->ids, gathering->matched->delivery->event, NULL, error), *id;
   size_t index, used = 0;
   if (!ids) return -1;
@@ -113,7 +120,8 @@ static int gather(struct gathering *gathering, struct error *error) {
   for (size_t i = 0; i < gathering->matched->count; i++) {
     uint32_t number = gathering->matched->triggers[i];
     const struct guardrail *guardrail = bundle->guardrails[bundle->triggers[number].guardrail];
-    if (!guardrail_in_scope(guardrail, gathering->account->id, gathering->account->environment, gathering->account->unit, gathering->region))
+    if (!guardrail_in_scope(guardrail, gathering->account->id, gathering->account->environment,
+                            gathering->account->unit, gathering->region))
       continue;
     if (gather_ids(gathering, guardrail, &guardrail->triggers[bundle->triggers[number].trigger], error) != 0) return -1;
   }
@@ -133,12 +141,15 @@ static const char *parse_event(struct delivery *delivery) {
   }
   if (!json_is_object(json_object_get(delivery->event, "detail"))) return "no event: \"detail\" is not an object";
   if (!accounts_find(delivery->worker->accounts, event_account(delivery->event))) {
-    snprintf(reason, sizeof reason, "unknown account \"%.64s\"; list it in the accounts file", event_account(delivery->event));
+    snprintf(reason, sizeof reason, "unknown account \"%.64s\"; list it in the accounts file",
+             event_account(delivery->event));
     return reason;
   }
-  if (!valid_region(event_region(delivery->event))) return "no Region: neither \"detail.awsRegion\" nor \"region\" is one";
+  if (!valid_region(event_region(delivery->event)))
+    return "no Region: neither \"detail.awsRegion\" nor \"region\" is one";
   snprintf(delivery->id, sizeof delivery->id, "%s", event_id(delivery->event));
-  snprintf(delivery->request_id, sizeof delivery->request_id, "%s", json_text_at(delivery->event, "detail", "requestID", NULL));
+  snprintf(delivery->request_id, sizeof delivery->request_id, "%s",
+           json_text_at(delivery->event, "detail", "requestID", NULL));
   delivery->actor = event_actor(delivery->event);
   if (clock_parse(event_time(delivery->event), &delivery->event_ms) != 0) delivery->event_ms = 0;
   delivery->collected_ms = bus_message_time_ms(delivery->message);
@@ -197,14 +208,16 @@ static void event_task(void *argument) {
   const char *reason = NULL;
   int made = make_units(matched, &reason);
   if (made == 0) {
-    if (pool_submit(matched->delivery->worker->pool, POOL_LANE_EVENT, NULL, 500, event_task, matched) != 0) abandon_event(matched);
+    if (pool_submit(matched->delivery->worker->pool, POOL_LANE_EVENT, NULL, 500, event_task, matched) != 0)
+      abandon_event(matched);
     return;
   }
   if (made < 0) reject(matched->delivery, reason);
   matched_free(matched);
 }
 
-static void submit_matched(struct worker *worker, struct bundle *bundle, struct bus_message *message, const uint32_t *ids, size_t count) {
+static void submit_matched(struct worker *worker, struct bundle *bundle, struct bus_message *message,
+                           const uint32_t *ids, size_t count) {
   struct matched *matched = calloc(1, sizeof *matched + count * sizeof *ids);
   struct delivery *delivery = matched ? delivery_open(worker, DELIVERY_EVENT) : NULL;
   if (!delivery) {
@@ -222,7 +235,12 @@ static void submit_matched(struct worker *worker, struct bundle *bundle, struct 
   if (pool_submit(worker->pool, POOL_LANE_EVENT, NULL, 0, event_task, matched) != 0) abandon_event(matched);
 }
 
-struct rejected { struct task task; struct worker *worker; struct bus_message *message; char reason[900]; };
+struct rejected {
+  struct task task;
+  struct worker *worker;
+  struct bus_message *message;
+  char reason[900];
+};
 
 static void reject_task(void *argument) {
   struct rejected *rejected = argument;
@@ -249,7 +267,8 @@ static void submit_rejected(struct worker *worker, struct bus_message *message, 
   if (pool_submit(worker->pool, POOL_LANE_EVENT, NULL, 0, reject_task, rejected) != 0) abandon_rejected(rejected);
 }
 
-static void on_message(struct worker *worker, struct bundle *bundle, struct match_scratch *scratch, struct bus_message *message) {
+static void on_message(struct worker *worker, struct bundle *bundle, struct match_scratch *scratch,
+                       struct bus_message *message) {
   size_t length;
   const uint32_t *ids = NULL;
   struct error error = {0};

@@ -34,11 +34,14 @@ static int is_own_change(struct unit *unit, struct error *error) {
   aws_role_arn(&target, arn, sizeof arn);
   if (*name && strcmp(arn, issuer) == 0) return 1;
   int own = 0;
-  if (delivery->request_id[0] && state_own_request(unit->worker->state, delivery->request_id, &own, error) != 0) return -1;
+  if (delivery->request_id[0] && state_own_request(unit->worker->state, delivery->request_id, &own, error) != 0)
+    return -1;
   return own;
 }
 
-static void refuse(struct unit_case *one, const char *gate) { metric_add(&worker_metrics[M_GATES], 1, one->guardrail->name, gate); }
+static void refuse(struct unit_case *one, const char *gate) {
+  metric_add(&worker_metrics[M_GATES], 1, one->guardrail->name, gate);
+}
 
 static enum verdict refused(struct unit_case *one, enum state_grant answer, const char *scope, struct error *error) {
   static const char *const words[] = {[STATE_GRANTED] = "granted",
@@ -71,7 +74,8 @@ enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *e
   enum state_grant answer;
   char scope[160] = "";
   worker_scopes(unit->worker, one->guardrail, unit->account->id, &scopes);
-  if (state_breaker_peek(unit->worker->state, scopes.limits, scopes.count, &answer, scope, error) != 0) return VERDICT_LATER;
+  if (state_breaker_peek(unit->worker->state, scopes.limits, scopes.count, &answer, scope, error) != 0)
+    return VERDICT_LATER;
   return answer == STATE_GRANTED ? VERDICT_GO : refused(one, answer, scope, error);
 }
 
@@ -103,7 +107,8 @@ static enum verdict gate_exception(struct unit *unit, struct unit_case *one, jso
   if (!exception) return VERDICT_GO;
   char note[300];
   snprintf(note, sizeof note, "exception %s by %s until %s: %s", json_text_at(exception, "id", NULL),
-           json_text_at(exception, "owner", NULL), json_text_at(exception, "expires", NULL), json_text_at(exception, "reason", NULL));
+           json_text_at(exception, "owner", NULL), json_text_at(exception, "expires", NULL),
+           json_text_at(exception, "reason", NULL));
   json_decref(exception);
   refuse(one, "exception");
   return record_finding(unit, one, "excepted", finding, note, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
@@ -113,12 +118,14 @@ static enum verdict gate_mode(struct unit *unit, struct unit_case *one, json_t *
   enum mode mode = guardrail_mode(one->guardrail, unit->place.environment);
   if (mode == MODE_REMEDIATE && one->guardrail->remediate_count > 0) return VERDICT_GO;
   refuse(one, "mode");
-  return record_finding(unit, one, "open", finding, mode_name(mode), error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
+  return record_finding(unit, one, "open", finding, mode_name(mode), error) == VERDICT_GO ? VERDICT_DONE
+                                                                                          : VERDICT_LATER;
 }
 
 static enum verdict gate_lease(struct unit *unit, struct unit_case *one, struct error *error) {
   if (unit->leased) return VERDICT_GO;
-  int taken = state_lease_take(unit->worker->state, unit->lease_key, config_ms(unit->worker->config, "lease"), &unit->lease, error);
+  int taken = state_lease_take(unit->worker->state, unit->lease_key, config_ms(unit->worker->config, "lease"),
+                               &unit->lease, error);
   if (taken == 1) {
     unit->leased = 1;
     return VERDICT_GO;
@@ -141,12 +148,14 @@ static enum verdict gate_breaker(struct unit *unit, struct unit_case *one, struc
     finding_id(one->subject, id);
     snprintf(one->action, sizeof one->action, "a-%.12s-%llx", id, (unsigned long long)clock_wall_ms());
   }
-  if (state_breaker_grant(unit->worker->state, scopes.limits, scopes.count, one->action, unit->released, &answer, scope, &tripped, error) != 0)
+  if (state_breaker_grant(unit->worker->state, scopes.limits, scopes.count, one->action, unit->released, &answer, scope,
+                          &tripped, error) != 0)
     return VERDICT_LATER;
   if (tripped) {
-    log_warn("breaker tripped", LOG_TEXT("scope", scope), LOG_TEXT("guardrail", one->guardrail->name), LOG_TEXT("account", unit->account->id));
-    json_t *record = json_pack("{s:s, s:s, s:s, s:I}", "state", "open", "by", "limit", "reason", "limit of actions reached", "at",
-                               (json_int_t)clock_wall_ms());
+    log_warn("breaker tripped", LOG_TEXT("scope", scope), LOG_TEXT("guardrail", one->guardrail->name),
+             LOG_TEXT("account", unit->account->id));
+    json_t *record = json_pack("{s:s, s:s, s:s, s:I}", "state", "open", "by", "limit", "reason",
+                               "limit of actions reached", "at", (json_int_t)clock_wall_ms());
     if (mirror_put(unit->worker->producer, "breaker", scope, record, error) != 0)
       log_warn("a trip could not be mirrored", LOG_TEXT("scope", scope), LOG_ERROR(error));
     json_decref(record);
@@ -157,13 +166,15 @@ static enum verdict gate_breaker(struct unit *unit, struct unit_case *one, struc
 }
 
 /* Reads and judges again under the lease; replaces *finding.  AGAIN: there is nothing left to do. */
-static enum verdict look_again(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding, struct error *error) {
+static enum verdict look_again(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding,
+                               struct error *error) {
   enum verdict verdict = unit_read(unit, live, error);
   if (verdict != VERDICT_GO) return verdict;
   verdict = unit_resolve(unit, one, *live, error);
   if (verdict != VERDICT_GO) return verdict;
-  json_t *fresh = *live ? guardrail_judge(one->guardrail, &unit->place, *live, unit->delivery->event, unit->delivery->actor, error)
-                        : json_null();
+  json_t *fresh =
+      *live ? guardrail_judge(one->guardrail, &unit->place, *live, unit->delivery->event, unit->delivery->actor, error)
+            : json_null();
   if (!fresh) return VERDICT_LATER;
   json_decref(*finding);
   *finding = fresh;
@@ -183,7 +194,8 @@ enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct err
   return verdict;
 }
 
-enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding, struct error *error) {
+enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding,
+                       struct error *error) {
   enum verdict verdict = gate_exception(unit, one, *finding, error);
   if (verdict == VERDICT_GO) verdict = gate_mode(unit, one, *finding, error);
   if (verdict == VERDICT_GO) verdict = gate_lease(unit, one, error);
@@ -196,7 +208,8 @@ enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **l
   return verdict;
 }
 
-void worker_scopes(const struct worker *worker, const struct guardrail *guardrail, const char *account, struct scopes *scopes) {
+void worker_scopes(const struct worker *worker, const struct guardrail *guardrail, const char *account,
+                   struct scopes *scopes) {
   int64_t actions = guardrail->breaker_actions, window = guardrail->breaker_window_ms;
   size_t length = strlen(guardrail->name);
   for (const char *const *override = config_list(worker->config, "breaker.override"); *override; override++) {
@@ -204,18 +217,22 @@ void worker_scopes(const struct worker *worker, const struct guardrail *guardrai
     int64_t own_window;
     if (strncmp(*override, guardrail->name, length) != 0 || (*override)[length] != '=' || !slash) continue;
     long own_actions = strtol(value, NULL, 10);
-    if (own_actions > 0 && clock_parse_duration(slash + 1, &own_window) == 0) actions = own_actions, window = own_window;
+    if (own_actions > 0 && clock_parse_duration(slash + 1, &own_window) == 0)
+      actions = own_actions, window = own_window;
   }
   int64_t shared = config_ms(worker->config, "breaker.window");
-  const struct { int64_t actions, window; } rows[] = {{actions, window},
-                                                      {0, shared},
-                                                      {config_number(worker->config, "breaker.account_actions"), shared},
-                                                      {config_number(worker->config, "breaker.organization_actions"), shared}};
+  const struct {
+    int64_t actions, window;
+  } rows[] = {{actions, window},
+              {0, shared},
+              {config_number(worker->config, "breaker.account_actions"), shared},
+              {config_number(worker->config, "breaker.organization_actions"), shared}};
   snprintf(scopes->text[0], sizeof scopes->text[0], "%s/%s", guardrail->name, account);
   snprintf(scopes->text[1], sizeof scopes->text[1], "%s", guardrail->name);
   snprintf(scopes->text[2], sizeof scopes->text[2], "account:%s", account);
   snprintf(scopes->text[3], sizeof scopes->text[3], "organization");
   scopes->count = 4;
   for (size_t i = 0; i < 4; i++)
-    scopes->limits[i] = (struct state_limit){.scope = scopes->text[i], .actions = rows[i].actions, .window_ms = rows[i].window};
+    scopes->limits[i] =
+        (struct state_limit){.scope = scopes->text[i], .actions = rows[i].actions, .window_ms = rows[i].window};
 }

@@ -1,18 +1,26 @@
 /* The keeper: two threads beside the verbs.
- * One watches Redis (gates close when it does not answer, or is not the Redis that was joined), sends the heartbeat, reloads
- * playbooks that changed and brings parked work back.  The other sends notices: a slow channel holds up nobody else. */
+ * One watches Redis (gates close when it does not answer, or is not the Redis that was joined), sends the heartbeat,
+ * reloads playbooks that changed and brings parked work back.  The other sends notices: a slow channel holds up nobody
+ * else. */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <dirent.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "notices.h"
 #include "pipeline.h"
 
-enum { TURN_MS = 100, CHECK_MS = 1000, HEARTBEAT_MS = 5000, HEARTBEAT_TTL_MS = 20000, PARKED_BATCH = 64, PARKED_ROOM = 256 };
+enum {
+  TURN_MS = 100,
+  CHECK_MS = 1000,
+  HEARTBEAT_MS = 5000,
+  HEARTBEAT_TTL_MS = 20000,
+  PARKED_BATCH = 64,
+  PARKED_ROOM = 256
+};
 
 struct keeper {
   struct worker *worker;
@@ -45,7 +53,8 @@ static void check_state(struct keeper *keeper) {
   struct error error = {0};
   json_t *stop = NULL;
   int ok = state_check(keeper->worker->state, &error) == 0;
-  if (ok && keeper->joined && state_stop_get(keeper->worker->state, &stop, &error) != 0) { /* any call tells a changed epoch */
+  if (ok && keeper->joined &&
+      state_stop_get(keeper->worker->state, &stop, &error) != 0) { /* any call tells a changed epoch */
     ok = 0;
     if (strcmp(error.code, "epoch") == 0) keeper->joined = 0;
   }
@@ -62,13 +71,18 @@ static void check_state(struct keeper *keeper) {
 
 /* ---- heartbeat and counters ---- */
 static void count_deltas(struct keeper *keeper) {
-  static const struct { enum worker_metric metric; const char *label, *name; } rows[] = {
-      {M_EVENTS, "matched", "events.matched"},       {M_EVENTS, "unmatched", "events.unmatched"},
-      {M_EVENTS, "deadletter", "events.deadletter"}, {M_EVENTS, "duplicate", "events.duplicate"}};
+  static const struct {
+    enum worker_metric metric;
+    const char *label, *name;
+  } rows[] = {{M_EVENTS, "matched", "events.matched"},
+              {M_EVENTS, "unmatched", "events.unmatched"},
+              {M_EVENTS, "deadletter", "events.deadletter"},
+              {M_EVENTS, "duplicate", "events.duplicate"}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     double now = metric_value(&worker_metrics[rows[i].metric], rows[i].label);
     int64_t delta = (int64_t)(now - keeper->counted[i]);
-    if (delta > 0 && state_count(keeper->worker->state, rows[i].name, delta, NULL) == 0) keeper->counted[i] += (double)delta;
+    if (delta > 0 && state_count(keeper->worker->state, rows[i].name, delta, NULL) == 0)
+      keeper->counted[i] += (double)delta;
   }
 }
 
@@ -77,10 +91,11 @@ static void heartbeat(struct keeper *keeper) {
   struct bundle *bundle = worker_bundle(worker);
   struct bus_lag lag = bus_lag(worker->events);
   char started[32];
-  json_t *sign = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:i}", "owner", worker->owner, "version", PARAPET_VERSION, "started",
-                           clock_format(worker->started_ms, started, sizeof started), "bundle", bundle->hash, "guardrails",
-                           (int)bundle->guardrail_count, "refused", (int)json_array_size(bundle->refused), "lag", (json_int_t)lag.lag,
-                           "units", (json_int_t)worker->units, "ready", worker->state_ready);
+  json_t *sign =
+      json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:i}", "owner", worker->owner, "version", PARAPET_VERSION,
+                "started", clock_format(worker->started_ms, started, sizeof started), "bundle", bundle->hash,
+                "guardrails", (int)bundle->guardrail_count, "refused", (int)json_array_size(bundle->refused), "lag",
+                (json_int_t)lag.lag, "units", (json_int_t)worker->units, "ready", worker->state_ready);
   struct error error = {0};
   if (state_heartbeat(worker->state, sign, HEARTBEAT_TTL_MS, &error) != 0) log_debug("no heartbeat", LOG_ERROR(&error));
   metric_set(&worker_metrics[M_LAG], (double)lag.lag);
@@ -99,7 +114,8 @@ static uint64_t directory_signature(const char *path, int depth) {
     struct stat status;
     snprintf(name, sizeof name, "%s/%s", path, entries[i]->d_name);
     if (entries[i]->d_name[0] != '.' && stat(name, &status) == 0) {
-      uint64_t parts[] = {(uint64_t)status.st_mtim.tv_sec, (uint64_t)status.st_mtim.tv_nsec, (uint64_t)status.st_size, (uint64_t)status.st_ino};
+      uint64_t parts[] = {(uint64_t)status.st_mtim.tv_sec, (uint64_t)status.st_mtim.tv_nsec, (uint64_t)status.st_size,
+                          (uint64_t)status.st_ino};
       for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) signature = (signature ^ parts[k]) * 1099511628211ULL;
       if (S_ISDIR(status.st_mode) && depth < 8) signature ^= directory_signature(name, depth + 1) * 31;
     }
@@ -112,7 +128,8 @@ static uint64_t directory_signature(const char *path, int depth) {
 static void log_refused(const struct bundle *bundle) {
   size_t index;
   json_t *line;
-  json_array_foreach(bundle->refused, index, line) log_error("playbook refused", LOG_TEXT("reason", json_string_value(line)));
+  json_array_foreach(bundle->refused, index, line)
+      log_error("playbook refused", LOG_TEXT("reason", json_string_value(line)));
 }
 
 static void reload(struct keeper *keeper) {
@@ -140,19 +157,21 @@ static void reload(struct keeper *keeper) {
 static void resume_parked(struct keeper *keeper) {
   struct error error = {0};
   if (atomic_load(&keeper->worker->units) > PARKED_ROOM) return;
-  if (parked_resume(keeper->worker, PARKED_BATCH, &error) < 0) log_debug("parked work cannot be asked for", LOG_ERROR(&error));
+  if (parked_resume(keeper->worker, PARKED_BATCH, &error) < 0)
+    log_debug("parked work cannot be asked for", LOG_ERROR(&error));
 }
 
-/* What a dead worker left open and no message tells of any more (a sweep that comes again no longer finds what was fixed)
- * goes the way of parked work: one worker takes it, resolves it and verifies the effect.  An action that is at work has the
- * lease; its age keeps it from being asked for at all. */
+/* What a dead worker left open and no message tells of any more (a sweep that comes again no longer finds what was
+ * fixed) goes the way of parked work: one worker takes it, resolves it and verifies the effect.  An action that is at
+ * work has the lease; its age keeps it from being asked for at all. */
 static void adopt_intents(struct keeper *keeper) {
   struct worker *worker = keeper->worker;
   struct error error = {0};
   json_t *list = NULL, *row;
   size_t index;
   int64_t now = clock_wall_ms(), old = now - 2 * config_ms(worker->config, "lease");
-  if (state_intents(worker->state, &list, &error) != 0) log_debug("open intents cannot be asked for", LOG_ERROR(&error));
+  if (state_intents(worker->state, &list, &error) != 0)
+    log_debug("open intents cannot be asked for", LOG_ERROR(&error));
   json_array_foreach(list, index, row) {
     json_t *intent = json_object_get(row, "intent"), *packed = json_object_get(intent, "unit");
     if (!packed || json_integer_value(json_object_get(intent, "begun_ms")) > old) continue;

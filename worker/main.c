@@ -14,13 +14,15 @@ enum { EXIT_USAGE = 2, EXIT_START = 1, DRAIN_MS = 20000, STUCK_MS = 60000 };
 static const char usage[] =
     "usage: parapet-worker [--config FILE] [--SETTING VALUE ...]\n"
     "\n"
-    "Consumes parapet.events and parapet.sweeps, reads the live state of what they name, judges it by the playbooks and puts\n"
+    "Consumes parapet.events and parapet.sweeps, reads the live state of what they name, judges it by the playbooks "
+    "and puts\n"
     "right what they allow. Runs until SIGTERM, then finishes what it is doing and leaves the group.\n"
     "\n"
     "Settings (file, PARAPET_* in the environment, flags; the later wins):\n";
 
-static const struct bus_topic topics[] = {{BUS_TOPIC_EVENTS, 6, 0, 1048576}, {BUS_TOPIC_SWEEPS, 6, 0, 0},     {BUS_TOPIC_FINDINGS, 3, 0, 0},
-                                          {BUS_TOPIC_ACTIONS, 3, 0, 4194304}, {BUS_TOPIC_DEADLETTER, 1, 0, 0}, {BUS_TOPIC_STATE, 3, 1, 0}};
+static const struct bus_topic topics[] = {{BUS_TOPIC_EVENTS, 6, 0, 1048576}, {BUS_TOPIC_SWEEPS, 6, 0, 0},
+                                          {BUS_TOPIC_FINDINGS, 3, 0, 0},     {BUS_TOPIC_ACTIONS, 3, 0, 4194304},
+                                          {BUS_TOPIC_DEADLETTER, 1, 0, 0},   {BUS_TOPIC_STATE, 3, 1, 0}};
 
 /* ---- health ---- */
 static int alive(char *reason, size_t size, void *argument) {
@@ -34,7 +36,8 @@ static int alive(char *reason, size_t size, void *argument) {
 static int ready(char *reason, size_t size, void *argument) {
   struct worker *worker = argument;
   if (worker->stopping) return snprintf(reason, size, "stopping"), 0;
-  if (!worker->state_ready) return snprintf(reason, size, "gates closed: Redis does not answer, or its state is being rebuilt"), 0;
+  if (!worker->state_ready)
+    return snprintf(reason, size, "gates closed: Redis does not answer, or its state is being rebuilt"), 0;
   if (bus_lag(worker->events).partitions == 0 && bus_lag(worker->sweeps).partitions == 0)
     return snprintf(reason, size, "no partitions assigned yet"), 0;
   return 1;
@@ -43,8 +46,10 @@ static int ready(char *reason, size_t size, void *argument) {
 /* ---- start and end ---- */
 static int load_patience(struct worker *worker, struct error *error) {
   for (const char *const *wait = config_list(worker->config, "patience"); *wait; wait++) {
-    if (worker->patience_count >= PATIENCE_LIMIT || clock_parse_duration(*wait, &worker->patience_ms[worker->patience_count]) != 0)
-      return error_set(error, ERROR_INVALID, "Setting", "patience: at most %d rising durations, as \"5s,30s\"", PATIENCE_LIMIT);
+    if (worker->patience_count >= PATIENCE_LIMIT ||
+        clock_parse_duration(*wait, &worker->patience_ms[worker->patience_count]) != 0)
+      return error_set(error, ERROR_INVALID, "Setting", "patience: at most %d rising durations, as \"5s,30s\"",
+                       PATIENCE_LIMIT);
     worker->patience_count++;
   }
   return 0;
@@ -53,18 +58,23 @@ static int load_patience(struct worker *worker, struct error *error) {
 static int open_parts(struct worker *worker, struct error *error) {
   const struct config *config = worker->config;
   struct aws_options aws = settings_aws(config);
-  struct state_options state = {.url = config_text(config, "redis.url"), .timeout_ms = config_ms(config, "redis.timeout"),
-                                .connections = 32, .owner = worker->owner};
+  struct state_options state = {.url = config_text(config, "redis.url"),
+                                .timeout_ms = config_ms(config, "redis.timeout"),
+                                .connections = 32,
+                                .owner = worker->owner};
   struct bus_options bus = settings_bus(config, worker->owner);
   const char *file = config_text(config, "accounts");
-  if (!*file) return error_set(error, ERROR_INVALID, "Setting", "no accounts: give --accounts FILE (deploy/config/accounts.yaml shows its form)");
+  if (!*file)
+    return error_set(error, ERROR_INVALID, "Setting",
+                     "no accounts: give --accounts FILE (deploy/config/accounts.yaml shows its form)");
   if (load_patience(worker, error) != 0) return -1;
   if (!(worker->accounts = accounts_load(file, error))) return -1;
   if (!(worker->aws = aws_open(&aws, error))) return -1;
   if (!(worker->bundle = bundle_load(config_path(config, "playbooks", "playbooks"), worker->aws, error))) return -1;
   if (!(worker->state = state_open(&state, error))) return -1;
   if (!(worker->producer = bus_producer_open(&bus, error))) return -1;
-  struct pool_options pool = {.threads = (unsigned)config_number(config, "threads"), .name = "unit", .thread_end = aws_thread_end};
+  struct pool_options pool = {
+      .threads = (unsigned)config_number(config, "threads"), .name = "unit", .thread_end = aws_thread_end};
   if (!(worker->pool = pool_open(&pool, error))) return -1;
   if (bus_ensure_topics(&bus, topics, sizeof topics / sizeof *topics, 15000, error) != 0)
     log_warn("topics could not be checked; going on", LOG_ERROR(error));
@@ -97,7 +107,8 @@ static void drain(struct worker *worker, pthread_t events, pthread_t sweeps, str
   pthread_join(events, NULL);
   pthread_join(sweeps, NULL);
   keeper_stop(keeper);
-  if (pool_wait_idle(worker->pool, DRAIN_MS) != 0) log_warn("still working after the drain's time; going on to the end");
+  if (pool_wait_idle(worker->pool, DRAIN_MS) != 0)
+    log_warn("still working after the drain's time; going on to the end");
   pool_close(worker->pool, task_abandon);
   bus_consumer_close(worker->events);
   bus_consumer_close(worker->sweeps);
@@ -120,15 +131,18 @@ static int serve(struct worker *worker, struct error *error) {
   if (!worker->sweeps) return -1;
   bus_pause(worker->events, 1); /* until the keeper has seen Redis */
   bus_pause(worker->sweeps, 1);
-  struct metrics_server *server = metrics_serve(config_text(worker->config, "http.address"), alive, ready, worker, &port, error);
+  struct metrics_server *server =
+      metrics_serve(config_text(worker->config, "http.address"), alive, ready, worker, &port, error);
   if (!server) return -1;
   struct keeper *keeper = keeper_start(worker, error);
   if (!keeper) return -1;
-  if (pthread_create(&events, NULL, events_thread, worker) != 0 || pthread_create(&sweeps, NULL, sweeps_thread, worker) != 0)
+  if (pthread_create(&events, NULL, events_thread, worker) != 0 ||
+      pthread_create(&sweeps, NULL, sweeps_thread, worker) != 0)
     return error_set(error, ERROR_FATAL, "Thread", "cannot start a thread");
   log_info("worker started", LOG_TEXT("owner", worker->owner), LOG_TEXT("bundle", worker->bundle->hash),
-           LOG_INT("guardrails", worker->bundle->guardrail_count), LOG_INT("accounts", accounts_count(worker->accounts)),
-           LOG_INT("port", port), LOG_INT("ms", clock_wall_ms() - worker->started_ms));
+           LOG_INT("guardrails", worker->bundle->guardrail_count),
+           LOG_INT("accounts", accounts_count(worker->accounts)), LOG_INT("port", port),
+           LOG_INT("ms", clock_wall_ms() - worker->started_ms));
   wait_for_signal();
   drain(worker, events, sweeps, keeper);
   metrics_server_close(server);

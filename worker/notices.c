@@ -41,7 +41,9 @@ int notice_text(const struct guardrail *guardrail, const json_t *digest, char su
   long long total = (long long)json_integer_value(json_object_get(digest, "count"));
   if (total > SHOWN) buffer_addf(&body, "  … and %lld more (parapet findings --account %s)\n", total - SHOWN, account);
   if (guardrail) buffer_addf(&body, "\nWhy it matters: %s\nHow to do it right: %s\n", guardrail->why, guardrail->fix);
-  buffer_addf(&body, "If this must be so: parapet exceptions add --guardrail %s --account %s --resource ID --owner YOU --reason WHY --for 30d\n",
+  buffer_addf(&body,
+              "If this must be so: parapet exceptions add --guardrail %s --account %s --resource ID --owner YOU "
+              "--reason WHY --for 30d\n",
               name, account);
   if (json_object_get(json_object_get(digest, "counts"), "parked"))
     buffer_addf(&body, "What is parked waits for: parapet breaker reset %s/%s --release --pace 1/s\n", name, account);

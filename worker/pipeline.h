@@ -8,11 +8,12 @@
 void *events_thread(void *worker);
 void *sweeps_thread(void *worker);
 
-/* Hands work that was released or fell due back to the verbs: at most `limit` units.  Returns how many, -1 with *error. */
+/* Hands work that was released or fell due back to the verbs: at most `limit` units.  Returns how many, -1 with *error.
+ */
 int parked_resume(struct worker *worker, size_t limit, struct error *error);
 
-/* Sends what cannot be used to the dead letters and counts it; keeps trying until it is durable or the worker stops (then
- * the message is given back).  Finishes the message. */
+/* Sends what cannot be used to the dead letters and counts it; keeps trying until it is durable or the worker stops
+ * (then the message is given back).  Finishes the message. */
 void dead_letter(struct worker *worker, struct bus_consumer *consumer, struct bus_message *message, const char *reason);
 
 #endif

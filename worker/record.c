@@ -33,15 +33,17 @@ static json_t *finding_times(const struct unit *unit, const struct unit_case *on
   return times;
 }
 
-static json_t *finding_record(const struct unit *unit, const struct unit_case *one, const char *status, json_t *evidence, const char *note) {
+static json_t *finding_record(const struct unit *unit, const struct unit_case *one, const char *status,
+                              json_t *evidence, const char *note) {
   const struct guardrail *guardrail = one->guardrail;
   char id[33], now[32];
   finding_id(one->subject, id);
-  json_t *record = json_pack(
-      "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "id", id, "status", status, "guardrail", guardrail->name,
-      "version", (json_int_t)guardrail->version, "title", guardrail->title, "severity", guardrail->severity, "account", unit->account->id,
-      "region", unit->region, "environment", unit->place.environment, "resource", unit->id, "arn", unit->arn, "time",
-      clock_format(clock_wall_ms(), now, sizeof now), "bundle", unit->bundle->hash, "times", finding_times(unit, one, status));
+  json_t *record = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "id", id,
+                             "status", status, "guardrail", guardrail->name, "version", (json_int_t)guardrail->version,
+                             "title", guardrail->title, "severity", guardrail->severity, "account", unit->account->id,
+                             "region", unit->region, "environment", unit->place.environment, "resource", unit->id,
+                             "arn", unit->arn, "time", clock_format(clock_wall_ms(), now, sizeof now), "bundle",
+                             unit->bundle->hash, "times", finding_times(unit, one, status));
   if (!record) return NULL;
   if (evidence && !json_is_null(evidence)) json_object_set(record, "evidence", evidence);
   if (note && *note) json_object_set_new(record, "note", json_string(note));
@@ -61,12 +63,14 @@ static void publish_finding(struct worker *worker, const char *key, json_t *reco
 static void observe_fixed(const struct unit *unit, const struct unit_case *one) {
   int64_t now = clock_wall_ms();
   if (unit->delivery->event_ms > 0)
-    metric_observe(&worker_metrics[M_SECONDS], (double)(now - unit->delivery->event_ms) / 1000.0, one->guardrail->name, "event-fixed");
-  metric_observe(&worker_metrics[M_SECONDS], (double)(now - one->matched_ms) / 1000.0, one->guardrail->name, "matched-fixed");
+    metric_observe(&worker_metrics[M_SECONDS], (double)(now - unit->delivery->event_ms) / 1000.0, one->guardrail->name,
+                   "event-fixed");
+  metric_observe(&worker_metrics[M_SECONDS], (double)(now - one->matched_ms) / 1000.0, one->guardrail->name,
+                 "matched-fixed");
 }
 
-enum verdict record_finding(struct unit *unit, struct unit_case *one, const char *status, json_t *evidence, const char *note,
-                            struct error *error) {
+enum verdict record_finding(struct unit *unit, struct unit_case *one, const char *status, json_t *evidence,
+                            const char *note, struct error *error) {
   struct worker *worker = unit->worker;
   char was[32] = "";
   json_t *record = finding_record(unit, one, status, evidence, note);
@@ -109,9 +113,10 @@ void record_reach(struct worker *worker, const struct account *account, const ch
     if (state_finding_close(worker->state, id, was, &problem) != 0) log_debug("not closed", LOG_ERROR(&problem));
     return;
   }
-  json_t *record = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", id, "status", "open", "guardrail", "account-access",
-                             "title", "The account cannot be read", "severity", "high", "account", account->id, "region", region,
-                             "resource", account->id, "time", clock_format(clock_wall_ms(), now, sizeof now), "note", error->message);
+  json_t *record = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", id, "status", "open",
+                             "guardrail", "account-access", "title", "The account cannot be read", "severity", "high",
+                             "account", account->id, "region", region, "resource", account->id, "time",
+                             clock_format(clock_wall_ms(), now, sizeof now), "note", error->message);
   if (record && state_finding_put(worker->state, record, was, &problem) == 0 && strcmp(was, "open") != 0) {
     publish_finding(worker, subject, record);
     log_warn("account cannot be read", LOG_TEXT("account", account->id), LOG_TEXT("region", region), LOG_ERROR(error));
@@ -122,8 +127,10 @@ void record_reach(struct worker *worker, const struct account *account, const ch
 int record_action(struct unit *unit, struct unit_case *one, json_t *record, int durably, struct error *error) {
   char *text = json_text(record);
   if (!text) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
-  int result = durably ? bus_produce_durably(unit->worker->producer, BUS_TOPIC_ACTIONS, one->subject, text, strlen(text), RECORD_TIMEOUT_MS, error)
-                       : bus_produce(unit->worker->producer, BUS_TOPIC_ACTIONS, one->subject, text, strlen(text), NULL, NULL, error);
+  int result = durably ? bus_produce_durably(unit->worker->producer, BUS_TOPIC_ACTIONS, one->subject, text,
+                                             strlen(text), RECORD_TIMEOUT_MS, error)
+                       : bus_produce(unit->worker->producer, BUS_TOPIC_ACTIONS, one->subject, text, strlen(text), NULL,
+                                     NULL, error);
   free(text);
   return result;
 }
@@ -133,10 +140,13 @@ void notice_case(struct unit *unit, struct unit_case *one, const char *outcome, 
   struct error error = {0};
   (void)evidence; /* in the finding; a notice stays short */
   snprintf(key, sizeof key, "%s|%s", one->guardrail->name, unit->account->id);
-  json_t *notice = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "outcome", outcome, "guardrail", one->guardrail->name, "account",
-                             unit->account->id, "region", unit->region, "resource", unit->id, "arn", unit->arn, "note", note ? note : "",
-                             "actor", json_text_at(unit->delivery->actor, "arn", NULL), "time", clock_format(clock_wall_ms(), now, sizeof now));
-  if (!notice || state_notice_add(unit->worker->state, key, notice, config_ms(unit->worker->config, "notice.window"), &error) != 0)
+  json_t *notice =
+      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "outcome", outcome, "guardrail", one->guardrail->name,
+                "account", unit->account->id, "region", unit->region, "resource", unit->id, "arn", unit->arn, "note",
+                note ? note : "", "actor", json_text_at(unit->delivery->actor, "arn", NULL), "time",
+                clock_format(clock_wall_ms(), now, sizeof now));
+  if (!notice ||
+      state_notice_add(unit->worker->state, key, notice, config_ms(unit->worker->config, "notice.window"), &error) != 0)
     log_warn("a notice was lost", LOG_TEXT("key", key), LOG_ERROR(&error)); /* never holds remediation */
   json_decref(notice);
 }

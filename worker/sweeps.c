@@ -1,5 +1,5 @@
-/* Sweeps: what no event told.  One task lists an account × Region × resource type once for all guardrails that are due, and
- * makes a unit of each resource in which one of them finds something. */
+/* Sweeps: what no event told.  One task lists an account × Region × resource type once for all guardrails that are due,
+ * and makes a unit of each resource in which one of them finds something. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,8 +53,9 @@ static int sweep_one(struct live *live, void *argument) {
       log_warn("a resource could not be judged", LOG_TEXT("guardrail", sweep->guardrails[i]->name),
                LOG_TEXT("resource", json_string_value(live->id)), LOG_ERROR(&error));
     } else if (!json_is_empty(finding)) {
-      if (!unit) unit = unit_open(sweep->delivery, sweep->bundle, sweep->account, sweep->resource, sweep->region,
-                                  json_string_value(live->id), sweep->count);
+      if (!unit)
+        unit = unit_open(sweep->delivery, sweep->bundle, sweep->account, sweep->resource, sweep->region,
+                         json_string_value(live->id), sweep->count);
       if (unit) {
         char id[33];
         unit_add(unit, sweep->guardrails[i]);
@@ -79,8 +80,8 @@ static void close_absent(struct sweep *sweep) {
   for (size_t i = 0; i < sweep->count; i++) {
     struct error error = {0};
     int64_t closed = 0;
-    if (state_findings_close_absent(sweep->delivery->worker->state, sweep->guardrails[i]->name, sweep->account->id, sweep->region,
-                                    sweep->violating[i], &closed, &error) != 0)
+    if (state_findings_close_absent(sweep->delivery->worker->state, sweep->guardrails[i]->name, sweep->account->id,
+                                    sweep->region, sweep->violating[i], &closed, &error) != 0)
       log_warn("findings could not be closed", LOG_TEXT("guardrail", sweep->guardrails[i]->name), LOG_ERROR(&error));
   }
 }
@@ -89,14 +90,16 @@ static void sweep_task(void *argument);
 
 static void sweep_later(struct sweep *sweep) {
   int64_t wait = sweep->delivery->worker->state_ready ? 1000LL << (sweep->tries < 5 ? sweep->tries : 5) : 500;
-  if (pool_submit(sweep->delivery->worker->pool, POOL_LANE_SWEEP, NULL, wait, sweep_task, sweep) != 0) sweep_abandon(sweep);
+  if (pool_submit(sweep->delivery->worker->pool, POOL_LANE_SWEEP, NULL, wait, sweep_task, sweep) != 0)
+    sweep_abandon(sweep);
 }
 
 static void sweep_done(struct sweep *sweep, const char *outcome) {
   metric_add(&worker_metrics[M_SWEEPS], 1, sweep->resource->name, outcome);
   metric_add(&worker_metrics[M_UNITS], (double)sweep->found, "sweep");
-  log_info("swept", LOG_TEXT("outcome", outcome), LOG_TEXT("account", sweep->account->id), LOG_TEXT("region", sweep->region),
-           LOG_TEXT("resource", sweep->resource->name), LOG_INT("resources", sweep->resources), LOG_INT("found", sweep->found));
+  log_info("swept", LOG_TEXT("outcome", outcome), LOG_TEXT("account", sweep->account->id),
+           LOG_TEXT("region", sweep->region), LOG_TEXT("resource", sweep->resource->name),
+           LOG_INT("resources", sweep->resources), LOG_INT("found", sweep->found));
   sweep_free(sweep);
 }
 
@@ -109,7 +112,8 @@ static void sweep_task(void *argument) {
                           .session_name = "parapet",
                           .source_identity = "parapet",
                           .session_policy = sweep->bundle->read_policy};
-  struct reader reader = {.client = worker->aws, .role = *name ? &role : NULL, .deadline_ms = clock_monotonic_ms() + CALL_MS};
+  struct reader reader = {
+      .client = worker->aws, .role = *name ? &role : NULL, .deadline_ms = clock_monotonic_ms() + CALL_MS};
   unsigned char wanted[64] = {0};
   struct error error = {0};
   if (!worker->state_ready) return sweep_later(sweep);
@@ -126,7 +130,8 @@ static void sweep_task(void *argument) {
   metric_add(&worker_metrics[M_ERRORS], 1, "sweep", error_class_name(error.class));
   record_reach(worker, sweep->account, sweep->region, &error);
   if (error.class != ERROR_DENIED && ++sweep->tries < SWEEP_TRIES) return sweep_later(sweep);
-  log_warn("a sweep failed; the next tick tries again", LOG_TEXT("account", sweep->account->id), LOG_TEXT("region", sweep->region), LOG_ERROR(&error));
+  log_warn("a sweep failed; the next tick tries again", LOG_TEXT("account", sweep->account->id),
+           LOG_TEXT("region", sweep->region), LOG_ERROR(&error));
   sweep_done(sweep, error.class == ERROR_DENIED ? "denied" : "failed");
 }
 
@@ -147,13 +152,17 @@ static const char *open_sweep(struct sweep *sweep) {
                                 .unit = sweep->account->unit,
                                 .partition = aws_partition(worker->aws, sweep->region)};
   json_array_foreach(json_object_get(sweep->request, "guardrails"), index, name) {
-    const struct guardrail *guardrail = bundle_guardrail(sweep->bundle, json_is_string(name) ? json_string_value(name) : "");
+    const struct guardrail *guardrail =
+        bundle_guardrail(sweep->bundle, json_is_string(name) ? json_string_value(name) : "");
     if (!guardrail || guardrail->resource != sweep->resource || sweep->count >= 64) continue;
-    if (!guardrail_in_scope(guardrail, sweep->account->id, sweep->account->environment, sweep->account->unit, sweep->region)) continue;
+    if (!guardrail_in_scope(guardrail, sweep->account->id, sweep->account->environment, sweep->account->unit,
+                            sweep->region))
+      continue;
     sweep->violating[sweep->count] = json_array();
     sweep->guardrails[sweep->count++] = guardrail;
   }
-  snprintf(sweep->delivery->sweep, sizeof sweep->delivery->sweep, "%s|%s|%s", sweep->account->id, sweep->region, sweep->resource->name);
+  snprintf(sweep->delivery->sweep, sizeof sweep->delivery->sweep, "%s|%s|%s", sweep->account->id, sweep->region,
+           sweep->resource->name);
   return NULL;
 }
 
@@ -200,14 +209,16 @@ void *sweeps_thread(void *argument) {
 static void forget_parked(struct worker *worker, const char *subject, const struct error *why) {
   struct error error = {0};
   log_warn("parked work was dropped", LOG_TEXT("subject", subject), LOG_ERROR(why));
-  if (state_unpark(worker->state, subject, &error) != 0 || mirror_put(worker->producer, "parked", subject, NULL, &error) != 0)
+  if (state_unpark(worker->state, subject, &error) != 0 ||
+      mirror_put(worker->producer, "parked", subject, NULL, &error) != 0)
     log_warn("it comes back once more", LOG_TEXT("subject", subject), LOG_ERROR(&error));
 }
 
 int parked_resume(struct worker *worker, size_t limit, struct error *error) {
   json_t *entries = NULL, *entry;
   size_t index;
-  if (state_parked_take(worker->state, limit, config_ms(worker->config, "park.after") * 2, &entries, error) != 0) return -1;
+  if (state_parked_take(worker->state, limit, config_ms(worker->config, "park.after") * 2, &entries, error) != 0)
+    return -1;
   struct bundle *bundle = worker_bundle(worker);
   json_array_foreach(entries, index, entry) {
     struct error problem = {0};

@@ -1,5 +1,5 @@
-/* The unit's way through the verbs.  One task looks at all cases that are due, reads once for all of them, and queues the
- * unit again for whatever has to wait; so neither AWS's lag nor a gate ever holds a thread. */
+/* The unit's way through the verbs.  One task looks at all cases that are due, reads once for all of them, and queues
+ * the unit again for whatever has to wait; so neither AWS's lag nor a gate ever holds a thread. */
 #include "unit.h"
 
 #include <stdio.h>
@@ -68,10 +68,12 @@ void unit_free(struct unit *unit) {
 
 /* ---- parking ---- */
 json_t *unit_pack(const struct unit *unit, const struct unit_case *one) {
-  json_t *event = unit->delivery->event, *packed = json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I}", "guardrail", one->guardrail->name, "account", unit->account->id, "region",
-      unit->region, "resource", unit->resource->name, "id", unit->id, "tries", unit->parked_tries + 1, "event_ms",
-      (json_int_t)unit->delivery->event_ms, "collected_ms", (json_int_t)unit->delivery->collected_ms);
+  json_t *event = unit->delivery->event,
+         *packed =
+             json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I}", "guardrail", one->guardrail->name, "account",
+                       unit->account->id, "region", unit->region, "resource", unit->resource->name, "id", unit->id,
+                       "tries", unit->parked_tries + 1, "event_ms", (json_int_t)unit->delivery->event_ms,
+                       "collected_ms", (json_int_t)unit->delivery->collected_ms);
   if (one->action[0]) json_object_set_new(packed, "action", json_string(one->action));
   if (unit->delivery->actor) json_object_set(packed, "actor", unit->delivery->actor);
   const char *event_id = json_text_at(event, "id", NULL);
@@ -151,7 +153,8 @@ static const struct live *look(struct unit *unit, struct glance *glance, enum ve
 
 /* New finding (json_null: nothing), NULL when judging failed. A resource that is gone has nothing to find. */
 static json_t *judge(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error) {
-  return live ? guardrail_judge(one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor, error) : json_null();
+  return live ? guardrail_judge(one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor, error)
+              : json_null();
 }
 
 /* An action that was begun, and whose violation is gone: what is left is to verify and record it. */
@@ -202,7 +205,8 @@ static enum verdict recorded(struct unit *unit, struct unit_case *one, struct er
   return unit_close(unit, one, error);
 }
 
-static enum verdict advance_verify(struct unit *unit, struct unit_case *one, struct glance *glance, struct error *error) {
+static enum verdict advance_verify(struct unit *unit, struct unit_case *one, struct glance *glance,
+                                   struct error *error) {
   enum verdict verdict;
   const struct live *live = look(unit, glance, &verdict, error);
   if (verdict != VERDICT_GO) return verdict;
@@ -220,8 +224,9 @@ static enum verdict advance_verify(struct unit *unit, struct unit_case *one, str
 }
 
 static enum verdict advance_record(struct unit *unit, struct unit_case *one, struct error *error) {
-  enum verdict verdict = record_finding(unit, one, json_text_at(one->record, "status", NULL), json_object_get(one->record, "evidence"),
-                                        json_text_at(one->record, "note", NULL), error);
+  enum verdict verdict =
+      record_finding(unit, one, json_text_at(one->record, "status", NULL), json_object_get(one->record, "evidence"),
+                     json_text_at(one->record, "note", NULL), error);
   return verdict == VERDICT_GO ? recorded(unit, one, error) : VERDICT_LATER;
 }
 
@@ -266,15 +271,23 @@ static void hold_back(struct unit *unit, struct unit_case *one, struct error *er
 
 static void settle(struct unit *unit, struct unit_case *one, enum verdict verdict, struct error *error) {
   switch (verdict) {
-    case VERDICT_AGAIN: wait_again(unit, one); break;
-    case VERDICT_PARK: hold_back(unit, one, error); break;
+    case VERDICT_AGAIN:
+      wait_again(unit, one);
+      break;
+    case VERDICT_PARK:
+      hold_back(unit, one, error);
+      break;
     case VERDICT_DONE:
       if (unpark(unit, one, error) == VERDICT_DONE) {
         one->stage = STAGE_DONE;
         break;
       } /* fall through */
-    case VERDICT_LATER: wait_later(unit, one, error); break;
-    case VERDICT_GO: one->tries = 0; break; /* acted: verify at once */
+    case VERDICT_LATER:
+      wait_later(unit, one, error);
+      break;
+    case VERDICT_GO:
+      one->tries = 0;
+      break; /* acted: verify at once */
   }
 }
 
@@ -282,11 +295,20 @@ static void advance(struct unit *unit, struct unit_case *one, struct glance *gla
   struct error error = {0};
   enum verdict verdict = VERDICT_DONE;
   switch (one->stage) {
-    case STAGE_LOOK: verdict = advance_look(unit, one, glance, &error); break;
-    case STAGE_VERIFY: verdict = advance_verify(unit, one, glance, &error); break;
-    case STAGE_RECORD: verdict = advance_record(unit, one, &error); break;
-    case STAGE_CLOSE: verdict = unit_close(unit, one, &error); break;
-    case STAGE_DONE: break;
+    case STAGE_LOOK:
+      verdict = advance_look(unit, one, glance, &error);
+      break;
+    case STAGE_VERIFY:
+      verdict = advance_verify(unit, one, glance, &error);
+      break;
+    case STAGE_RECORD:
+      verdict = advance_record(unit, one, &error);
+      break;
+    case STAGE_CLOSE:
+      verdict = unit_close(unit, one, &error);
+      break;
+    case STAGE_DONE:
+      break;
   }
   settle(unit, one, verdict, &error);
 }
@@ -320,7 +342,8 @@ static int64_t next_due(const struct unit *unit) {
 static void unit_task(void *argument) {
   struct unit *unit = argument;
   int64_t wait = 0;
-  if (!unit->worker->state_ready) wait = 500; /* gates closed: nothing is even read */
+  if (!unit->worker->state_ready)
+    wait = 500; /* gates closed: nothing is even read */
   else
     while ((wait = next_due(unit)) == 0 && unit->worker->state_ready)
       if (turn(unit) == 0) break;

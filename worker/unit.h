@@ -1,8 +1,9 @@
 /* A unit: one resource and the guardrails that want to look at it, on its way through the verbs
  * match → peek → read → judge → gate → act → verify → record.
  *
- * A unit lives in this process until each of its cases is done or durably parked; only then may the message that it came
- * from be finished.  A unit never blocks its thread for longer than calls take: whoever has to wait is queued again. */
+ * A unit lives in this process until each of its cases is done or durably parked; only then may the message that it
+ * came from be finished.  A unit never blocks its thread for longer than calls take: whoever has to wait is queued
+ * again. */
 #ifndef PARAPET_WORKER_UNIT_H
 #define PARAPET_WORKER_UNIT_H
 
@@ -16,15 +17,15 @@ struct delivery {
   enum delivery_kind { DELIVERY_EVENT, DELIVERY_SWEEP, DELIVERY_PARKED } kind;
   struct bus_consumer *consumer; /* event, sweep */
   struct bus_message *message;
-  atomic_int abandoned;          /* the process ends before its units did: the message is given back, not finished */
-  char id[128];                  /* event: its id, marked as seen at the end; sweep, parked: its subject */
-  char sweep[256];               /* sweep: the coalescing subject */
-  json_t *event;                 /* event: the parsed envelope; NULL otherwise */
+  atomic_int abandoned; /* the process ends before its units did: the message is given back, not finished */
+  char id[128];         /* event: its id, marked as seen at the end; sweep, parked: its subject */
+  char sweep[256];      /* sweep: the coalescing subject */
+  json_t *event;        /* event: the parsed envelope; NULL otherwise */
   json_t *actor;
   char request_id[96];
-  int64_t born_ms;               /* monotonic */
-  int64_t event_ms;              /* wall: when it happened, 0 unknown */
-  int64_t collected_ms;          /* wall: when it entered Kafka */
+  int64_t born_ms;      /* monotonic */
+  int64_t event_ms;     /* wall: when it happened, 0 unknown */
+  int64_t collected_ms; /* wall: when it entered Kafka */
 };
 struct delivery *delivery_open(struct worker *worker, enum delivery_kind kind);
 struct delivery *delivery_hold(struct delivery *delivery);
@@ -37,14 +38,14 @@ struct journal; /* act.c: one action's record */
 struct unit_case { /* one guardrail's view of the unit */
   const struct guardrail *guardrail;
   enum stage stage;
-  int looks;                 /* further looks taken in this stage */
-  int tries;                 /* transient failures in a row */
-  int64_t due_ms;            /* monotonic: not before */
-  char subject[640];         /* "guardrail|arn" */
-  char action[64];           /* id of the action, "" before there is one */
-  json_t *finding_value;     /* what `find` said before the action */
-  json_t *record;            /* STAGE_RECORD: what is still to be written */
-  int resolved;              /* its action was begun by an earlier try, perhaps of a worker that is dead */
+  int looks;                    /* further looks taken in this stage */
+  int tries;                    /* transient failures in a row */
+  int64_t due_ms;               /* monotonic: not before */
+  char subject[640];            /* "guardrail|arn" */
+  char action[64];              /* id of the action, "" before there is one */
+  json_t *finding_value;        /* what `find` said before the action */
+  json_t *record;               /* STAGE_RECORD: what is still to be written */
+  int resolved;                 /* its action was begun by an earlier try, perhaps of a worker that is dead */
   int64_t matched_ms, acted_ms; /* wall */
 };
 
@@ -60,14 +61,15 @@ struct unit {
   char *id, *arn;
   char lease_key[560];
   struct state_lease lease;
-  int leased, released;      /* released: an operator's release paid for its action */
-  int parked_tries;          /* how often it came back from parking */
-  struct live *listed;       /* a sweep's view of it; used for the first look, then dropped */
+  int leased, released; /* released: an operator's release paid for its action */
+  int parked_tries;     /* how often it came back from parking */
+  struct live *listed;  /* a sweep's view of it; used for the first look, then dropped */
   size_t case_count;
   struct unit_case cases[];
 };
 
-/* NULL when memory ran out.  Guardrails are added by unit_add; unit_submit hands it to the pool (which owns it then). */
+/* NULL when memory ran out.  Guardrails are added by unit_add; unit_submit hands it to the pool (which owns it then).
+ */
 struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, const struct account *account,
                        const struct resource *resource, const char *region, const char *id, size_t guardrails);
 void unit_add(struct unit *unit, const struct guardrail *guardrail);
@@ -82,17 +84,19 @@ struct unit *unit_unpack(struct worker *worker, struct bundle *bundle, json_t *p
 /* ---- the verbs; each works on one case ---- */
 /* What becomes of the case for now. */
 enum verdict {
-  VERDICT_GO,      /* the next verb */
-  VERDICT_DONE,    /* recorded; nothing more to do */
-  VERDICT_AGAIN,   /* look again, with patience (reads may lag) */
-  VERDICT_LATER,   /* a transient trouble: try again soon, park when it lasts */
-  VERDICT_PARK,    /* a gate holds it: park until an operator releases it */
+  VERDICT_GO,    /* the next verb */
+  VERDICT_DONE,  /* recorded; nothing more to do */
+  VERDICT_AGAIN, /* look again, with patience (reads may lag) */
+  VERDICT_LATER, /* a transient trouble: try again soon, park when it lasts */
+  VERDICT_PARK,  /* a gate holds it: park until an operator releases it */
 };
 
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error);
 /* *live: new, NULL when the resource is gone. */
-enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding, struct error *error);
-enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *live, json_t *finding, struct error *error);
+enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding,
+                       struct error *error);
+enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *live, json_t *finding,
+                      struct error *error);
 /* An action that an earlier try, or a dead worker, left open: resolves it from live state, under the lease.  It stays
  * indexed until its effect is verified and recorded (unit_close), or until the next action of this subject. */
 enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error);
@@ -105,8 +109,8 @@ enum verdict unit_close(struct unit *unit, struct unit_case *one, struct error *
 enum verdict unit_read(struct unit *unit, struct live **live, struct error *error);
 
 /* record.c: writes a finding's new status.  `evidence` may be NULL.  GO, or LATER when state cannot be written. */
-enum verdict record_finding(struct unit *unit, struct unit_case *one, const char *status, json_t *evidence, const char *note,
-                            struct error *error);
+enum verdict record_finding(struct unit *unit, struct unit_case *one, const char *status, json_t *evidence,
+                            const char *note, struct error *error);
 void record_reach(struct worker *worker, const struct account *account, const char *region, const struct error *error);
 /* One record of parapet.actions; durably: waits until it is acknowledged.  0, or -1 with *error. */
 int record_action(struct unit *unit, struct unit_case *one, json_t *record, int durably, struct error *error);

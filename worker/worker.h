@@ -5,11 +5,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "fleet/accounts.h"
-#include "fleet/mirror.h"
 #include "base/metrics.h"
 #include "base/pool.h"
 #include "engine/playbook.h"
+#include "fleet/accounts.h"
+#include "fleet/mirror.h"
 #include "settings.h"
 #include "state/state.h"
 
@@ -24,20 +24,22 @@ struct worker {
   struct pool *pool;
   struct accounts *accounts;
   char owner[192];
-  int64_t started_ms;                         /* wall */
-  int64_t patience_ms[PATIENCE_LIMIT];        /* waits before each further look */
+  int64_t started_ms;                  /* wall */
+  int64_t patience_ms[PATIENCE_LIMIT]; /* waits before each further look */
   int patience_count;
 
-  pthread_mutex_t bundle_lock;                /* guards the pointer, not what it points to */
+  pthread_mutex_t bundle_lock; /* guards the pointer, not what it points to */
   struct bundle *bundle;
 
-  atomic_int state_ready;                     /* written by the keeper: Redis answers and its epoch is joined */
+  atomic_int state_ready; /* written by the keeper: Redis answers and its epoch is joined */
   atomic_int stopping;
-  atomic_long units;                          /* units alive in this process */
+  atomic_long units; /* units alive in this process */
 };
 
 /* What is handed to the pool begins with this, so that the end of the process can give back whatever was waiting. */
-struct task { pool_task *abandon; };
+struct task {
+  pool_task *abandon;
+};
 void task_abandon(void *task);
 
 /* The bundle in force, held; bundle_drop it. */
@@ -49,7 +51,8 @@ struct scopes {
   struct state_limit limits[4];
   size_t count;
 };
-void worker_scopes(const struct worker *worker, const struct guardrail *guardrail, const char *account, struct scopes *scopes);
+void worker_scopes(const struct worker *worker, const struct guardrail *guardrail, const char *account,
+                   struct scopes *scopes);
 
 /* keeper.c: Redis's health and epoch, heartbeat, reload of playbooks, parked work, notices. */
 struct keeper;
@@ -58,7 +61,20 @@ void keeper_stop(struct keeper *keeper);
 
 /* Metrics of the worker; one row each, handles by name. */
 enum worker_metric {
-  M_EVENTS, M_UNITS, M_ACTIONS, M_FINDINGS, M_GATES, M_OWN, M_SWEEPS, M_SECONDS, M_PARKED, M_READY, M_LAG, M_NOTICES, M_ERRORS, M_END
+  M_EVENTS,
+  M_UNITS,
+  M_ACTIONS,
+  M_FINDINGS,
+  M_GATES,
+  M_OWN,
+  M_SWEEPS,
+  M_SECONDS,
+  M_PARKED,
+  M_READY,
+  M_LAG,
+  M_NOTICES,
+  M_ERRORS,
+  M_END
 };
 extern struct metric worker_metrics[];
 

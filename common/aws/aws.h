@@ -19,7 +19,9 @@
 struct aws_client;
 
 /* ---- transport: the seam for tests is here, at the network ---- */
-struct aws_http_header { const char *name, *value; };
+struct aws_http_header {
+  const char *name, *value;
+};
 struct aws_http_request {
   const char *method, *url; /* url complete and already encoded */
   const struct aws_http_header *headers;
@@ -46,12 +48,13 @@ void aws_http_response_free(struct aws_http_response *response);
 
 /* ---- client ---- */
 struct aws_options {
-  const char *models;        /* directory of the compiled models (`make models`) */
-  const char *endpoint_url;  /* NULL: AWS_ENDPOINT_URL from the environment, else the endpoint rules */
-  const char *hub_region;    /* Region of the base credentials' own calls; NULL: AWS_REGION, AWS_DEFAULT_REGION, us-east-1 */
-  int64_t call_timeout_ms;   /* one attempt; 0: 20 s */
-  int max_attempts;          /* 0: 3, as botocore's standard mode */
-  size_t response_limit;     /* bytes; 0: 32 MiB */
+  const char *models;       /* directory of the compiled models (`make models`) */
+  const char *endpoint_url; /* NULL: AWS_ENDPOINT_URL from the environment, else the endpoint rules */
+  const char
+      *hub_region; /* Region of the base credentials' own calls; NULL: AWS_REGION, AWS_DEFAULT_REGION, us-east-1 */
+  int64_t call_timeout_ms;               /* one attempt; 0: 20 s */
+  int max_attempts;                      /* 0: 3, as botocore's standard mode */
+  size_t response_limit;                 /* bytes; 0: 32 MiB */
   const struct aws_transport *transport; /* NULL: libcurl */
 };
 struct aws_client *aws_open(const struct aws_options *options, struct error *error);
@@ -68,8 +71,8 @@ struct aws_role {
   const char *session_policy;  /* inline session policy, JSON text of at most 2,048 characters; may be NULL */
 };
 struct aws_target {
-  const char *account; /* 12 digits; may be NULL when role is NULL */
-  const char *region;  /* "eu-west-1"; for a global service any Region of the partition does */
+  const char *account;         /* 12 digits; may be NULL when role is NULL */
+  const char *region;          /* "eu-west-1"; for a global service any Region of the partition does */
   const struct aws_role *role; /* NULL: base credentials */
 };
 
@@ -81,14 +84,16 @@ struct aws_call_options {
 
 /* `operation` is "service.Operation".  params: borrowed, may be NULL; idempotency tokens that are absent are filled in.
  * New result object (without ResponseMetadata), or NULL with *error: where = the operation; class by code and status:
- * THROTTLED (botocore's throttling codes, 429), DENIED (AccessDenied*, UnauthorizedOperation, *Token*, 401/403), MISSING
- * (codes with NotFound / NoSuch / DoesNotExist, 404), RETRYABLE (5xx, network, time-out), INVALID (other 4xx and
- * parameters that do not fit the model), FATAL (an answer that is none, e.g. HTML: "not implemented" endpoints too). */
+ * THROTTLED (botocore's throttling codes, 429), DENIED (AccessDenied*, UnauthorizedOperation, *Token*, 401/403),
+ * MISSING (codes with NotFound / NoSuch / DoesNotExist, 404), RETRYABLE (5xx, network, time-out), INVALID (other 4xx
+ * and parameters that do not fit the model), FATAL (an answer that is none, e.g. HTML: "not implemented" endpoints
+ * too). */
 json_t *aws_call(struct aws_client *client, const struct aws_target *target, const char *operation, json_t *params,
                  const struct aws_call_options *options, struct error *error);
 
-/* Runs an operation through its paginator to the end (once, where it has none) and gives each page (borrowed) to `page`,
- * which returns 0 to go on, anything else to stop.  0, or -1 with *error.  Repeated tokens are refused (FATAL). */
+/* Runs an operation through its paginator to the end (once, where it has none) and gives each page (borrowed) to
+ * `page`, which returns 0 to go on, anything else to stop.  0, or -1 with *error.  Repeated tokens are refused (FATAL).
+ */
 int aws_paginate(struct aws_client *client, const struct aws_target *target, const char *operation, json_t *params,
                  const struct aws_call_options *options, int (*page)(json_t *result, void *argument), void *argument,
                  struct error *error);
@@ -107,13 +112,17 @@ int aws_model_operation(struct aws_client *client, const char *operation, struct
 int aws_model_check_input(struct aws_client *client, const char *operation, const json_t *params, struct error *error);
 /* Does the output shape have this path (members; "[]" for list elements; map values match any name)?  0, or -1 with
  * *error (message with the nearest member). */
-int aws_model_check_output(struct aws_client *client, const char *operation, const char *const *path, struct error *error);
+int aws_model_check_output(struct aws_client *client, const char *operation, const char *const *path,
+                           struct error *error);
 /* Does the operation only read?  By its name (Describe, Get, List, Head, Lookup, Search, Batch+Get … a table). */
 int aws_operation_reads(const char *operation);
-/* IAM's action for an operation ("s3.ListBuckets" → "s3:ListAllMyBuckets"), from a table of exceptions; text must hold 128. */
+/* IAM's action for an operation ("s3.ListBuckets" → "s3:ListAllMyBuckets"), from a table of exceptions; text must hold
+ * 128. */
 void aws_iam_action(const char *operation, char *text, size_t size);
 
-struct aws_counters { uint64_t calls, attempts, retries, throttled, denied, failed, assumed; };
+struct aws_counters {
+  uint64_t calls, attempts, retries, throttled, denied, failed, assumed;
+};
 struct aws_counters aws_counters(struct aws_client *client);
 
 #endif

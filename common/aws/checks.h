@@ -6,7 +6,8 @@
 #include "aws/model.h"
 
 /* Splits "service.Operation" and looks both up: 0, with *service and *found (each may be NULL) borrowed for the life of
- * `models`; or -1 with *error (INVALID: not of that form; MISSING: not in the models, message with the nearest name). */
+ * `models`; or -1 with *error (INVALID: not of that form; MISSING: not in the models, message with the nearest name).
+ */
 int aws_models_operation(struct aws_models *models, const char *operation, const struct aws_service **service,
                          const struct aws_operation **found, struct error *error);
 

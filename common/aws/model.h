@@ -24,13 +24,15 @@ void aws_service_free(struct aws_service *service);
 
 /* Borrowed pieces; json_null-free: NULL when absent. */
 json_t *aws_service_metadata(const struct aws_service *service);
-json_t *aws_service_shape(const struct aws_service *service, const char *shape); /* its definition */
-json_t *aws_service_ruleset(const struct aws_service *service);                  /* endpoint-rule-set-1.json */
+json_t *aws_service_shape(const struct aws_service *service, const char *shape);         /* its definition */
+json_t *aws_service_ruleset(const struct aws_service *service);                          /* endpoint-rule-set-1.json */
 json_t *aws_service_paginator(const struct aws_service *service, const char *operation); /* with sdk-extras merged */
 json_t *aws_service_waiter(const struct aws_service *service, const char *waiter);
 const char *aws_service_name(const struct aws_service *service);
 /* NULL with *error (MISSING, nearest operation name in the message). */
-const struct aws_operation *aws_service_operation(const struct aws_service *service, const char *name, struct error *error);
-json_t *aws_operation_definition(const struct aws_operation *operation); /* {name, http, input, output, errors, endpoint …} */
+const struct aws_operation *aws_service_operation(const struct aws_service *service, const char *name,
+                                                  struct error *error);
+json_t *aws_operation_definition(
+    const struct aws_operation *operation); /* {name, http, input, output, errors, endpoint …} */
 
 #endif

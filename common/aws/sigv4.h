@@ -14,13 +14,13 @@ struct sigv4_credentials {
 struct sigv4_context {
   struct sigv4_credentials credentials;
   const char *region, *service;
-  int64_t wall_ms;           /* time of signing */
-  int normalize_path;        /* remove dot segments (every service but S3) */
-  int double_encode_path;    /* encode the path once more (every service but S3) */
-  int sign_body;             /* include x-amz-content-sha256 */
-  int omit_session_token;    /* add the token after signing, unsigned */
-  int query;                 /* presign into the query instead of the Authorization header */
-  int64_t expires_s;         /* with query */
+  int64_t wall_ms;        /* time of signing */
+  int normalize_path;     /* remove dot segments (every service but S3) */
+  int double_encode_path; /* encode the path once more (every service but S3) */
+  int sign_body;          /* include x-amz-content-sha256 */
+  int omit_session_token; /* add the token after signing, unsigned */
+  int query;              /* presign into the query instead of the Authorization header */
+  int64_t expires_s;      /* with query */
 };
 struct sigv4_result { /* freed by sigv4_result_free */
   char *canonical_request, *string_to_sign, signature[65];

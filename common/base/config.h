@@ -55,9 +55,9 @@ int64_t config_ms(const struct config *config, const char *name);
 /* NULL-terminated; owned by config. */
 const char *const *config_list(const struct config *config, const char *name);
 
-/* Where a file or directory lies: what the setting says, else the first that exists of `below` beside the program (a build
- * tree), under ../share/parapet (installed), in the source tree; else `below` itself.  The last four answers of a thread
- * stay valid. */
+/* Where a file or directory lies: what the setting says, else the first that exists of `below` beside the program (a
+ * build tree), under ../share/parapet (installed), in the source tree; else `below` itself.  The last four answers of a
+ * thread stay valid. */
 const char *config_path(const struct config *config, const char *setting, const char *below);
 
 /* The table as aligned help text, or as the Markdown table of schemas/config.md. */

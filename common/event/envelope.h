@@ -22,10 +22,10 @@ void event_keys_free(struct event_keys *keys); /* NULL accepted */
 /* ---- one event, ready for Kafka ---- */
 #define EVENT_KEY_SIZE 384
 struct event {
-  json_t *value; /* the envelope; owned */
+  json_t *value;    /* the envelope; owned */
   const char *text; /* the envelope's bytes: the given ones where nothing had to be wrapped */
   size_t length;
-  char *owned; /* what `text` points into when it is not the caller's */
+  char *owned;              /* what `text` points into when it is not the caller's */
   char key[EVENT_KEY_SIZE]; /* "account/Region/resource", "account/Region"; "unknown" where there is no account */
 };
 /* Takes one message as a source delivers it: an envelope, a raw CloudTrail record (is wrapped), or either inside an SNS

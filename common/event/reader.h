@@ -21,7 +21,9 @@ struct event_reader *event_reader_open(const char *path, struct error *error);
 /* The next event's text, as it stands in the file, valid until the next call.  1; 0 at the end; -1 with *error when the
  * file is broken (it ends there).  A line that is no JSON is given all the same: the dead letter wants it. */
 int event_reader_next(struct event_reader *reader, const char **text, size_t *length, struct error *error);
-struct event_reader_progress { int64_t events, bytes, size; /* bytes read of the file's size on disk */ };
+struct event_reader_progress {
+  int64_t events, bytes, size; /* bytes read of the file's size on disk */
+};
 struct event_reader_progress event_reader_progress(struct event_reader *reader);
 void event_reader_close(struct event_reader *reader); /* NULL accepted */
 

@@ -6,7 +6,10 @@
 #include "json/yaml.h"
 #include "uthash.h"
 
-struct entry { struct account account; UT_hash_handle hh; };
+struct entry {
+  struct account account;
+  UT_hash_handle hh;
+};
 
 struct accounts {
   struct entry *by_id;
@@ -26,7 +29,8 @@ static int add_account(struct accounts *accounts, const json_t *object, json_t *
   json_t *regions = json_object_get(object, "regions");
   if (!regions) regions = default_regions;
   if (!json_is_array(regions) || json_array_size(regions) == 0)
-    return error_set(error, ERROR_INVALID, "Accounts", "account %s has no \"regions\", and there is no default list", id);
+    return error_set(error, ERROR_INVALID, "Accounts", "account %s has no \"regions\", and there is no default list",
+                     id);
   struct entry *entry = calloc(1, sizeof *entry);
   if (!entry) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
   memcpy(entry->account.id, id, 12);
@@ -39,8 +43,8 @@ static int add_account(struct accounts *accounts, const json_t *object, json_t *
   return 0;
 }
 
-static int load_entries(struct accounts *accounts, const json_t *document, const struct yaml_lines *lines, const char *path,
-                        struct error *error) {
+static int load_entries(struct accounts *accounts, const json_t *document, const struct yaml_lines *lines,
+                        const char *path, struct error *error) {
   const json_t *list = json_object_get(document, "accounts");
   if (!json_is_array(list)) return error_set(error, ERROR_INVALID, "Accounts", "%s: \"accounts\" must be a list", path);
   accounts->list = calloc(json_array_size(list) + 1, sizeof *accounts->list);

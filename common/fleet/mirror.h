@@ -8,8 +8,8 @@
 /* Writes one record (NULL value: forget it); durable when 0 comes back.  -1 with *error.  Thread-safe. */
 int mirror_put(struct bus_producer *producer, const char *kind, const char *id, json_t *value, struct error *error);
 
-/* Joins Redis's epoch; an empty Redis is filled from the topic first, under the rebuild lock.  0 = joined; -1 with *error
- * (RETRYABLE: try again: Redis or Kafka does not answer, or another process is rebuilding). */
+/* Joins Redis's epoch; an empty Redis is filled from the topic first, under the rebuild lock.  0 = joined; -1 with
+ * *error (RETRYABLE: try again: Redis or Kafka does not answer, or another process is rebuilding). */
 int mirror_join(const struct bus_options *options, struct state *state, struct error *error);
 
 #endif

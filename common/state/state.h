@@ -6,8 +6,8 @@
  * read-only, loading) and the caller must not act.  ERROR_FATAL "epoch" means: this Redis is not the one the process
  * knows (emptied, rolled back, replaced): gates stay closed until the state is rebuilt.
  *
- * ERROR_INVALID means the caller's arguments: an id, subject or scope that is empty, longer than 1,024 bytes (scope: 127)
- * or not UTF-8, a record over 1 MiB, a number out of range.  Nothing was sent then.
+ * ERROR_INVALID means the caller's arguments: an id, subject or scope that is empty, longer than 1,024 bytes (scope:
+ * 127) or not UTF-8, a record over 1 MiB, a number out of range.  Nothing was sent then.
  *
  * Times come from Redis' clock.  A time inside a record may be RFC 3339 text or wall ms.
  *
@@ -24,31 +24,32 @@
 
 struct state;
 struct state_options {
-  const char *url;       /* redis://[[user]:password@]host[:port][/db], unix://[[user]:password@]/path[?db=N]; passwords
-                            may be percent-encoded; rediss:// is refused: hiredis has no TLS on Debian 12 */
-  int64_t timeout_ms;    /* connect and each command; 0: 1,000 */
-  unsigned connections;  /* 0: 16 */
-  const char *owner;     /* this process, unique in the fleet: host:pid:random */
+  const char *url;      /* redis://[[user]:password@]host[:port][/db], unix://[[user]:password@]/path[?db=N]; passwords
+                           may be percent-encoded; rediss:// is refused: hiredis has no TLS on Debian 12 */
+  int64_t timeout_ms;   /* connect and each command; 0: 1,000 */
+  unsigned connections; /* 0: 16 */
+  const char *owner;    /* this process, unique in the fleet: host:pid:random */
 };
 /* Does not connect yet, so a process may start before Redis.  NULL with *error for a bad URL. */
 struct state *state_open(const struct state_options *options, struct error *error);
 void state_close(struct state *state);
 
-/* 0 when Redis answers, accepts writes and has maxmemory-policy noeviction (or no maxmemory); else -1 with the reason. */
+/* 0 when Redis answers, accepts writes and has maxmemory-policy noeviction (or no maxmemory); else -1 with the reason.
+ */
 int state_check(struct state *state, struct error *error);
 
 /* ---- epoch and rebuild ----
  * `epoch` names one continuous life of the data.  Joining: 1 = joined, the epoch stands; 0 = there is none: the caller
  * has the rebuild lock for 60 s, must load what survives (state_rebuild_* below), then state_epoch_create; -1 error or
- * another process is rebuilding (RETRYABLE "rebuilding").  Every other function but state_check fails with "epoch" until
- * joined, and when the epoch in Redis is not the one joined: then join again.  A process that finds grants or changes of
- * exceptions gone that it has seen (an older snapshot was restored, a replica that lagged was promoted) voids the epoch
- * for all.  Joining while the epoch stands is cheap and forgets nothing. */
+ * another process is rebuilding (RETRYABLE "rebuilding").  Every other function but state_check fails with "epoch"
+ * until joined, and when the epoch in Redis is not the one joined: then join again.  A process that finds grants or
+ * changes of exceptions gone that it has seen (an older snapshot was restored, a replica that lagged was promoted)
+ * voids the epoch for all.  Joining while the epoch stands is cheap and forgets nothing. */
 int state_epoch_join(struct state *state, struct error *error);
 int state_epoch_create(struct state *state, struct error *error);
 /* Puts one record of the topic parapet.state back: kind|id → value (NULL: it was deleted); only under the rebuild lock,
- * which each call prolongs.  What is there is overwritten, the rest stays: more exceptions and stops than there should be
- * are the safe side.  Kinds, and the value: "stop" (id ignored), "exception", "finding", "intent" (as put; id: the
+ * which each call prolongs.  What is there is overwritten, the rest stays: more exceptions and stops than there should
+ * be are the safe side.  Kinds, and the value: "stop" (id ignored), "exception", "finding", "intent" (as put; id: the
  * subject), "breaker" (id: the scope; as state_breakers lists it), "parked" (id: the subject; {unit, due, released}).
  * Another kind: ERROR_INVALID "kind". */
 int state_rebuild(struct state *state, const char *kind, const char *id, json_t *value, struct error *error);
@@ -60,30 +61,37 @@ int state_stop_get(struct state *state, json_t **stop /* new or NULL */, struct 
 /* ---- exceptions ----
  * {id, guardrail ("*" or name), account, region, environment, resource (glob over id or ARN), owner, reason, ticket,
  *  created, expires}: absent scope members (or "*") match everything, id and expires are mandatory.  Optional
- * `starts`: not in force before.  In the glob * matches any run (also of / and :) and ? one character.  Kept until 30 days
- * after they expire (as history). */
+ * `starts`: not in force before.  In the glob * matches any run (also of / and :) and ? one character.  Kept until 30
+ * days after they expire (as history). */
 int state_exception_put(struct state *state, json_t *exception, struct error *error);
 int state_exception_remove(struct state *state, const char *id, int *existed, struct error *error);
 int state_exceptions(struct state *state, json_t **list /* new array */, struct error *error);
-struct state_subject { const char *guardrail, *account, *region, *environment, *resource, *arn; };
+struct state_subject {
+  const char *guardrail, *account, *region, *environment, *resource, *arn;
+};
 /* The exception that covers the subject now (by this machine's clock): *exception new, or NULL when there is none; of
  * several the one that lasts longest.  Counts its use.  One small command when nothing changed since the last call (a
  * local copy validated by a version counter), a second one when there is an exception.  Members of the subject may be
  * NULL: then only exceptions for all of that member cover it. */
-int state_exception_find(struct state *state, const struct state_subject *subject, json_t **exception, struct error *error);
+int state_exception_find(struct state *state, const struct state_subject *subject, json_t **exception,
+                         struct error *error);
 
 /* ---- breakers ----
  * A scope is "guardrail/account", "guardrail", "account:…" or "organization".  Rolling windows over granted actions. */
-struct state_limit { const char *scope; int64_t actions, window_ms; /* actions 0: no limit, state only */ };
+struct state_limit {
+  const char *scope;
+  int64_t actions, window_ms; /* actions 0: no limit, state only */
+};
 enum state_grant { STATE_GRANTED, STATE_REFUSED_STOP, STATE_REFUSED_HELD, STATE_REFUSED_OPEN };
 /* Without counting anything: would work have to wait?  *refusing: the scope's name (at least 128 bytes). */
 int state_breaker_peek(struct state *state, const struct state_limit *limits, size_t count, enum state_grant *answer,
                        char *refusing, struct error *error);
 /* The last gate: grants one action over all scopes atomically, or none.  A scope at its limit trips (open), *tripped
- * says that this call did it (and it stays open until it is reset).  1 to 16 scopes.  released: the operator's release paid for it, windows are not asked nor counted (stop,
- * held and open still refuse).  `action`: the action's id; asking twice with one id counts once, and is granted again
- * even when the limit tripped meanwhile (the first answer may have got lost), but not past a hold or an operator's trip.
- * On -1 *answer is a refusal too.  *refusing is "stop" when the stop refuses. */
+ * says that this call did it (and it stays open until it is reset).  1 to 16 scopes.  released: the operator's release
+ * paid for it, windows are not asked nor counted (stop, held and open still refuse).  `action`: the action's id; asking
+ * twice with one id counts once, and is granted again even when the limit tripped meanwhile (the first answer may have
+ * got lost), but not past a hold or an operator's trip. On -1 *answer is a refusal too.  *refusing is "stop" when the
+ * stop refuses. */
 int state_breaker_grant(struct state *state, const struct state_limit *limits, size_t count, const char *action,
                         int released, enum state_grant *answer, char *refusing, int *tripped, struct error *error);
 /* operator's: "trip" (open now), "hold" (until reset), "reset" (closed, windows emptied). by/reason are recorded. */
@@ -93,13 +101,18 @@ int state_breaker_set(struct state *state, const char *scope, const char *verb, 
 int state_breakers(struct state *state, json_t **list, struct error *error);
 
 /* ---- leases: one owner a resource ---- */
-struct state_lease { char resource[512]; int64_t token; };
+struct state_lease {
+  char resource[512];
+  int64_t token;
+};
 /* 1 = got it (token strictly greater than every earlier token of any resource, also of a Redis that was emptied since),
  * 0 = somebody has it (perhaps another thread of this process), -1 error.  The resource's name: at most 511 bytes. */
-int state_lease_take(struct state *state, const char *resource, int64_t ttl_ms, struct state_lease *lease, struct error *error);
+int state_lease_take(struct state *state, const char *resource, int64_t ttl_ms, struct state_lease *lease,
+                     struct error *error);
 /* Before every mutation, one round trip: epoch stands, no stop, lease still ours (and prolonged to ttl_ms).
  * 1 = go, 0 = do not (*why: "stop", "lease"; at least 32 bytes), -1 error. */
-int state_may_mutate(struct state *state, const struct state_lease *lease, int64_t ttl_ms, char *why, struct error *error);
+int state_may_mutate(struct state *state, const struct state_lease *lease, int64_t ttl_ms, char *why,
+                     struct error *error);
 int state_lease_drop(struct state *state, const struct state_lease *lease, struct error *error);
 
 /* ---- seen events, own requests ---- */
@@ -119,7 +132,8 @@ int state_intents(struct state *state, json_t **list /* new array of {subject, i
 /* ---- parked work: collapsed to one entry a subject ----
  * due_ms: wall clock, 0 = until state_parked_release.  Parking again replaces the unit.  One that waits for its release
  * goes on waiting, whatever due_ms says; otherwise the latest due_ms counts.  A unit that was released stays released
- * (the operator paid for it) until it is done or parked with 0.  Its member `account` is what a release by account asks. */
+ * (the operator paid for it) until it is done or parked with 0.  Its member `account` is what a release by account
+ * asks. */
 int state_park(struct state *state, const char *subject, json_t *unit, int64_t due_ms, struct error *error);
 /* Makes those whose subject's guardrail (or account, or all: scope as above) waits for a release due, one every
  * 1000/pace ms from now on, marked released.  *count: how many. */
@@ -134,13 +148,14 @@ int state_unpark(struct state *state, const char *subject, struct error *error);
 int state_parked(struct state *state, json_t **list /* new array of {subject, unit, due, released} */, size_t limit,
                  int64_t *total, struct error *error);
 
-/* Is this subject parked?  *parked 0 or 1.  After 1 the caller may leave its work to the parked unit: it will be looked at
- * once more, also when somebody works on it right now. */
+/* Is this subject parked?  *parked 0 or 1.  After 1 the caller may leave its work to the parked unit: it will be looked
+ * at once more, also when somebody works on it right now. */
 int state_parked_has(struct state *state, const char *subject, int *parked, struct error *error);
 
 /* ---- findings ---- */
 /* {id, status: open|fixed|closed|excepted|parked|failed…, guardrail, account, region, resource, …}; kept 30 days after
- * the last change (= the last put).  The status is 1 to 31 of a-z, 0-9, - and _.  *was: the status before ("" if new; at least 32 bytes; may be NULL). */
+ * the last change (= the last put).  The status is 1 to 31 of a-z, 0-9, - and _.  *was: the status before ("" if new;
+ * at least 32 bytes; may be NULL). */
 int state_finding_put(struct state *state, json_t *finding, char *was, struct error *error);
 int state_finding_get(struct state *state, const char *id, json_t **finding, struct error *error);
 /* Its violation is gone: an open, failed, parked or excepted finding becomes closed; another, or none, stays as it is.
@@ -152,7 +167,8 @@ int state_finding_close(struct state *state, const char *id, char *was, struct e
 int state_findings_close_absent(struct state *state, const char *guardrail, const char *account, const char *region,
                                 const json_t *seen, int64_t *closed, struct error *error);
 /* The latest change first; at most 10,000. */
-int state_findings(struct state *state, const char *status /* NULL: all */, size_t limit, json_t **list, struct error *error);
+int state_findings(struct state *state, const char *status /* NULL: all */, size_t limit, json_t **list,
+                   struct error *error);
 /* {status: count} over all kept. */
 int state_finding_counts(struct state *state, json_t **counts, struct error *error);
 
@@ -174,7 +190,8 @@ int state_sweep_begin(struct state *state, const char *subject, int64_t ttl_ms, 
 int state_sweep_end(struct state *state, const char *subject, struct error *error);
 
 /* ---- workers ---- */
-int state_heartbeat(struct state *state, json_t *worker /* {owner, started, bundle, version, ready, …} */, int64_t ttl_ms, struct error *error);
+int state_heartbeat(struct state *state, json_t *worker /* {owner, started, bundle, version, ready, …} */,
+                    int64_t ttl_ms, struct error *error);
 int state_workers(struct state *state, json_t **list, struct error *error);
 
 /* ---- counters for dashboards: parapet:v1:counters, a hash ---- */

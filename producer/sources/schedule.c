@@ -16,8 +16,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "fleet/mirror.h"
 #include "collector_settings.h"
+#include "fleet/mirror.h"
 #include "metrics_table.h"
 #include "schedule_internal.h"
 #include "source.h"

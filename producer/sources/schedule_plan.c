@@ -112,8 +112,8 @@ static int read_accounts(struct schedule_plan *plan, const char *path, struct er
     size_t index;
     json_t *region;
     result |= add_place(plan->hubs, account->id, HUB_REGION);
-    json_array_foreach(account->regions, index, region) if (json_is_string(region))
-        result |= add_place(plan->places, account->id, json_string_value(region));
+    json_array_foreach(account->regions, index, region) if (json_is_string(region)) result |=
+        add_place(plan->places, account->id, json_string_value(region));
   }
   accounts_free(accounts);
   return result == 0 ? 0 : error_set(error, ERROR_FATAL, "OutOfMemory", "out of memory");

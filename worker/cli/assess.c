@@ -1,18 +1,22 @@
-/* parapet assess: one process, no Kafka, no Redis: reads, judges, prints.  The first thing to run against an account. */
+/* parapet assess: one process, no Kafka, no Redis: reads, judges, prints.  The first thing to run against an account.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "fleet/accounts.h"
 #include "base/clock.h"
 #include "cli.h"
 #include "engine/live.h"
+#include "fleet/accounts.h"
 
 const struct setting assess_options[] = {
-    {"account", SETTING_LIST, NULL, "accounts, 12 digits each; none: that of your credentials, or all of the accounts file", 0, 0, 0},
+    {"account", SETTING_LIST, NULL,
+     "accounts, 12 digits each; none: that of your credentials, or all of the accounts file", 0, 0, 0},
     {"region", SETTING_LIST, NULL, "Regions; none: AWS_REGION, or those of the accounts file", 0, 0, 0},
-    {"role", SETTING_TEXT, NULL, "role to assume in the account; none: your credentials as they are, or the accounts file's role", 0, 0, 0},
-    {"environment", SETTING_TEXT, NULL, "what to take the account for (prod, dev …) where no accounts file says it", 0, 0, 0},
+    {"role", SETTING_TEXT, NULL,
+     "role to assume in the account; none: your credentials as they are, or the accounts file's role", 0, 0, 0},
+    {"environment", SETTING_TEXT, NULL, "what to take the account for (prod, dev …) where no accounts file says it", 0,
+     0, 0},
     {0}};
 
 struct assessment {
@@ -39,12 +43,14 @@ static int applies(const struct assessment *assessment, const struct guardrail *
          guardrail_in_scope(guardrail, place->account, place->environment, place->unit, place->region);
 }
 
-static void add_row(struct assessment *assessment, const struct guardrail *guardrail, const struct live *live, json_t *finding) {
+static void add_row(struct assessment *assessment, const struct guardrail *guardrail, const struct live *live,
+                    json_t *finding) {
   const struct place *place = &assessment->place;
-  json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:O, s:O, s:s, s:s, s:s, s:O}", "guardrail", guardrail->name, "severity", guardrail->severity,
-                          "account", place->account, "region", place->region, "resource", live->id, "arn", live->arn, "mode",
-                          mode_name(guardrail_mode(guardrail, place->environment)), "title", guardrail->title, "fix", guardrail->fix,
-                          "evidence", finding);
+  json_t *row =
+      json_pack("{s:s, s:s, s:s, s:s, s:O, s:O, s:s, s:s, s:s, s:O}", "guardrail", guardrail->name, "severity",
+                guardrail->severity, "account", place->account, "region", place->region, "resource", live->id, "arn",
+                live->arn, "mode", mode_name(guardrail_mode(guardrail, place->environment)), "title", guardrail->title,
+                "fix", guardrail->fix, "evidence", finding);
   json_array_append_new(assessment->rows, row);
 }
 
@@ -70,8 +76,8 @@ static int assess_one(struct live *live, void *argument) {
 
 static void progress(const struct assessment *assessment) {
   if (isatty(STDERR_FILENO))
-    fprintf(stderr, "\r\033[K%s %s: %zu resources read, %zu findings", assessment->place.account, assessment->place.region,
-            assessment->resources, json_array_size(assessment->rows));
+    fprintf(stderr, "\r\033[K%s %s: %zu resources read, %zu findings", assessment->place.account,
+            assessment->place.region, assessment->resources, json_array_size(assessment->rows));
 }
 
 static void assess_place(struct assessment *assessment, const struct aws_role *role) {
@@ -90,7 +96,8 @@ static void assess_place(struct assessment *assessment, const struct aws_role *r
     if (count == 0) continue;
     progress(assessment);
     reader.deadline_ms = clock_monotonic_ms() + 300000;
-    if (live_list(&reader, &assessment->place, assessment->resource, uses, assess_one, assessment, &error) == 0) continue;
+    if (live_list(&reader, &assessment->place, assessment->resource, uses, assess_one, assessment, &error) == 0)
+      continue;
     fprintf(stderr, "%sparapet: %s %s: %s: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", assessment->place.account,
             assessment->place.region, error.where, error.message);
     assessment->failed++;
@@ -113,7 +120,10 @@ static void assess_account(struct assessment *assessment, const char *id, const 
   const char *given = config_text(config, "environment");
   const char *const *regions = config_list(config, "region");
   const char *fallback = getenv("AWS_REGION") ? getenv("AWS_REGION") : getenv("AWS_DEFAULT_REGION");
-  assessment->place = (struct place){.account = id, .environment = *given ? given : known ? known->environment : "",
+  assessment->place = (struct place){.account = id,
+                                     .environment = *given  ? given
+                                                    : known ? known->environment
+                                                            : "",
                                      .unit = known ? known->unit : ""};
   if (!*regions && known) {
     for (size_t i = 0; i < json_array_size(known->regions); i++) {
@@ -146,12 +156,15 @@ static int assess_accounts(struct assessment *assessment, struct error *error) {
       assess_account(assessment, accounts_at(assessment->accounts, i)->id, &role);
     return 0;
   }
-  if (!*accounts && *name) return error_set(error, ERROR_INVALID, "Usage", "--role needs --account: in which account is the role?");
+  if (!*accounts && *name)
+    return error_set(error, ERROR_INVALID, "Usage", "--role needs --account: in which account is the role?");
   for (const char *const *account = accounts; *account; account++)
     if (!*name && strcmp(*account, own) != 0)
-      return error_set(error, ERROR_INVALID, "Usage", "your credentials are account %s's; give --role NAME to assume one in %s", own, *account);
+      return error_set(error, ERROR_INVALID, "Usage",
+                       "your credentials are account %s's; give --role NAME to assume one in %s", own, *account);
   if (!*accounts) assess_account(assessment, own, NULL);
-  for (const char *const *account = accounts; *account; account++) assess_account(assessment, *account, *name ? &role : NULL);
+  for (const char *const *account = accounts; *account; account++)
+    assess_account(assessment, *account, *name ? &role : NULL);
   return 0;
 }
 
@@ -164,15 +177,15 @@ static int check_words(const struct assessment *assessment) {
 }
 
 static int report(struct assessment *assessment) {
-  static const struct column columns[] = {{"SEVERITY", "severity", 0}, {"GUARDRAIL", "guardrail", 0}, {"ACCOUNT", "account", 0},
-                                          {"REGION", "region", 0},     {"RESOURCE", "resource", 60},  {"MODE", "mode", 0},
-                                          {"TITLE", "title", 70},      {0}};
+  static const struct column columns[] = {
+      {"SEVERITY", "severity", 0},  {"GUARDRAIL", "guardrail", 0}, {"ACCOUNT", "account", 0}, {"REGION", "region", 0},
+      {"RESOURCE", "resource", 60}, {"MODE", "mode", 0},           {"TITLE", "title", 70},    {0}};
   size_t found = json_array_size(assessment->rows);
   if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
   if (found > 0 || assessment->cli->json) print_rows(assessment->cli, assessment->rows, columns);
   if (!assessment->cli->json)
-    printf("%s%zu findings in %zu resources of %zu account x Region places%s", found ? "\n" : "", found, assessment->resources,
-           assessment->places, assessment->failed ? "" : "\n");
+    printf("%s%zu findings in %zu resources of %zu account x Region places%s", found ? "\n" : "", found,
+           assessment->resources, assessment->places, assessment->failed ? "" : "\n");
   if (!assessment->cli->json && assessment->failed) printf("; %zu reads failed\n", assessment->failed);
   if (assessment->failed) return CLI_ERROR;
   return found ? CLI_FOUND : CLI_OK;
@@ -186,9 +199,12 @@ int run_assess(struct cli *cli) {
   int result = CLI_ERROR;
   if (*file && !(assessment.accounts = accounts_load(file, &error))) goto out;
   if (!(assessment.client = aws_open(&options, &error))) goto out;
-  if (!(assessment.bundle = bundle_load(config_path(cli->config, "playbooks", "playbooks"), assessment.client, &error))) goto out;
-  if (check_words(&assessment) != CLI_OK) result = CLI_USAGE;
-  else if (assess_accounts(&assessment, &error) == 0) result = report(&assessment);
+  if (!(assessment.bundle = bundle_load(config_path(cli->config, "playbooks", "playbooks"), assessment.client, &error)))
+    goto out;
+  if (check_words(&assessment) != CLI_OK)
+    result = CLI_USAGE;
+  else if (assess_accounts(&assessment, &error) == 0)
+    result = report(&assessment);
 out:
   if (error.class != ERROR_NONE) result = fail(&error);
   bundle_drop(assessment.bundle);

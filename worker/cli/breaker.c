@@ -5,8 +5,10 @@
 #include "base/clock.h"
 #include "cli.h"
 
-#define BY {"by", SETTING_TEXT, NULL, "who does it; none: $USER", 0, 0, 0}
-#define REASON {"reason", SETTING_TEXT, NULL, "why", 0, 0, 0}
+#define BY \
+  { "by", SETTING_TEXT, NULL, "who does it; none: $USER", 0, 0, 0 }
+#define REASON \
+  { "reason", SETTING_TEXT, NULL, "why", 0, 0, 0 }
 const struct setting operator_options[] = {BY, REASON, {0}};
 const struct setting reset_options[] = {
     BY,
@@ -26,9 +28,12 @@ static int parse_pace(const char *text, double *pace) {
   char *end;
   double number = strtod(text, &end);
   if (end == text || *end != '/' || !(number > 0) || number > 10000) return -1;
-  if (strcmp(end + 1, "s") == 0) *pace = number;
-  else if (strcmp(end + 1, "m") == 0) *pace = number / 60;
-  else return -1;
+  if (strcmp(end + 1, "s") == 0)
+    *pace = number;
+  else if (strcmp(end + 1, "m") == 0)
+    *pace = number / 60;
+  else
+    return -1;
   return 0;
 }
 
@@ -39,7 +44,8 @@ static int set_breaker(struct cli *cli, struct state *state, const char *scope, 
   json_t *record = NULL;
   for (size_t i = 0; i < sizeof states / sizeof *states; i++)
     if (strcmp(states[i].verb, verb) == 0 && states[i].state)
-      record = json_pack("{s:s, s:s, s:s, s:I}", "state", states[i].state, "by", by, "reason", reason, "opened", (json_int_t)clock_wall_ms());
+      record = json_pack("{s:s, s:s, s:s, s:I}", "state", states[i].state, "by", by, "reason", reason, "opened",
+                         (json_int_t)clock_wall_ms());
   int result = cli_mirror(cli, "breaker", scope, record, error);
   json_decref(record);
   return result == 0 ? state_breaker_set(state, scope, verb, by, reason, error) : -1;
@@ -48,10 +54,12 @@ static int set_breaker(struct cli *cli, struct state *state, const char *scope, 
 static int change_breaker(struct cli *cli, const char *verb, int64_t *released) {
   struct error error = {0};
   double pace = 0;
-  if (cli->words.count != 1) return fail_usage("which scope? GUARDRAIL/ACCOUNT, GUARDRAIL, account:ACCOUNT or organization");
+  if (cli->words.count != 1)
+    return fail_usage("which scope? GUARDRAIL/ACCOUNT, GUARDRAIL, account:ACCOUNT or organization");
   const char *scope = cli->words.words[0];
   if (released && parse_pace(config_text(cli->config, "pace"), &pace) != 0)
-    return fail_usage("--pace is a number a second or minute, as 5/s or 30/m, not \"%s\"", config_text(cli->config, "pace"));
+    return fail_usage("--pace is a number a second or minute, as 5/s or 30/m, not \"%s\"",
+                      config_text(cli->config, "pace"));
   struct state *state = cli_state(cli, &error);
   int result = state ? set_breaker(cli, state, scope, verb, &error) : -1;
   if (result == 0 && released) result = state_parked_release(state, scope, pace, released, &error);
@@ -76,15 +84,17 @@ int run_breaker_reset(struct cli *cli) {
   int release = config_bool(cli->config, "release");
   int result = change_breaker(cli, "reset", release ? &released : NULL);
   if (result == CLI_OK && release)
-    printf("%s is closed; %lld parked units come back at %s\n", cli->words.words[0], (long long)released, config_text(cli->config, "pace"));
+    printf("%s is closed; %lld parked units come back at %s\n", cli->words.words[0], (long long)released,
+           config_text(cli->config, "pace"));
   else if (result == CLI_OK)
     printf("%s is closed; what is parked stays parked until --release\n", cli->words.words[0]);
   return result;
 }
 
 int run_breaker_list(struct cli *cli) {
-  static const struct column columns[] = {{"SCOPE", "scope", 0}, {"STATE", "state", 0},   {"COUNT", "count", 0}, {"LIMIT", "limit", 0},
-                                          {"WINDOW_MS", "window_ms", 0}, {"BY", "by", 30}, {"REASON", "reason", 60}, {0}};
+  static const struct column columns[] = {
+      {"SCOPE", "scope", 0},         {"STATE", "state", 0}, {"COUNT", "count", 0},    {"LIMIT", "limit", 0},
+      {"WINDOW_MS", "window_ms", 0}, {"BY", "by", 30},      {"REASON", "reason", 60}, {0}};
   struct error error = {0};
   json_t *list = NULL;
   struct state *state = cli_state(cli, &error);
@@ -111,14 +121,16 @@ static int set_stop(struct cli *cli, json_t *record) {
 
 int run_stop(struct cli *cli) {
   char now[32];
-  int result = set_stop(cli, json_pack("{s:s, s:s, s:s}", "by", operator_name(cli), "reason", config_text(cli->config, "reason"), "at",
-                                       clock_format(clock_wall_ms(), now, sizeof now)));
+  int result =
+      set_stop(cli, json_pack("{s:s, s:s, s:s}", "by", operator_name(cli), "reason", config_text(cli->config, "reason"),
+                              "at", clock_format(clock_wall_ms(), now, sizeof now)));
   if (result == CLI_OK) puts("stopped: nothing is changed in any account until parapet resume");
   return result;
 }
 
 int run_resume(struct cli *cli) {
   int result = set_stop(cli, NULL);
-  if (result == CLI_OK) puts("the stop is lifted; what was parked waits for parapet breaker reset organization --release");
+  if (result == CLI_OK)
+    puts("the stop is lifted; what was parked waits for parapet breaker reset organization --release");
   return result;
 }

@@ -17,12 +17,12 @@ struct cli { /* what a verb gets */
 };
 
 struct verb {
-  const char *name;      /* "exceptions add" */
-  const char *arguments; /* "GUARDRAIL ..." */
-  const char *help;      /* one line */
+  const char *name;              /* "exceptions add" */
+  const char *arguments;         /* "GUARDRAIL ..." */
+  const char *help;              /* one line */
   const struct setting *options; /* its own, besides the settings; ends with a NULL name; may be NULL */
   int (*run)(struct cli *cli);
-  const char *more;      /* an example or two; may be NULL */
+  const char *more; /* an example or two; may be NULL */
 };
 extern const struct verb verbs[]; /* ends with a NULL name */
 
@@ -44,11 +44,14 @@ int run_resume(struct cli *cli);
 int run_replay(struct cli *cli);
 int run_settings(struct cli *cli);
 
-extern const struct setting assess_options[], findings_options[], exception_options[], operator_options[], reset_options[],
-    replay_options[], settings_options[];
+extern const struct setting assess_options[], findings_options[], exception_options[], operator_options[],
+    reset_options[], replay_options[], settings_options[];
 
 /* ---- output.c ---- */
-struct column { const char *title, *key; int width; /* 0: as wide as needed; else cut to it */ };
+struct column {
+  const char *title, *key;
+  int width; /* 0: as wide as needed; else cut to it */
+};
 /* An array of objects as a table (columns end with a NULL title), or as JSON.  What is no text is shown as JSON. */
 void print_rows(const struct cli *cli, const json_t *rows, const struct column *columns);
 void print_json(const json_t *value);

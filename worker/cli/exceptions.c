@@ -21,18 +21,21 @@ const struct setting exception_options[] = {
 static void random_id(char id[20]) {
   unsigned char bytes[8];
   if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) abort();
-  snprintf(id, 20, "x-%02x%02x%02x%02x%02x%02x%02x%02x", bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]);
+  snprintf(id, 20, "x-%02x%02x%02x%02x%02x%02x%02x%02x", bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5],
+           bytes[6], bytes[7]);
 }
 
 static json_t *exception_of(const struct cli *cli) {
-  static const char *const scope[] = {"guardrail", "account", "region", "environment", "resource", "owner", "reason", "ticket"};
+  static const char *const scope[] = {"guardrail", "account", "region", "environment",
+                                      "resource",  "owner",   "reason", "ticket"};
   char id[20], created[32], expires[32];
   int64_t now = clock_wall_ms();
   random_id(id);
-  json_t *exception = json_pack("{s:s, s:s, s:s}", "id", id, "created", clock_format(now, created, sizeof created), "expires",
-                                clock_format(now + config_ms(cli->config, "for"), expires, sizeof expires));
+  json_t *exception = json_pack("{s:s, s:s, s:s}", "id", id, "created", clock_format(now, created, sizeof created),
+                                "expires", clock_format(now + config_ms(cli->config, "for"), expires, sizeof expires));
   for (size_t i = 0; i < sizeof scope / sizeof *scope; i++)
-    if (*config_text(cli->config, scope[i])) json_object_set_new(exception, scope[i], json_string(config_text(cli->config, scope[i])));
+    if (*config_text(cli->config, scope[i]))
+      json_object_set_new(exception, scope[i], json_string(config_text(cli->config, scope[i])));
   return exception;
 }
 
@@ -50,7 +53,9 @@ int run_exceptions_add(struct cli *cli) {
   json_t *exception = exception_of(cli);
   const char *id = json_text_at(exception, "id", NULL);
   struct state *state = cli_state(cli, &error);
-  int result = state && cli_mirror(cli, "exception", id, exception, &error) == 0 ? state_exception_put(state, exception, &error) : -1;
+  int result = state && cli_mirror(cli, "exception", id, exception, &error) == 0
+                   ? state_exception_put(state, exception, &error)
+                   : -1;
   if (result == 0 && cli->json) print_json(exception);
   if (result == 0 && !cli->json) printf("%s holds until %s\n", id, json_text_at(exception, "expires", NULL));
   state_close(state);
@@ -59,9 +64,15 @@ int run_exceptions_add(struct cli *cli) {
 }
 
 int run_exceptions_list(struct cli *cli) {
-  static const struct column columns[] = {{"ID", "id", 0},           {"GUARDRAIL", "guardrail", 0}, {"ACCOUNT", "account", 0},
-                                          {"REGION", "region", 0},   {"RESOURCE", "resource", 50},  {"OWNER", "owner", 40},
-                                          {"EXPIRES", "expires", 19}, {"REASON", "reason", 50},      {0}};
+  static const struct column columns[] = {{"ID", "id", 0},
+                                          {"GUARDRAIL", "guardrail", 0},
+                                          {"ACCOUNT", "account", 0},
+                                          {"REGION", "region", 0},
+                                          {"RESOURCE", "resource", 50},
+                                          {"OWNER", "owner", 40},
+                                          {"EXPIRES", "expires", 19},
+                                          {"REASON", "reason", 50},
+                                          {0}};
   struct error error = {0};
   json_t *list = NULL;
   struct state *state = cli_state(cli, &error);
@@ -78,7 +89,9 @@ int run_exceptions_remove(struct cli *cli) {
   if (cli->words.count != 1) return fail_usage("which one? parapet exceptions remove ID");
   const char *id = cli->words.words[0];
   struct state *state = cli_state(cli, &error);
-  int result = state && cli_mirror(cli, "exception", id, NULL, &error) == 0 ? state_exception_remove(state, id, &existed, &error) : -1;
+  int result = state && cli_mirror(cli, "exception", id, NULL, &error) == 0
+                   ? state_exception_remove(state, id, &existed, &error)
+                   : -1;
   state_close(state);
   if (result != 0) return fail(&error);
   if (!existed) {

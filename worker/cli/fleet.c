@@ -8,8 +8,10 @@
 struct state *cli_state(struct cli *cli, struct error *error) {
   static char owner[192];
   settings_owner(owner, sizeof owner);
-  struct state_options options = {.url = config_text(cli->config, "redis.url"), .timeout_ms = config_ms(cli->config, "redis.timeout"),
-                                  .connections = 2, .owner = owner};
+  struct state_options options = {.url = config_text(cli->config, "redis.url"),
+                                  .timeout_ms = config_ms(cli->config, "redis.timeout"),
+                                  .connections = 2,
+                                  .owner = owner};
   struct state *state = state_open(&options, error);
   if (!state) return NULL;
   struct bus_options bus = settings_bus(cli->config, "parapet-cli");

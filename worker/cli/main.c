@@ -9,14 +9,15 @@
 enum { SETTINGS_MAX = 96 };
 
 static const struct setting common_options[] = {
-    {"output", SETTING_TEXT, "table", "table, or json for programs", 0, 0, 0},
-    {0}};
+    {"output", SETTING_TEXT, "table", "table, or json for programs", 0, 0, 0}, {0}};
 
 const struct verb verbs[] = {
-    {"assess", "[GUARDRAIL ...]", "read an account now and print what violates the guardrails; needs no fleet", assess_options, run_assess,
+    {"assess", "[GUARDRAIL ...]", "read an account now and print what violates the guardrails; needs no fleet",
+     assess_options, run_assess,
      "  parapet assess --region eu-west-1                                # the account of your credentials\n"
      "  parapet assess ssh-open-to-internet --account 111111111111 --region eu-west-1,us-east-1 --role parapet-read\n"},
-    {"playbooks validate", "[DIRECTORY]", "check every playbook: file, line and reason of each mistake", NULL, run_playbooks_validate, NULL},
+    {"playbooks validate", "[DIRECTORY]", "check every playbook: file, line and reason of each mistake", NULL,
+     run_playbooks_validate, NULL},
     {"playbooks list", "", "the guardrails that are loaded", NULL, run_playbooks_list, NULL},
     {"test", "[DIRECTORY]", "run the playbooks' own tests, offline", NULL, run_test, NULL},
     {"status", "", "the fleet: workers, gates, breakers, findings, what is parked", NULL, run_status, NULL},
@@ -29,12 +30,14 @@ const struct verb verbs[] = {
     {"breaker list", "", "every breaker: state, count, limit", NULL, run_breaker_list, NULL},
     {"breaker trip", "SCOPE", "open it: actions in this scope are parked", operator_options, run_breaker_trip, NULL},
     {"breaker hold", "SCOPE", "hold it open until it is reset", operator_options, run_breaker_hold, NULL},
-    {"breaker reset", "SCOPE", "close it; --release brings back what is parked, in a pace", reset_options, run_breaker_reset,
+    {"breaker reset", "SCOPE", "close it; --release brings back what is parked, in a pace", reset_options,
+     run_breaker_reset,
      "  SCOPE is GUARDRAIL/ACCOUNT, GUARDRAIL, account:ACCOUNT or organization.\n"
      "  parapet breaker reset ssh-open-to-internet/111111111111 --release --pace 5/s\n"},
     {"stop", "", "stop every change in every account, now", operator_options, run_stop, NULL},
     {"resume", "", "lift the stop", operator_options, run_resume, NULL},
-    {"replay", "FILE ...", "send recorded events (.json, .json.gz, JSON lines) to the fleet", replay_options, run_replay, NULL},
+    {"replay", "FILE ...", "send recorded events (.json, .json.gz, JSON lines) to the fleet", replay_options,
+     run_replay, NULL},
     {"settings", "", "the settings in force, and where each comes from", settings_options, run_settings, NULL},
     {0}};
 
@@ -66,8 +69,10 @@ static const struct verb *find_verb(int argc, char **argv, int *words) {
 static void print_usage(FILE *out) {
   fputs("usage: parapet VERB [WORDS] [--OPTION VALUE ...]\n\n", out);
   for (const struct verb *verb = verbs; verb->name; verb++) fprintf(out, "  %-20s %s\n", verb->name, verb->help);
-  fputs("\nparapet VERB --help shows its options; parapet settings --help the settings that all share.\n"
-        "Exit codes: 0 fine, 1 something failed, 2 usage, 3 violations or failing tests were found.\n", out);
+  fputs(
+      "\nparapet VERB --help shows its options; parapet settings --help the settings that all share.\n"
+      "Exit codes: 0 fine, 1 something failed, 2 usage, 3 violations or failing tests were found.\n",
+      out);
 }
 
 static void print_verb_help(const struct verb *verb) {
@@ -83,10 +88,12 @@ static int complain_verb(int argc, char **argv) {
   char given[128];
   for (const struct verb *verb = verbs; verb->name && count < 63; verb++) names[count++] = verb->name;
   names[count] = NULL;
-  snprintf(given, sizeof given, "%s%s%s", argv[1], argc > 2 && argv[2][0] != '-' ? " " : "", argc > 2 && argv[2][0] != '-' ? argv[2] : "");
+  snprintf(given, sizeof given, "%s%s%s", argv[1], argc > 2 && argv[2][0] != '-' ? " " : "",
+           argc > 2 && argv[2][0] != '-' ? argv[2] : "");
   const char *nearest = config_nearest(given, names);
   if (!nearest) nearest = config_nearest(argv[1], names);
-  if (nearest) return fail_usage("there is no verb \"%s\"; did you mean \"%s\"? (parapet --help lists all)", given, nearest);
+  if (nearest)
+    return fail_usage("there is no verb \"%s\"; did you mean \"%s\"? (parapet --help lists all)", given, nearest);
   return fail_usage("there is no verb \"%s\"; parapet --help lists all", given);
 }
 
@@ -106,7 +113,8 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
   if (!cli.config) return fail_usage("%s (parapet %s --help)", error.message, verb->name);
   const char *output = config_text(cli.config, "output");
   cli.json = strcmp(output, "json") == 0;
-  int result = cli.json || strcmp(output, "table") == 0 ? verb->run(&cli) : fail_usage("--output is table or json, not \"%s\"", output);
+  int result = cli.json || strcmp(output, "table") == 0 ? verb->run(&cli)
+                                                        : fail_usage("--output is table or json, not \"%s\"", output);
   config_free(cli.config);
   return result;
 }

@@ -25,17 +25,21 @@ static int filtered_out(const struct cli *cli, const json_t *row, const char *na
 }
 
 int run_findings(struct cli *cli) {
-  static const struct column columns[] = {{"TIME", "time", 19},        {"STATUS", "status", 0},    {"SEVERITY", "severity", 0},
-                                          {"GUARDRAIL", "guardrail", 0}, {"ACCOUNT", "account", 0}, {"REGION", "region", 0},
-                                          {"RESOURCE", "resource", 60},  {"NOTE", "note", 60},      {0}};
+  static const struct column columns[] = {
+      {"TIME", "time", 19},          {"STATUS", "status", 0},   {"SEVERITY", "severity", 0},
+      {"GUARDRAIL", "guardrail", 0}, {"ACCOUNT", "account", 0}, {"REGION", "region", 0},
+      {"RESOURCE", "resource", 60},  {"NOTE", "note", 60},      {0}};
   struct error error = {0};
   const char *status = config_text(cli->config, "status");
   json_t *list = NULL, *row, *rows = json_array();
   size_t index;
   struct state *state = cli_state(cli, &error);
-  int result = state ? state_findings(state, *status ? status : NULL, (size_t)config_number(cli->config, "limit"), &list, &error) : -1;
+  int result =
+      state ? state_findings(state, *status ? status : NULL, (size_t)config_number(cli->config, "limit"), &list, &error)
+            : -1;
   state_close(state);
-  json_array_foreach(list, index, row) if (!filtered_out(cli, row, "account") && !filtered_out(cli, row, "guardrail")) json_array_append(rows, row);
+  json_array_foreach(list, index, row) if (!filtered_out(cli, row, "account") && !filtered_out(cli, row, "guardrail"))
+      json_array_append(rows, row);
   if (result == 0) print_rows(cli, rows, columns);
   json_decref(list);
   json_decref(rows);
@@ -44,15 +48,17 @@ int run_findings(struct cli *cli) {
 
 /* ---- status ---- */
 static json_t *gather_status(struct state *state, struct error *error) {
-  json_t *workers = NULL, *breakers = NULL, *findings = NULL, *counters = NULL, *stop = NULL, *parked_list = NULL, *intents = NULL;
+  json_t *workers = NULL, *breakers = NULL, *findings = NULL, *counters = NULL, *stop = NULL, *parked_list = NULL,
+         *intents = NULL;
   int64_t parked = 0;
   json_t *status = NULL;
   if (state_workers(state, &workers, error) == 0 && state_breakers(state, &breakers, error) == 0 &&
       state_finding_counts(state, &findings, error) == 0 && state_counters(state, &counters, error) == 0 &&
       state_stop_get(state, &stop, error) == 0 && state_parked(state, &parked_list, 0, &parked, error) == 0 &&
       state_intents(state, &intents, error) == 0)
-    status = json_pack("{s:O, s:O, s:O, s:O, s:O?, s:I, s:i}", "workers", workers, "breakers", breakers, "findings", findings, "counters",
-                       counters, "stop", stop, "parked", (json_int_t)parked, "open_intents", (int)json_array_size(intents));
+    status = json_pack("{s:O, s:O, s:O, s:O, s:O?, s:I, s:i}", "workers", workers, "breakers", breakers, "findings",
+                       findings, "counters", counters, "stop", stop, "parked", (json_int_t)parked, "open_intents",
+                       (int)json_array_size(intents));
   json_t *parts[] = {workers, breakers, findings, counters, stop, parked_list, intents};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) json_decref(parts[i]);
   return status;
@@ -80,7 +86,9 @@ static void print_fleet(const json_t *workers) {
     ready += json_integer_value(json_object_get(worker, "ready")) != 0;
   }
   printf("workers   %zu, %d ready, playbooks %.12s%s%s%s\n", json_array_size(workers), ready, bundle ? bundle : "-",
-         disagree ? paint("red") : "", disagree ? " (the fleet disagrees: not every worker has the same playbooks)" : "", disagree ? paint("off") : "");
+         disagree ? paint("red") : "",
+         disagree ? " (the fleet disagrees: not every worker has the same playbooks)" : "",
+         disagree ? paint("off") : "");
 }
 
 static void print_breakers(const json_t *breakers) {
@@ -105,7 +113,8 @@ int run_status(struct cli *cli) {
   } else {
     print_fleet(json_object_get(status, "workers"));
     if (json_is_object(stop))
-      printf("%sSTOPPED%s   by %s: %s\n", paint("red"), paint("off"), json_text_at(stop, "by", NULL), json_text_at(stop, "reason", NULL));
+      printf("%sSTOPPED%s   by %s: %s\n", paint("red"), paint("off"), json_text_at(stop, "by", NULL),
+             json_text_at(stop, "reason", NULL));
     print_breakers(json_object_get(status, "breakers"));
     printf("parked    %lld\n", (long long)json_integer_value(json_object_get(status, "parked")));
     print_numbers("findings", json_object_get(status, "findings"));

@@ -21,7 +21,9 @@ int fail_usage(const char *format, ...) {
 }
 
 const char *paint(const char *name) {
-  static const struct { const char *name, *code; } codes[] = {
+  static const struct {
+    const char *name, *code;
+  } codes[] = {
       {"red", "\033[31m"}, {"green", "\033[32m"}, {"yellow", "\033[33m"}, {"bold", "\033[1m"}, {"off", "\033[0m"}};
   if (!isatty(STDOUT_FILENO) || getenv("NO_COLOR")) return "";
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)

@@ -8,7 +8,8 @@
 
 /* The playbooks of the directory given as a word, else of the setting.  *client: caller closes. */
 static struct bundle *load(struct cli *cli, struct aws_client **client, struct error *error) {
-  const char *directory = cli->words.count > 0 ? cli->words.words[0] : config_path(cli->config, "playbooks", "playbooks");
+  const char *directory =
+      cli->words.count > 0 ? cli->words.words[0] : config_path(cli->config, "playbooks", "playbooks");
   struct aws_options options = settings_aws(cli->config);
   *client = aws_open(&options, error);
   return *client ? bundle_load(directory, *client, error) : NULL;
@@ -29,11 +30,13 @@ int run_playbooks_validate(struct cli *cli) {
     return fail(&error);
   }
   size_t refused = json_array_size(bundle->refused);
-  if (cli->json) print_json(bundle->refused);
-  else print_refused(bundle);
+  if (cli->json)
+    print_json(bundle->refused);
+  else
+    print_refused(bundle);
   if (!cli->json)
-    printf("%zu guardrails and %zu resources are right, %zu mistakes; bundle %.12s\n", bundle->guardrail_count, bundle->resource_count,
-           refused, bundle->hash);
+    printf("%zu guardrails and %zu resources are right, %zu mistakes; bundle %.12s\n", bundle->guardrail_count,
+           bundle->resource_count, refused, bundle->hash);
   bundle_drop(bundle);
   aws_close(client);
   return refused == 0 ? CLI_OK : CLI_FOUND;
@@ -44,14 +47,16 @@ static json_t *guardrail_row(const struct guardrail *guardrail) {
   for (size_t i = 0; i < guardrail->mode_count; i++)
     json_object_set_new(modes, guardrail->modes[i].environment, json_string(mode_name(guardrail->modes[i].mode)));
   json_object_set_new(modes, "default", json_string(mode_name(guardrail->default_mode)));
-  return json_pack("{s:s, s:I, s:s, s:s, s:s, s:o, s:s}", "guardrail", guardrail->name, "version", (json_int_t)guardrail->version, "severity",
-                   guardrail->severity, "resource", guardrail->resource->name, "schedule", guardrail->schedule ? guardrail->schedule : "-",
-                   "mode", modes, "title", guardrail->title);
+  return json_pack("{s:s, s:I, s:s, s:s, s:s, s:o, s:s}", "guardrail", guardrail->name, "version",
+                   (json_int_t)guardrail->version, "severity", guardrail->severity, "resource",
+                   guardrail->resource->name, "schedule", guardrail->schedule ? guardrail->schedule : "-", "mode",
+                   modes, "title", guardrail->title);
 }
 
 int run_playbooks_list(struct cli *cli) {
-  static const struct column columns[] = {{"GUARDRAIL", "guardrail", 0}, {"VERSION", "version", 0},   {"SEVERITY", "severity", 0},
-                                          {"RESOURCE", "resource", 0},   {"SCHEDULE", "schedule", 0}, {"MODE", "mode", 60},
+  static const struct column columns[] = {{"GUARDRAIL", "guardrail", 0}, {"VERSION", "version", 0},
+                                          {"SEVERITY", "severity", 0},   {"RESOURCE", "resource", 0},
+                                          {"SCHEDULE", "schedule", 0},   {"MODE", "mode", 60},
                                           {"TITLE", "title", 60},        {0}};
   struct error error = {0};
   struct aws_client *client;
@@ -61,7 +66,8 @@ int run_playbooks_list(struct cli *cli) {
     return fail(&error);
   }
   json_t *rows = json_array();
-  for (size_t i = 0; i < bundle->guardrail_count; i++) json_array_append_new(rows, guardrail_row(bundle->guardrails[i]));
+  for (size_t i = 0; i < bundle->guardrail_count; i++)
+    json_array_append_new(rows, guardrail_row(bundle->guardrails[i]));
   print_rows(cli, rows, columns);
   print_refused(bundle);
   json_decref(rows);
@@ -78,7 +84,8 @@ static int test_guardrail(const struct guardrail *guardrail, int quiet) {
     const char *name = json_text_at(json_array_get(guardrail->tests, i), "name", NULL);
     failures += result != 1;
     if (!quiet)
-      printf("%s%s%s  %s: %s\n", paint(result == 1 ? "green" : "red"), result == 1 ? "ok  " : "FAIL", paint("off"), guardrail->name, name);
+      printf("%s%s%s  %s: %s\n", paint(result == 1 ? "green" : "red"), result == 1 ? "ok  " : "FAIL", paint("off"),
+             guardrail->name, name);
     if (result != 1) printf("         %s\n", why ? why : "out of memory");
     free(why);
   }

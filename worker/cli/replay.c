@@ -30,11 +30,13 @@ static void progress(struct replay *replay, struct event_reader *reader, const c
   int64_t now = clock_monotonic_ms();
   if (!isatty(STDERR_FILENO) || now < replay->next_progress) return;
   replay->next_progress = now + PROGRESS_MS;
-  fprintf(stderr, "\r\033[K%s: %lld events, %lld%%", path, (long long)replay->sent, at.size > 0 ? (long long)(at.bytes * 100 / at.size) : 0LL);
+  fprintf(stderr, "\r\033[K%s: %lld events, %lld%%", path, (long long)replay->sent,
+          at.size > 0 ? (long long)(at.bytes * 100 / at.size) : 0LL);
 }
 
 /* What is no event goes to the dead letters, as it would at a collector. */
-static int refuse(struct replay *replay, const char *path, int64_t number, const char *text, size_t length, const char *reason, struct error *error) {
+static int refuse(struct replay *replay, const char *path, int64_t number, const char *text, size_t length,
+                  const char *reason, struct error *error) {
   struct bus_origin origin = {.topic = "", .partition = -1, .offset = number, .source = path};
   replay->refused++;
   return bus_dead_letter(replay->producer, BUS_TOPIC_DEADLETTER, reason, &origin, text, length, 10000, error);
@@ -48,9 +50,12 @@ static int send_event(struct replay *replay, const char *path, const char *text,
     return refuse(replay, path, replay->sent + replay->refused, text, length, why.message, error);
   if (clock_parse(event_time(event.value), &happened) != 0) happened = -1;
   clock_sleep_ms(event_pace_wait_ms(&replay->pace, clock_monotonic_ms(), happened));
-  int result = bus_produce(replay->producer, BUS_TOPIC_EVENTS, event.key, event.text, event.length, delivered, replay, error);
-  if (result != 0 && error->class == ERROR_INVALID) result = refuse(replay, path, replay->sent, text, length, error->message, error);
-  else replay->sent++;
+  int result =
+      bus_produce(replay->producer, BUS_TOPIC_EVENTS, event.key, event.text, event.length, delivered, replay, error);
+  if (result != 0 && error->class == ERROR_INVALID)
+    result = refuse(replay, path, replay->sent, text, length, error->message, error);
+  else
+    replay->sent++;
   event_free(&event);
   return result;
 }
@@ -72,7 +77,8 @@ static int replay_file(struct replay *replay, const char *path, struct error *er
 int run_replay(struct cli *cli) {
   struct error error = {0};
   struct bus_options options = settings_bus(cli->config, "parapet-replay");
-  struct replay replay = {.pace = {.rate = (double)config_number(cli->config, "rate"), .speed = (double)config_number(cli->config, "speed")}};
+  struct replay replay = {.pace = {.rate = (double)config_number(cli->config, "rate"),
+                                   .speed = (double)config_number(cli->config, "speed")}};
   if (cli->words.count == 0) return fail_usage("which file? parapet replay FILE ...");
   replay.producer = bus_producer_open(&options, &error);
   int result = replay.producer ? 0 : -1;
@@ -81,7 +87,8 @@ int run_replay(struct cli *cli) {
   if (result == 0 && bus_producer_flush(replay.producer, FLUSH_MS) != 0)
     result = error_set(&error, ERROR_RETRYABLE, "Flush", "Kafka did not take everything within %d s", FLUSH_MS / 1000);
   bus_producer_close(replay.producer);
-  if (result == 0 && replay.failed > 0) result = error_set(&error, ERROR_RETRYABLE, "Delivery", "%lld events were not delivered", (long long)replay.failed);
+  if (result == 0 && replay.failed > 0)
+    result = error_set(&error, ERROR_RETRYABLE, "Delivery", "%lld events were not delivered", (long long)replay.failed);
   if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
   if (result != 0) return fail(&error);
   printf("%lld events sent, %lld dead letters, %.1f s\n", (long long)replay.sent, (long long)replay.refused,

@@ -20,7 +20,9 @@ static int is_playbook_file(const char *name) {
 static int collect_files(const char *directory, json_t *files, int depth, struct error *error) {
   struct dirent **entries;
   int count = scandir(directory, &entries, NULL, alphasort);
-  if (count < 0) return error_set(error, ERROR_MISSING, "Playbooks", "cannot read the playbook directory %s: %s", directory, strerror(errno));
+  if (count < 0)
+    return error_set(error, ERROR_MISSING, "Playbooks", "cannot read the playbook directory %s: %s", directory,
+                     strerror(errno));
   int result = 0;
   for (int i = 0; i < count; i++) {
     char path[4096];
@@ -66,7 +68,11 @@ static void add_guardrail(struct bundle *bundle, struct loader *loader, json_t *
   bundle->guardrails[bundle->guardrail_count++] = guardrail;
 }
 
-struct document { json_t *value; struct yaml_lines *lines; const char *file; };
+struct document {
+  json_t *value;
+  struct yaml_lines *lines;
+  const char *file;
+};
 
 /* Reads every file once; what is no YAML is refused here. */
 static struct document *read_documents(const char *directory, const json_t *files, json_t *refused) {
@@ -85,11 +91,14 @@ static struct document *read_documents(const char *directory, const json_t *file
 }
 
 static void load_documents(struct bundle *bundle, struct aws_client *client, struct document *documents, size_t count) {
-  static const struct { const char *key; void (*add)(struct bundle *, struct loader *, json_t *); } kinds[] = {
-      {"resource", add_resource}, {"guardrail", add_guardrail}};
+  static const struct {
+    const char *key;
+    void (*add)(struct bundle *, struct loader *, json_t *);
+  } kinds[] = {{"resource", add_resource}, {"guardrail", add_guardrail}};
   for (int pass = 0; pass < 2; pass++) /* resources first: guardrails name them */
     for (size_t i = 0; i < count; i++) {
-      struct loader loader = {.file = documents[i].file, .lines = documents[i].lines, .refused = bundle->refused, .client = client};
+      struct loader loader = {
+          .file = documents[i].file, .lines = documents[i].lines, .refused = bundle->refused, .client = client};
       int is_guardrail = json_object_get(documents[i].value, "guardrail") != NULL;
       if (!documents[i].value) continue;
       if (is_guardrail == pass && (is_guardrail || json_object_get(documents[i].value, "resource")))
@@ -214,8 +223,8 @@ static int in_list(const json_t *globs, const char *value) {
   return 0;
 }
 
-int guardrail_in_scope(const struct guardrail *guardrail, const char *account, const char *environment, const char *unit,
-                       const char *region) {
+int guardrail_in_scope(const struct guardrail *guardrail, const char *account, const char *environment,
+                       const char *unit, const char *region) {
   return in_list(guardrail->accounts, account) && in_list(guardrail->environments, environment) &&
          in_list(guardrail->units, unit) && in_list(guardrail->regions, region);
 }

@@ -20,16 +20,17 @@ struct check {
   const struct guardrail *guardrail; /* NULL while a resource is checked */
   const struct resource *resource;
   const struct names *names;
-  const char *pointer;      /* where the expression stands */
-  const char *root_call;    /* operation whose element the document root is; NULL: not known */
-  const char *root_items;   /* … and where in its answer */
+  const char *pointer;    /* where the expression stands */
+  const char *root_call;  /* operation whose element the document root is; NULL: not known */
+  const char *root_items; /* … and where in its answer */
 };
 
-static const char *const built_in[] = {"resource", "id", "event", "actor", "params", "account", "region", "partition",
-                                       "environment", "tags", "finding", "result", "run", "now", NULL};
+static const char *const built_in[] = {"resource", "id",     "event",     "actor",       "params",
+                                       "account",  "region", "partition", "environment", "tags",
+                                       "finding",  "result", "run",       "now",         NULL};
 
-/* "Reservations[].Instances" → {"Reservations","[]","Instances","[]"}: the path of one item. Returns the count, 0 when the
- * expression is more than fields and flattening. */
+/* "Reservations[].Instances" → {"Reservations","[]","Instances","[]"}: the path of one item. Returns the count, 0 when
+ * the expression is more than fields and flattening. */
 static size_t items_path(const char *items, char *copy, size_t size, const char **path) {
   size_t count = 0;
   snprintf(copy, size, "%s", items);
@@ -71,11 +72,12 @@ static void complain_variable(struct check *check, const char *name) {
   for (size_t i = 0; built_in[i]; i++) known[count++] = built_in[i];
   for (size_t i = 0; check->guardrail && i < check->guardrail->use_count && count < 80; i++)
     known[count++] = check->guardrail->uses[i]->name;
-  for (const struct names *names = check->names; names && count < 95; names = names->outer) known[count++] = names->name;
+  for (const struct names *names = check->names; names && count < 95; names = names->outer)
+    known[count++] = names->name;
   known[count] = NULL;
   const char *nearest = config_nearest(name, known);
-  complain(check->loader, check->pointer, "there is no variable $%s here%s%s%s", name, nearest ? "; did you mean $" : "",
-           nearest ? nearest : "", nearest ? "?" : "");
+  complain(check->loader, check->pointer, "there is no variable $%s here%s%s%s", name,
+           nearest ? "; did you mean $" : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
 static void check_param(struct check *check, const char *const *path) {
@@ -122,7 +124,8 @@ static void check_template(struct check *check, const struct template *template,
 
 static int check_operation(struct check *check, const char *operation, const json_t *with, const char *pointer) {
   struct error error = {0};
-  if (!operation || !strchr(operation, '.')) return complain(check->loader, pointer, "an operation is written service.Operation");
+  if (!operation || !strchr(operation, '.'))
+    return complain(check->loader, pointer, "an operation is written service.Operation");
   if (!check->loader->client) return 0;
   if (aws_model_operation(check->loader->client, operation, &error) != 0)
     return complain(check->loader, pointer_key(pointer, "call"), "%s", error.message);
@@ -142,7 +145,8 @@ static void check_read(struct check *check, const struct read_call *read, const 
   struct error error = {0};
   size_t count = items_path(read->items_name, copy, sizeof copy, path);
   path[count] = NULL;
-  if (count > 0 && check->loader->client && aws_model_check_output(check->loader->client, read->operation, path, &error) != 0)
+  if (count > 0 && check->loader->client &&
+      aws_model_check_output(check->loader->client, read->operation, path, &error) != 0)
     complain(check->loader, pointer_key(pointer, "items"), "%s: %s", read->operation, error.message);
 }
 
@@ -193,7 +197,10 @@ static void check_steps(struct check *check, const struct step *steps, size_t co
   if (count == 0) return;
   check_step(check, steps, json_array_get(list, 0));
   const struct names *outer = check->names;
-  struct names name = {.name = steps->kind == STEP_SET ? steps->set : steps->kind == STEP_CALL ? steps->as : NULL, .outer = outer};
+  struct names name = {.name = steps->kind == STEP_SET    ? steps->set
+                               : steps->kind == STEP_CALL ? steps->as
+                                                          : NULL,
+                       .outer = outer};
   if (name.name) check->names = &name;
   json_t *rest = json_array();
   for (size_t i = 1; i < json_array_size(list); i++) json_array_append(rest, json_array_get(list, i));
@@ -246,8 +253,8 @@ char *session_policy(const json_t *operations) {
     aws_iam_action(json_string_value(operation), action, sizeof action);
     add_operation(actions, action);
   }
-  json_t *policy = json_pack("{s:s, s:[{s:s, s:o, s:s}]}", "Version", "2012-10-17", "Statement", "Effect", "Allow", "Action",
-                             actions, "Resource", "*");
+  json_t *policy = json_pack("{s:s, s:[{s:s, s:o, s:s}]}", "Version", "2012-10-17", "Statement", "Effect", "Allow",
+                             "Action", actions, "Resource", "*");
   char *text = policy ? json_dumps(policy, JSON_COMPACT) : NULL;
   json_decref(policy);
   if (text && strlen(text) <= 2048) return text;

@@ -28,7 +28,8 @@ int engine_glob(const char *pattern, const char *text) {
 
 static const char *text_or_null(const json_t *value) { return json_is_string(value) ? json_string_value(value) : NULL; }
 
-static json_t *function_age_days(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+static json_t *function_age_days(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                 struct error *error) {
   (void)count, (void)error;
   int64_t then, now = clock_wall_ms();
   int found;
@@ -40,7 +41,8 @@ static json_t *function_age_days(json_t *const *arguments, size_t count, const s
 }
 
 /* tag(tags, key): the value in a list of {Key, Value} or in a map. */
-static json_t *function_tag(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+static json_t *function_tag(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                            struct error *error) {
   (void)count, (void)scope, (void)error;
   const char *key = text_or_null(arguments[1]);
   if (!key) return json_null();
@@ -55,7 +57,8 @@ static json_t *function_tag(json_t *const *arguments, size_t count, const struct
   return json_null();
 }
 
-static json_t *function_glob(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+static json_t *function_glob(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                             struct error *error) {
   (void)count, (void)scope, (void)error;
   const char *text = text_or_null(arguments[0]);
   if (!text) return json_false();
@@ -67,17 +70,21 @@ static json_t *function_glob(json_t *const *arguments, size_t count, const struc
   return json_false();
 }
 
-static json_t *function_parse_json(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+static json_t *function_parse_json(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                   struct error *error) {
   (void)count, (void)scope, (void)error;
   const char *text = text_or_null(arguments[0]);
   json_t *value = text ? json_parse(text, json_string_length(arguments[0]), NULL) : NULL;
   return value ? value : json_null();
 }
 
-static json_t *function_json_equal(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+static json_t *function_json_equal(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                   struct error *error) {
   (void)count;
-  json_t *left = json_is_string(arguments[0]) ? function_parse_json(arguments, 1, scope, error) : json_incref(arguments[0]);
-  json_t *right = json_is_string(arguments[1]) ? function_parse_json(arguments + 1, 1, scope, error) : json_incref(arguments[1]);
+  json_t *left =
+      json_is_string(arguments[0]) ? function_parse_json(arguments, 1, scope, error) : json_incref(arguments[0]);
+  json_t *right =
+      json_is_string(arguments[1]) ? function_parse_json(arguments + 1, 1, scope, error) : json_incref(arguments[1]);
   json_t *answer = json_boolean(json_same(left, right));
   json_decref(left);
   json_decref(right);
@@ -86,16 +93,23 @@ static json_t *function_json_equal(json_t *const *arguments, size_t count, const
 
 const struct jmes_function engine_functions[] = {
     {"is_internet", 1, 1, function_is_internet,
-     "is_internet(rule): does the security-group rule's source hold the Internet (0.0.0.0/0, ::/0, or a block so large)?"},
+     "is_internet(rule): does the security-group rule's source hold the Internet (0.0.0.0/0, ::/0, or a block so "
+     "large)?"},
     {"covers_port", 2, 2, function_covers_port,
-     "covers_port(rule, ports): does the rule let one of these ports in? A number is a TCP port, \"udp/53\" says another protocol"},
+     "covers_port(rule, ports): does the rule let one of these ports in? A number is a TCP port, \"udp/53\" says "
+     "another protocol"},
     {"narrow_rule", 3, 3, function_narrow_rule,
-     "narrow_rule(rule, ports, ranges): the IpPermissions that replace the rule: the ports for the ranges, the rest for its old source"},
-    {"rule_permission", 1, 1, function_rule_permission, "rule_permission(rule): the rule as an IpPermission, to authorise it again"},
-    {"cidr_within", 2, 2, function_cidr_within, "cidr_within(cidr, ranges): does the block lie inside one of the ranges?"},
-    {"cidr_overlaps", 2, 2, function_cidr_overlaps, "cidr_overlaps(cidr, ranges): does the block share an address with one of them?"},
+     "narrow_rule(rule, ports, ranges): the IpPermissions that replace the rule: the ports for the ranges, the rest "
+     "for its old source"},
+    {"rule_permission", 1, 1, function_rule_permission,
+     "rule_permission(rule): the rule as an IpPermission, to authorise it again"},
+    {"cidr_within", 2, 2, function_cidr_within,
+     "cidr_within(cidr, ranges): does the block lie inside one of the ranges?"},
+    {"cidr_overlaps", 2, 2, function_cidr_overlaps,
+     "cidr_overlaps(cidr, ranges): does the block share an address with one of them?"},
     {"age_days", 1, 1, function_age_days, "age_days(time): whole days from the time to $now; null for null"},
-    {"tag", 2, 2, function_tag, "tag(tags, key): a tag's value in a list of {Key, Value} or a map; null when there is none"},
+    {"tag", 2, 2, function_tag,
+     "tag(tags, key): a tag's value in a list of {Key, Value} or a map; null when there is none"},
     {"glob", 2, 2, function_glob, "glob(text, pattern or patterns): * is any run of characters, ? any one"},
     {"parse_json", 1, 1, function_parse_json, "parse_json(text): the value, or null when the text is no JSON"},
     {"json_equal", 2, 2, function_json_equal, "json_equal(a, b): equal by value; texts are parsed first"},

@@ -8,11 +8,17 @@
 int engine_glob(const char *pattern, const char *text);
 
 /* network.c: security-group rules (the shape of ec2's SecurityGroupRule), as jmes_native each. */
-json_t *function_is_internet(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
-json_t *function_covers_port(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
-json_t *function_narrow_rule(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
-json_t *function_rule_permission(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
-json_t *function_cidr_within(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
-json_t *function_cidr_overlaps(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
+json_t *function_is_internet(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                             struct error *error);
+json_t *function_covers_port(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                             struct error *error);
+json_t *function_narrow_rule(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                             struct error *error);
+json_t *function_rule_permission(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                 struct error *error);
+json_t *function_cidr_within(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                             struct error *error);
+json_t *function_cidr_overlaps(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                               struct error *error);
 
 #endif

@@ -19,7 +19,9 @@ static void view_own(struct view *view, const char *name, json_t *value) {
   view_add(view, name, value);
 }
 
-const struct jmes_scope *view_scope(const struct view *view) { return view->count > 0 ? &view->frames[view->count - 1] : NULL; }
+const struct jmes_scope *view_scope(const struct view *view) {
+  return view->count > 0 ? &view->frames[view->count - 1] : NULL;
+}
 
 void view_close(struct view *view) {
   for (int i = 0; i < VIEW_FRAMES; i++) json_decref(view->owned[i]);
@@ -32,13 +34,13 @@ void view_open(struct view *view, const struct guardrail *guardrail, const struc
                json_t *event, json_t *actor) {
   char now[32];
   memset(view, 0, sizeof *view);
-  const struct { const char *name, *value; } texts[] = {{"account", place->account},
-                                                        {"region", place->region},
-                                                        {"environment", place->environment},
-                                                        {"unit", place->unit},
-                                                        {"partition", place->partition},
-                                                        {"now", clock_format(clock_wall_ms(), now, sizeof now)}};
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) view_own(view, texts[i].name, text_or_nothing(texts[i].value));
+  const struct {
+    const char *name, *value;
+  } texts[] = {{"account", place->account},         {"region", place->region},
+               {"environment", place->environment}, {"unit", place->unit},
+               {"partition", place->partition},     {"now", clock_format(clock_wall_ms(), now, sizeof now)}};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    view_own(view, texts[i].name, text_or_nothing(texts[i].value));
   view_add(view, "params", guardrail->params);
   view_add(view, "event", event);
   view_add(view, "actor", actor);
@@ -52,8 +54,8 @@ void view_open(struct view *view, const struct guardrail *guardrail, const struc
     view_add(view, guardrail->uses[i]->name, live->contexts[guardrail->uses[i] - guardrail->resource->contexts]);
 }
 
-json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *place, const struct live *live, json_t *event,
-                        json_t *actor, struct error *error) {
+json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *place, const struct live *live,
+                        json_t *event, json_t *actor, struct error *error) {
   struct view view;
   json_t *finding = NULL;
   view_open(&view, guardrail, place, live, event, actor);
@@ -81,7 +83,9 @@ out:
 json_t *event_actor(const json_t *event) {
   const json_t *identity = json_at(event, "detail", "userIdentity", NULL);
   json_t *actor = json_object();
-  const struct { const char *name, *value; } parts[] = {
+  const struct {
+    const char *name, *value;
+  } parts[] = {
       {"type", json_text_at(identity, "type", NULL)},
       {"arn", json_text_at(identity, "arn", NULL)},
       {"account", json_text_at(identity, "accountId", NULL)},

@@ -20,9 +20,13 @@ void live_free(struct live *live) {
 
 /* Variables that a resource's own templates may read: the place, and $id (NULL in a list). */
 static void place_view(struct view *view, const struct place *place, json_t *id) {
-  const struct { const char *name, *value; } texts[] = {{"account", place->account},         {"region", place->region},
-                                                        {"environment", place->environment}, {"unit", place->unit},
-                                                        {"partition", place->partition}};
+  const struct {
+    const char *name, *value;
+  } texts[] = {{"account", place->account},
+               {"region", place->region},
+               {"environment", place->environment},
+               {"unit", place->unit},
+               {"partition", place->partition}};
   memset(view, 0, sizeof *view);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     json_t *value = texts[i].value ? json_string(texts[i].value) : json_null();
@@ -44,7 +48,8 @@ json_t *live_arn(const struct resource *resource, const struct place *place, con
   return NULL;
 }
 
-static struct live *live_new(const struct place *place, const struct resource *resource, json_t *item, struct error *error) {
+static struct live *live_new(const struct place *place, const struct resource *resource, json_t *item,
+                             struct error *error) {
   struct live *live = calloc(1, sizeof *live);
   if (!live || !(live->contexts = calloc(resource->context_count + 1, sizeof *live->contexts))) {
     free(live);
@@ -65,7 +70,12 @@ static struct live *live_new(const struct place *place, const struct resource *r
   return NULL;
 }
 
-struct page { const struct jmes *items; json_t *list; struct error *error; int failed; };
+struct page {
+  const struct jmes *items;
+  json_t *list;
+  struct error *error;
+  int failed;
+};
 
 enum { ITEM_LIMIT = 500000 };
 
@@ -73,8 +83,10 @@ static int collect_page(json_t *result, void *argument) {
   struct page *page = argument;
   json_t *items = jmes_search(page->items, result, NULL, page->error);
   if (!items) return page->failed = 1;
-  if (json_is_array(items)) json_array_extend(page->list, items);
-  else if (json_is_object(items)) json_array_append(page->list, items);
+  if (json_is_array(items))
+    json_array_extend(page->list, items);
+  else if (json_is_object(items))
+    json_array_append(page->list, items);
   json_decref(items);
   if (json_array_size(page->list) <= ITEM_LIMIT) return 0;
   error_set(page->error, ERROR_INVALID, "TooMany", "more than %d items in one list", ITEM_LIMIT);
@@ -87,9 +99,10 @@ static int is_absent(const struct read_call *read, const char *code) {
   return 0;
 }
 
-/* All items of a read (every page); params NULL: without `with`.  New array; NULL with *error; *absent: its codes said "none". */
-static json_t *read_items(const struct reader *reader, const struct place *place, const struct read_call *read, json_t *params,
-                          int *absent, struct error *error) {
+/* All items of a read (every page); params NULL: without `with`.  New array; NULL with *error; *absent: its codes said
+ * "none". */
+static json_t *read_items(const struct reader *reader, const struct place *place, const struct read_call *read,
+                          json_t *params, int *absent, struct error *error) {
   struct aws_target target = {.account = place->account, .region = place->region, .role = reader->role};
   struct aws_call_options options = {.deadline_ms = reader->deadline_ms};
   struct error problem = {0};
@@ -103,8 +116,8 @@ static json_t *read_items(const struct reader *reader, const struct place *place
   return NULL;
 }
 
-static json_t *read_with(const struct reader *reader, const struct place *place, const struct read_call *read, json_t *id,
-                         int *absent, struct error *error) {
+static json_t *read_with(const struct reader *reader, const struct place *place, const struct read_call *read,
+                         json_t *id, int *absent, struct error *error) {
   struct view view;
   place_view(&view, place, id);
   json_t *params = read->with ? template_render(read->with, view_scope(&view), error) : json_object();
@@ -127,8 +140,8 @@ static json_t *item_with_id(const struct resource *resource, json_t *items, cons
   return NULL;
 }
 
-static int get_contexts(const struct reader *reader, const struct place *place, struct live *live, const unsigned char *wanted,
-                        struct error *error) {
+static int get_contexts(const struct reader *reader, const struct place *place, struct live *live,
+                        const unsigned char *wanted, struct error *error) {
   for (size_t i = 0; i < live->resource->context_count; i++) {
     int absent;
     if (!wanted[i]) continue;
@@ -139,8 +152,8 @@ static int get_contexts(const struct reader *reader, const struct place *place, 
   return 0;
 }
 
-struct live *live_get(const struct reader *reader, const struct place *place, const struct resource *resource, const char *id,
-                      const unsigned char *wanted, int *found, struct error *error) {
+struct live *live_get(const struct reader *reader, const struct place *place, const struct resource *resource,
+                      const char *id, const unsigned char *wanted, int *found, struct error *error) {
   int absent;
   json_t *id_value = json_string(id);
   json_t *items = id_value ? read_with(reader, place, &resource->get, id_value, &absent, error) : NULL;
@@ -161,7 +174,11 @@ struct live *live_get(const struct reader *reader, const struct place *place, co
 }
 
 /* ---- sweeps: a context listed once, its items by the resource's id ---- */
-struct joined { char *id; json_t *items; UT_hash_handle hh; };
+struct joined {
+  char *id;
+  json_t *items;
+  UT_hash_handle hh;
+};
 
 static void join_item(struct joined **table, const char *id, json_t *item) {
   struct joined *entry;
@@ -218,7 +235,8 @@ static int list_contexts(const struct reader *reader, const struct place *place,
 }
 
 int live_list(const struct reader *reader, const struct place *place, const struct resource *resource,
-              const unsigned char *wanted, int (*each)(struct live *live, void *argument), void *argument, struct error *error) {
+              const unsigned char *wanted, int (*each)(struct live *live, void *argument), void *argument,
+              struct error *error) {
   int absent, result = -1;
   size_t index;
   json_t *item, *items = read_with(reader, place, &resource->list, NULL, &absent, error);

@@ -10,10 +10,10 @@ struct place { /* where a resource is; strings live as long as the place's owner
 
 struct live { /* one resource as it is; immutable once read, reference-counted by jansson */
   const struct resource *resource;
-  json_t *id;         /* text */
-  json_t *arn;        /* text */
-  json_t *item;       /* the resource as get or list returned it */
-  json_t **contexts;  /* by index in resource->contexts; NULL: not read */
+  json_t *id;        /* text */
+  json_t *arn;       /* text */
+  json_t *item;      /* the resource as get or list returned it */
+  json_t **contexts; /* by index in resource->contexts; NULL: not read */
 };
 void live_free(struct live *live); /* NULL accepted */
 
@@ -23,15 +23,16 @@ struct reader { /* how to read: whose credentials */
   int64_t deadline_ms;         /* of each call; 0: the client's default */
 };
 
-/* Reads one resource and those contexts for which wanted[index] is set.  *found 0 and NULL: the resource is gone (which is
- * an answer).  NULL with *error and *found -1: could not be read (which is none). */
-struct live *live_get(const struct reader *reader, const struct place *place, const struct resource *resource, const char *id,
-                      const unsigned char *wanted, int *found, struct error *error);
+/* Reads one resource and those contexts for which wanted[index] is set.  *found 0 and NULL: the resource is gone (which
+ * is an answer).  NULL with *error and *found -1: could not be read (which is none). */
+struct live *live_get(const struct reader *reader, const struct place *place, const struct resource *resource,
+                      const char *id, const unsigned char *wanted, int *found, struct error *error);
 
-/* Lists all resources of a place with their contexts joined, and gives each (taken over by `each`; live_free) in turn; each
- * returns 0 to go on.  Costs the pages of the lists and nothing more.  0, or -1 with *error. */
+/* Lists all resources of a place with their contexts joined, and gives each (taken over by `each`; live_free) in turn;
+ * each returns 0 to go on.  Costs the pages of the lists and nothing more.  0, or -1 with *error. */
 int live_list(const struct reader *reader, const struct place *place, const struct resource *resource,
-              const unsigned char *wanted, int (*each)(struct live *live, void *argument), void *argument, struct error *error);
+              const unsigned char *wanted, int (*each)(struct live *live, void *argument), void *argument,
+              struct error *error);
 
 /* The ARN of a resource by its id: new text, or NULL. */
 json_t *live_arn(const struct resource *resource, const struct place *place, const char *id);
@@ -43,7 +44,8 @@ struct view { /* the variables of one judgement or run; lives on the stack; valu
   json_t *owned[VIEW_FRAMES];
   int count;
 };
-/* Everything a playbook may read: $resource, $id, $tags, contexts, $params, $account … ; event and actor may be NULL. */
+/* Everything a playbook may read: $resource, $id, $tags, contexts, $params, $account … ; event and actor may be NULL.
+ */
 void view_open(struct view *view, const struct guardrail *guardrail, const struct place *place, const struct live *live,
                json_t *event, json_t *actor);
 void view_add(struct view *view, const char *name, json_t *value /* borrowed */);
@@ -51,8 +53,8 @@ const struct jmes_scope *view_scope(const struct view *view);
 void view_close(struct view *view);
 
 /* `where` and `find`: new finding, json_null() when there is nothing to find, NULL with *error when judging failed. */
-json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *place, const struct live *live, json_t *event,
-                        json_t *actor, struct error *error);
+json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *place, const struct live *live,
+                        json_t *event, json_t *actor, struct error *error);
 
 /* Who did it, from CloudTrail's userIdentity: {type, arn, role, session, account, user, via}; new, never NULL. */
 json_t *event_actor(const json_t *event);

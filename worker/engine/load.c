@@ -27,21 +27,35 @@ int complain_error(struct loader *loader, const char *pointer, const struct erro
 
 static int type_bit(const json_t *value) {
   switch (json_typeof(value)) {
-    case JSON_STRING: return KEY_TEXT;
+    case JSON_STRING:
+      return KEY_TEXT;
     case JSON_INTEGER:
-    case JSON_REAL: return KEY_NUMBER;
-    case JSON_OBJECT: return KEY_OBJECT;
-    case JSON_ARRAY: return KEY_ARRAY;
+    case JSON_REAL:
+      return KEY_NUMBER;
+    case JSON_OBJECT:
+      return KEY_OBJECT;
+    case JSON_ARRAY:
+      return KEY_ARRAY;
     case JSON_TRUE:
-    case JSON_FALSE: return KEY_BOOL;
-    default: return 0;
+    case JSON_FALSE:
+      return KEY_BOOL;
+    default:
+      return 0;
   }
 }
 
 static const char *type_words(int types) {
-  static const struct { int types; const char *words; } words[] = {
-      {KEY_TEXT, "a text"}, {KEY_NUMBER, "a number"}, {KEY_OBJECT, "a mapping"}, {KEY_ARRAY, "a list"},
-      {KEY_BOOL, "true or false"}, {KEY_TEXT | KEY_ARRAY, "a text or a list"}, {KEY_OBJECT | KEY_ARRAY, "a mapping or a list"},
+  static const struct {
+    int types;
+    const char *words;
+  } words[] = {
+      {KEY_TEXT, "a text"},
+      {KEY_NUMBER, "a number"},
+      {KEY_OBJECT, "a mapping"},
+      {KEY_ARRAY, "a list"},
+      {KEY_BOOL, "true or false"},
+      {KEY_TEXT | KEY_ARRAY, "a text or a list"},
+      {KEY_OBJECT | KEY_ARRAY, "a mapping or a list"},
   };
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (words[i].types == types) return words[i].words;

@@ -8,19 +8,24 @@
 #include "engine/load_internal.h"
 
 static const struct key guardrail_keys[] = {
-    {"guardrail", KEY_TEXT, 1},  {"version", KEY_NUMBER, 1}, {"title", KEY_TEXT, 1},   {"severity", KEY_TEXT, 1},
-    {"why", KEY_TEXT, 1},        {"fix", KEY_TEXT, 1},       {"resource", KEY_TEXT, 1}, {"use", KEY_ARRAY, 0},
-    {"params", KEY_OBJECT, 0},   {"scope", KEY_OBJECT, 0},   {"trigger", KEY_OBJECT, 1}, {"where", KEY_TEXT, 0},
-    {"find", KEY_TEXT, 1},       {"mode", KEY_OBJECT, 1},    {"breaker", KEY_OBJECT, 0}, {"remediate", KEY_ARRAY, 0},
-    {"tests", KEY_ARRAY, 1},     {0},
+    {"guardrail", KEY_TEXT, 1},  {"version", KEY_NUMBER, 1}, {"title", KEY_TEXT, 1},
+    {"severity", KEY_TEXT, 1},   {"why", KEY_TEXT, 1},       {"fix", KEY_TEXT, 1},
+    {"resource", KEY_TEXT, 1},   {"use", KEY_ARRAY, 0},      {"params", KEY_OBJECT, 0},
+    {"scope", KEY_OBJECT, 0},    {"trigger", KEY_OBJECT, 1}, {"where", KEY_TEXT, 0},
+    {"find", KEY_TEXT, 1},       {"mode", KEY_OBJECT, 1},    {"breaker", KEY_OBJECT, 0},
+    {"remediate", KEY_ARRAY, 0}, {"tests", KEY_ARRAY, 1},    {0},
 };
-static const struct key scope_keys[] = {
-    {"accounts", KEY_ARRAY, 0}, {"environments", KEY_ARRAY, 0}, {"regions", KEY_ARRAY, 0}, {"units", KEY_ARRAY, 0}, {0}};
+static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0},
+                                        {"environments", KEY_ARRAY, 0},
+                                        {"regions", KEY_ARRAY, 0},
+                                        {"units", KEY_ARRAY, 0},
+                                        {0}};
 static const struct key trigger_keys[] = {{"events", KEY_ARRAY, 0}, {"schedule", KEY_TEXT, 0}, {0}};
 static const struct key event_keys[] = {{"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1}, {0}};
 static const struct key breaker_keys[] = {{"actions", KEY_NUMBER, 1}, {"within", KEY_TEXT, 1}, {0}};
 
-static const char *const mode_names[] = {[MODE_ASSESS] = "assess", [MODE_NOTIFY] = "notify", [MODE_REMEDIATE] = "remediate", NULL};
+static const char *const mode_names[] = {
+    [MODE_ASSESS] = "assess", [MODE_NOTIFY] = "notify", [MODE_REMEDIATE] = "remediate", NULL};
 static const char *const severities[] = {"low", "medium", "high", "critical", NULL};
 
 const char *mode_name(enum mode mode) { return mode_names[mode]; }
@@ -43,23 +48,27 @@ static void load_uses(struct loader *loader, const json_t *document, struct guar
     if (found)
       guardrail->uses[guardrail->use_count++] = found;
     else
-      complain(loader, pointer_index("/use", i), "resource %s has no context \"%s\"", resource->name, name ? name : "?");
+      complain(loader, pointer_index("/use", i), "resource %s has no context \"%s\"", resource->name,
+               name ? name : "?");
   }
 }
 
 static void load_scope(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
   const json_t *scope = json_object_get(document, "scope");
   if (!scope || check_keys(loader, scope, "/scope", scope_keys) > 0) return;
-  struct { const char *key; json_t **to; } lists[] = {{"accounts", &guardrail->accounts},
-                                                      {"environments", &guardrail->environments},
-                                                      {"regions", &guardrail->regions},
-                                                      {"units", &guardrail->units}};
+  struct {
+    const char *key;
+    json_t **to;
+  } lists[] = {{"accounts", &guardrail->accounts},
+               {"environments", &guardrail->environments},
+               {"regions", &guardrail->regions},
+               {"units", &guardrail->units}};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     json_t *list = json_object_get(scope, lists[i].key);
     size_t index;
     json_t *entry;
-    json_array_foreach(list, index, entry) if (!json_is_string(entry))
-        complain(loader, pointer_key("/scope", lists[i].key), "\"%s\" must hold texts (account ids in quotes)", lists[i].key);
+    json_array_foreach(list, index, entry) if (!json_is_string(entry)) complain(
+        loader, pointer_key("/scope", lists[i].key), "\"%s\" must hold texts (account ids in quotes)", lists[i].key);
     *lists[i].to = json_incref(list);
   }
 }
@@ -80,7 +89,8 @@ static void load_trigger(struct loader *loader, const json_t *document, struct g
   if (check_keys(loader, trigger, "/trigger", trigger_keys) > 0) return;
   const json_t *events = json_object_get(trigger, "events");
   guardrail->schedule = load_text(trigger, "schedule");
-  if (!events && !guardrail->schedule) complain(loader, "/trigger", "a guardrail needs \"events\", a \"schedule\", or both");
+  if (!events && !guardrail->schedule)
+    complain(loader, "/trigger", "a guardrail needs \"events\", a \"schedule\", or both");
   guardrail->triggers = calloc(json_array_size(events) + 1, sizeof *guardrail->triggers);
   if (!guardrail->triggers) return;
   guardrail->trigger_count = json_array_size(events);
@@ -94,11 +104,13 @@ static void load_modes(struct loader *loader, const json_t *document, struct gua
   json_t *value;
   guardrail->modes = calloc(json_object_size(modes) + 1, sizeof *guardrail->modes);
   if (!guardrail->modes) return;
-  if (!json_object_get(modes, "default")) complain(loader, "/mode", "\"default\" is missing: what of an unknown environment?");
+  if (!json_object_get(modes, "default"))
+    complain(loader, "/mode", "\"default\" is missing: what of an unknown environment?");
   json_object_foreach((json_t *)modes, environment, value) {
     int mode = word_index(mode_names, json_is_string(value) ? json_string_value(value) : "");
     if (mode < 0) {
-      complain(loader, pointer_key("/mode", environment), "mode \"%s\" must be assess, notify or remediate", environment);
+      complain(loader, pointer_key("/mode", environment), "mode \"%s\" must be assess, notify or remediate",
+               environment);
     } else if (strcmp(environment, "default") == 0) {
       guardrail->default_mode = (enum mode)mode;
     } else {
@@ -111,7 +123,8 @@ static void load_modes(struct loader *loader, const json_t *document, struct gua
 static void load_breaker(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
   const json_t *breaker = json_object_get(document, "breaker");
   if (!breaker) {
-    if (guardrail->remediate_count > 0) complain(loader, "", "\"breaker\" is missing: a guardrail that changes things needs one");
+    if (guardrail->remediate_count > 0)
+      complain(loader, "", "\"breaker\" is missing: a guardrail that changes things needs one");
     return;
   }
   if (check_keys(loader, breaker, "/breaker", breaker_keys) > 0) return;
@@ -125,7 +138,8 @@ static void load_breaker(struct loader *loader, const json_t *document, struct g
 
 static void check_values(struct loader *loader, const json_t *document) {
   const char *severity = json_text_at(document, "severity", NULL);
-  if (word_index(severities, severity) < 0) complain(loader, "/severity", "\"severity\" must be low, medium, high or critical");
+  if (word_index(severities, severity) < 0)
+    complain(loader, "/severity", "\"severity\" must be low, medium, high or critical");
   const char *name = json_text_at(document, "guardrail", NULL);
   if (!*name || strlen(name) > 64 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(name))
     complain(loader, "/guardrail", "a name has 1 to 64 of a-z, 0-9 and -");
@@ -139,7 +153,8 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   guardrail->fix = load_text(document, "fix");
   guardrail->file = strdup(loader->file);
   guardrail->version = json_integer_value(json_object_get(document, "version"));
-  guardrail->params = json_object_get(document, "params") ? json_incref(json_object_get(document, "params")) : json_object();
+  guardrail->params =
+      json_object_get(document, "params") ? json_incref(json_object_get(document, "params")) : json_object();
   guardrail->tests = json_incref(json_object_get(document, "tests"));
   guardrail->where = load_expression(loader, document, "where", "");
   guardrail->find = load_expression(loader, document, "find", "");
@@ -157,7 +172,8 @@ struct guardrail *load_guardrail(struct loader *loader, json_t *document, const 
   if (check_keys(loader, document, "", guardrail_keys) > 0) return NULL;
   const struct resource *resource = bundle_resource(bundle, json_text_at(document, "resource", NULL));
   if (!resource) {
-    complain(loader, "/resource", "no resource \"%s\" is described in resources/", json_text_at(document, "resource", NULL));
+    complain(loader, "/resource", "no resource \"%s\" is described in resources/",
+             json_text_at(document, "resource", NULL));
     return NULL;
   }
   struct guardrail *guardrail = calloc(1, sizeof *guardrail);
@@ -177,8 +193,8 @@ struct guardrail *load_guardrail(struct loader *loader, json_t *document, const 
 
 void guardrail_free(struct guardrail *guardrail) {
   if (!guardrail) return;
-  char *texts[] = {guardrail->name, guardrail->title,    guardrail->severity,      guardrail->why, guardrail->fix,
-                   guardrail->file, guardrail->schedule, guardrail->session_policy};
+  char *texts[] = {guardrail->name, guardrail->title, guardrail->severity, guardrail->why,
+                   guardrail->fix,  guardrail->file,  guardrail->schedule, guardrail->session_policy};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   json_t *values[] = {guardrail->params,  guardrail->accounts, guardrail->environments,
                       guardrail->regions, guardrail->units,    guardrail->tests};

@@ -8,8 +8,8 @@
 struct loader {
   const char *file; /* relative to the playbook directory */
   struct yaml_lines *lines;
-  json_t *refused; /* array that complaints are added to */
-  int complaints;  /* of this file */
+  json_t *refused;           /* array that complaints are added to */
+  int complaints;            /* of this file */
   struct aws_client *client; /* NULL: models are not checked */
 };
 
@@ -24,7 +24,8 @@ struct key {
   int types;        /* KEY_… or-ed */
   int required;
 };
-/* Complains of every unknown key (with the nearest known), missing key and wrong type.  Returns the number of complaints. */
+/* Complains of every unknown key (with the nearest known), missing key and wrong type.  Returns the number of
+ * complaints. */
 int check_keys(struct loader *loader, const json_t *object, const char *pointer, const struct key *keys);
 
 /* Compile the expression or template at object[key] (absent: NULL, no complaint). */
@@ -40,7 +41,8 @@ void resource_free(struct resource *resource);
 struct guardrail *load_guardrail(struct loader *loader, json_t *document, const struct bundle *bundle);
 void guardrail_free(struct guardrail *guardrail);
 /* Steps at object[key]; *count out. */
-struct step *load_steps(struct loader *loader, const json_t *object, const char *key, const char *pointer, size_t *count);
+struct step *load_steps(struct loader *loader, const json_t *object, const char *key, const char *pointer,
+                        size_t *count);
 void steps_free(struct step *steps, size_t count);
 
 /* check.c: names and models.  Each complains. */

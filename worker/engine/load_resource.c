@@ -5,11 +5,13 @@
 #include "engine/load_internal.h"
 
 static const struct key resource_keys[] = {
-    {"resource", KEY_TEXT, 1}, {"scope", KEY_TEXT, 1},   {"id", KEY_TEXT, 1},        {"arn", KEY_TEXT, 1}, {"tags", KEY_TEXT, 0},
-    {"list", KEY_OBJECT, 1},   {"get", KEY_OBJECT, 1},   {"context", KEY_OBJECT, 0}, {0},
+    {"resource", KEY_TEXT, 1}, {"scope", KEY_TEXT, 1},     {"id", KEY_TEXT, 1},
+    {"arn", KEY_TEXT, 1},      {"tags", KEY_TEXT, 0},      {"list", KEY_OBJECT, 1},
+    {"get", KEY_OBJECT, 1},    {"context", KEY_OBJECT, 0}, {0},
 };
 static const struct key read_keys[] = {
-    {"call", KEY_TEXT, 1}, {"with", KEY_OBJECT, 0}, {"items", KEY_TEXT, 1}, {"absent", KEY_ARRAY, 0}, {"by", KEY_TEXT, 0}, {0},
+    {"call", KEY_TEXT, 1},    {"with", KEY_OBJECT, 0}, {"items", KEY_TEXT, 1},
+    {"absent", KEY_ARRAY, 0}, {"by", KEY_TEXT, 0},     {0},
 };
 
 static void load_read(struct loader *loader, const json_t *object, const char *pointer, struct read_call *read) {

@@ -6,9 +6,15 @@
 #include "base/config.h"
 #include "engine/load_internal.h"
 
-static const struct key call_keys[] = {{"call", KEY_TEXT, 1}, {"with", KEY_OBJECT, 0},  {"ignore", KEY_ARRAY, 0}, {"as", KEY_TEXT, 0},
-                                       {"when", KEY_TEXT, 0}, {"undo", KEY_ARRAY, 0}, {0}};
-static const struct key each_keys[] = {{"each", KEY_TEXT, 1}, {"as", KEY_TEXT, 1}, {"do", KEY_ARRAY, 1}, {"when", KEY_TEXT, 0}, {0}};
+static const struct key call_keys[] = {{"call", KEY_TEXT, 1},
+                                       {"with", KEY_OBJECT, 0},
+                                       {"ignore", KEY_ARRAY, 0},
+                                       {"as", KEY_TEXT, 0},
+                                       {"when", KEY_TEXT, 0},
+                                       {"undo", KEY_ARRAY, 0},
+                                       {0}};
+static const struct key each_keys[] = {
+    {"each", KEY_TEXT, 1}, {"as", KEY_TEXT, 1}, {"do", KEY_ARRAY, 1}, {"when", KEY_TEXT, 0}, {0}};
 static const struct key set_keys[] = {{"set", KEY_TEXT, 1}, {"to", KEY_TEXT, 1}, {"when", KEY_TEXT, 0}, {0}};
 static const struct key notify_keys[] = {{"notify", KEY_TEXT, 1}, {"when", KEY_TEXT, 0}, {0}};
 static const struct key stop_keys[] = {{"stop", KEY_TEXT, 1}, {"when", KEY_TEXT, 0}, {0}};
@@ -55,12 +61,17 @@ static void load_step(struct loader *loader, const json_t *object, const char *p
       step->set = load_text(object, "set");
       step->value = load_expression(loader, object, "to", pointer);
       break;
-    case STEP_NOTIFY: step->message = load_template(loader, object, "notify", pointer); break;
-    case STEP_STOP: step->value = load_expression(loader, object, "stop", pointer); break;
+    case STEP_NOTIFY:
+      step->message = load_template(loader, object, "notify", pointer);
+      break;
+    case STEP_STOP:
+      step->value = load_expression(loader, object, "stop", pointer);
+      break;
   }
 }
 
-struct step *load_steps(struct loader *loader, const json_t *object, const char *key, const char *pointer, size_t *count) {
+struct step *load_steps(struct loader *loader, const json_t *object, const char *key, const char *pointer,
+                        size_t *count) {
   const json_t *list = json_object_get(object, key);
   *count = 0;
   if (!json_is_array(list)) return NULL;

@@ -1,6 +1,6 @@
-/* Security-group rules as values.  A rule is ec2's SecurityGroupRule (DescribeSecurityGroupRules): CidrIpv4 or CidrIpv6 or
- * PrefixListId or ReferencedGroupInfo, IpProtocol, FromPort, ToPort; "-1" has ports -1/-1 or none.  CIDRs are parsed, never
- * compared as text: "0000:0000::/0" is ::/0, and host bits may be set. */
+/* Security-group rules as values.  A rule is ec2's SecurityGroupRule (DescribeSecurityGroupRules): CidrIpv4 or CidrIpv6
+ * or PrefixListId or ReferencedGroupInfo, IpProtocol, FromPort, ToPort; "-1" has ports -1/-1 or none.  CIDRs are
+ * parsed, never compared as text: "0000:0000::/0" is ::/0, and host bits may be set. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +51,8 @@ static int network_within(const struct network *inner, const struct network *out
 }
 
 static int network_is_internet(const struct network *network) {
-  static const struct network private_ipv6[] = {{AF_INET6, {0xfc}, 7}, {AF_INET6, {0xfe, 0x80}, 10}, {AF_INET6, {0xff}, 8}};
+  static const struct network private_ipv6[] = {
+      {AF_INET6, {0xfc}, 7}, {AF_INET6, {0xfe, 0x80}, 10}, {AF_INET6, {0xff}, 8}};
   if (network->family == AF_INET) return network->prefix < INTERNET_PREFIX_IPV4;
   for (size_t i = 0; i < sizeof private_ipv6 / sizeof *private_ipv6; i++)
     if (network_within(network, &private_ipv6[i])) return 0;
@@ -63,7 +64,8 @@ static const char *rule_source(const json_t *rule) {
   return *source ? source : json_text_at(rule, "CidrIpv6", NULL);
 }
 
-json_t *function_is_internet(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+json_t *function_is_internet(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                             struct error *error) {
   (void)count, (void)scope, (void)error;
   struct network network;
   return json_boolean(network_parse(rule_source(arguments[0]), &network) == 0 && network_is_internet(&network));
@@ -73,15 +75,21 @@ json_t *function_is_internet(json_t *const *arguments, size_t count, const struc
 enum protocol { PROTOCOL_ALL, PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_OTHER };
 
 static enum protocol protocol_of(const char *text) {
-  static const struct { const char *text; enum protocol protocol; } names[] = {
-      {"-1", PROTOCOL_ALL}, {"tcp", PROTOCOL_TCP},   {"6", PROTOCOL_TCP},      {"udp", PROTOCOL_UDP}, {"17", PROTOCOL_UDP},
-      {"icmp", PROTOCOL_ICMP}, {"1", PROTOCOL_ICMP}, {"icmpv6", PROTOCOL_ICMPV6}, {"58", PROTOCOL_ICMPV6}};
+  static const struct {
+    const char *text;
+    enum protocol protocol;
+  } names[] = {{"-1", PROTOCOL_ALL},  {"tcp", PROTOCOL_TCP},       {"6", PROTOCOL_TCP},
+               {"udp", PROTOCOL_UDP}, {"17", PROTOCOL_UDP},        {"icmp", PROTOCOL_ICMP},
+               {"1", PROTOCOL_ICMP},  {"icmpv6", PROTOCOL_ICMPV6}, {"58", PROTOCOL_ICMPV6}};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcasecmp(names[i].text, text) == 0) return names[i].protocol;
   return PROTOCOL_OTHER;
 }
 
-struct port { enum protocol protocol; int number; };
+struct port {
+  enum protocol protocol;
+  int number;
+};
 
 /* 22 is tcp/22; "udp/53" names its protocol.  0, or -1 for anything else. */
 static int port_parse(const json_t *value, struct port *port) {
@@ -103,7 +111,10 @@ static int port_parse(const json_t *value, struct port *port) {
   return port->number >= 0 && port->number <= 65535 ? 0 : -1;
 }
 
-struct rule_ports { enum protocol protocol; int from, to; };
+struct rule_ports {
+  enum protocol protocol;
+  int from, to;
+};
 
 static struct rule_ports rule_ports(const json_t *rule) {
   struct rule_ports ports = {.protocol = protocol_of(json_text_at(rule, "IpProtocol", NULL)), .from = 0, .to = 65535};
@@ -116,14 +127,17 @@ static struct rule_ports rule_ports(const json_t *rule) {
 }
 
 static int covers(struct rule_ports rule, struct port port) {
-  return (rule.protocol == PROTOCOL_ALL || rule.protocol == port.protocol) && rule.from <= port.number && port.number <= rule.to;
+  return (rule.protocol == PROTOCOL_ALL || rule.protocol == port.protocol) && rule.from <= port.number &&
+         port.number <= rule.to;
 }
 
 static int bad_ports(struct error *error) {
-  return error_set(error, ERROR_INVALID, "invalid-value", "ports must be numbers from 0 to 65535 or texts like \"udp/53\"");
+  return error_set(error, ERROR_INVALID, "invalid-value",
+                   "ports must be numbers from 0 to 65535 or texts like \"udp/53\"");
 }
 
-json_t *function_covers_port(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+json_t *function_covers_port(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                             struct error *error) {
   (void)count, (void)scope;
   if (json_is_null(arguments[0])) return json_false();
   struct rule_ports rule = rule_ports(arguments[0]);
@@ -139,15 +153,18 @@ json_t *function_covers_port(json_t *const *arguments, size_t count, const struc
 
 /* Adds the rule's source (with its description) to the permission. */
 static void add_source(json_t *permission, const json_t *rule) {
-  const struct { const char *from, *list, *member; } sources[] = {{"CidrIpv4", "IpRanges", "CidrIp"},
-                                                                  {"CidrIpv6", "Ipv6Ranges", "CidrIpv6"},
-                                                                  {"PrefixListId", "PrefixListIds", "PrefixListId"}};
+  const struct {
+    const char *from, *list, *member;
+  } sources[] = {{"CidrIpv4", "IpRanges", "CidrIp"},
+                 {"CidrIpv6", "Ipv6Ranges", "CidrIpv6"},
+                 {"PrefixListId", "PrefixListIds", "PrefixListId"}};
   json_t *description = json_object_get(rule, "Description");
   for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
     json_t *value = json_object_get(rule, sources[i].from);
     if (!json_is_string(value)) continue;
     json_t *range = json_pack("{s:O}", sources[i].member, value);
-    if (json_is_string(description) && json_string_length(description) > 0) json_object_set(range, "Description", description);
+    if (json_is_string(description) && json_string_length(description) > 0)
+      json_object_set(range, "Description", description);
     json_object_set_new(permission, sources[i].list, json_pack("[o]", range));
   }
   const json_t *group = json_object_get(rule, "ReferencedGroupInfo");
@@ -155,12 +172,15 @@ static void add_source(json_t *permission, const json_t *rule) {
   json_t *pair = json_object();
   const char *const members[] = {"GroupId", "UserId", "VpcId", "VpcPeeringConnectionId"};
   for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-    if (json_is_string(json_object_get(group, members[i]))) json_object_set(pair, members[i], json_object_get(group, members[i]));
-  if (json_is_string(description) && json_string_length(description) > 0) json_object_set(pair, "Description", description);
+    if (json_is_string(json_object_get(group, members[i])))
+      json_object_set(pair, members[i], json_object_get(group, members[i]));
+  if (json_is_string(description) && json_string_length(description) > 0)
+    json_object_set(pair, "Description", description);
   json_object_set_new(permission, "UserIdGroupPairs", json_pack("[o]", pair));
 }
 
-json_t *function_rule_permission(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+json_t *function_rule_permission(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                 struct error *error) {
   (void)count, (void)scope, (void)error;
   json_t *rule = arguments[0];
   if (!json_is_object(rule)) return json_null();
@@ -168,7 +188,8 @@ json_t *function_rule_permission(json_t *const *arguments, size_t count, const s
   if (protocol_of(json_text_at(rule, "IpProtocol", NULL)) != PROTOCOL_ALL) {
     const char *const members[] = {"FromPort", "ToPort"};
     for (size_t i = 0; i < 2; i++)
-      if (json_is_integer(json_object_get(rule, members[i]))) json_object_set(permission, members[i], json_object_get(rule, members[i]));
+      if (json_is_integer(json_object_get(rule, members[i])))
+        json_object_set(permission, members[i], json_object_get(rule, members[i]));
   }
   add_source(permission, rule);
   return permission;
@@ -182,7 +203,8 @@ static void keep_old_source(json_t *permissions, const json_t *rule, const char 
   json_array_append_new(permissions, permission);
 }
 
-static void allow_known(json_t *permissions, const char *protocol, int from, int to, const json_t *ranges, const json_t *rule) {
+static void allow_known(json_t *permissions, const char *protocol, int from, int to, const json_t *ranges,
+                        const json_t *rule) {
   json_t *description = json_object_get(rule, "Description");
   for (size_t i = 0; i < json_array_size(ranges); i++) {
     const char *range = json_string_value(json_array_get(ranges, i));
@@ -190,17 +212,19 @@ static void allow_known(json_t *permissions, const char *protocol, int from, int
     if (network_parse(range, &network) != 0) continue;
     int ipv4 = network.family == AF_INET;
     json_t *entry = json_pack("{s:s}", ipv4 ? "CidrIp" : "CidrIpv6", range);
-    if (json_is_string(description) && json_string_length(description) > 0) json_object_set(entry, "Description", description);
-    json_array_append_new(permissions, json_pack("{s:s, s:i, s:i, s:[o]}", "IpProtocol", protocol, "FromPort", from, "ToPort", to,
-                                                 ipv4 ? "IpRanges" : "Ipv6Ranges", entry));
+    if (json_is_string(description) && json_string_length(description) > 0)
+      json_object_set(entry, "Description", description);
+    json_array_append_new(permissions, json_pack("{s:s, s:i, s:i, s:[o]}", "IpProtocol", protocol, "FromPort", from,
+                                                 "ToPort", to, ipv4 ? "IpRanges" : "Ipv6Ranges", entry));
   }
 }
 
 static int compare_numbers(const void *left, const void *right) { return *(const int *)left - *(const int *)right; }
 
-/* One protocol of the rule: its sensitive ports go to the known ranges, the stretches between stay with the old source. */
-static void narrow_protocol(json_t *permissions, const json_t *rule, const char *protocol, int from, int to, const int *ports,
-                            size_t count, const json_t *ranges) {
+/* One protocol of the rule: its sensitive ports go to the known ranges, the stretches between stay with the old source.
+ */
+static void narrow_protocol(json_t *permissions, const json_t *rule, const char *protocol, int from, int to,
+                            const int *ports, size_t count, const json_t *ranges) {
   int next = from;
   for (size_t i = 0; i < count; i++) {
     if (ports[i] < next || ports[i] > to) continue;
@@ -216,10 +240,14 @@ static void narrow_protocol(json_t *permissions, const json_t *rule, const char 
 
 /* What replaces a rule that lets sensitive ports in.  "-1" cannot be subtracted from: it becomes explicit tcp, udp and
  * icmp rules (other IP protocols, which "-1" covers as well, are dropped: nobody meant GRE or ESP by it). */
-json_t *function_narrow_rule(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+json_t *function_narrow_rule(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                             struct error *error) {
   (void)count, (void)scope;
   json_t *rule = arguments[0], *permissions = json_array();
-  const struct { const char *name; enum protocol protocol; } protocols[] = {{"tcp", PROTOCOL_TCP}, {"udp", PROTOCOL_UDP}};
+  const struct {
+    const char *name;
+    enum protocol protocol;
+  } protocols[] = {{"tcp", PROTOCOL_TCP}, {"udp", PROTOCOL_UDP}};
   if (!json_is_object(rule)) return permissions;
   struct rule_ports range = rule_ports(rule);
   size_t wanted = json_array_size(arguments[1]);
@@ -248,7 +276,8 @@ json_t *function_narrow_rule(json_t *const *arguments, size_t count, const struc
 /* ---- CIDR relations ---- */
 static json_t *relate(json_t *const *arguments, int overlap) {
   struct network network, range;
-  if (!json_is_string(arguments[0]) || network_parse(json_string_value(arguments[0]), &network) != 0) return json_false();
+  if (!json_is_string(arguments[0]) || network_parse(json_string_value(arguments[0]), &network) != 0)
+    return json_false();
   size_t ranges = json_is_string(arguments[1]) ? 1 : json_array_size(arguments[1]);
   for (size_t i = 0; i < ranges; i++) {
     const json_t *text = json_is_string(arguments[1]) ? arguments[1] : json_array_get(arguments[1], i);
@@ -258,12 +287,14 @@ static json_t *relate(json_t *const *arguments, int overlap) {
   return json_false();
 }
 
-json_t *function_cidr_within(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+json_t *function_cidr_within(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                             struct error *error) {
   (void)count, (void)scope, (void)error;
   return relate(arguments, 0);
 }
 
-json_t *function_cidr_overlaps(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+json_t *function_cidr_overlaps(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                               struct error *error) {
   (void)count, (void)scope, (void)error;
   return relate(arguments, 1);
 }

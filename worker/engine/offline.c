@@ -18,8 +18,10 @@ static const char *text_or(const json_t *test, const char *key, const char *othe
 }
 
 /* A resource as the test describes it; NULL when a key of the test is unknown. */
-static struct live *described(const struct guardrail *guardrail, const struct place *place, const json_t *test, char **why) {
-  static const char *const words[] = {"name", "resource", "expect", "environment", "account", "region", "event", "params"};
+static struct live *described(const struct guardrail *guardrail, const struct place *place, const json_t *test,
+                              char **why) {
+  static const char *const words[] = {"name",    "resource", "expect", "environment",
+                                      "account", "region",   "event",  "params"};
   const struct resource *resource = guardrail->resource;
   const char *key;
   json_t *value;
@@ -53,7 +55,8 @@ static int contains(const json_t *value, const json_t *wanted) {
   const char *key;
   json_t *member;
   if (json_is_object(wanted)) {
-    json_object_foreach((json_t *)wanted, key, member) if (!json_object_get(value, key) || !contains(json_object_get(value, key), member)) return 0;
+    json_object_foreach((json_t *)wanted, key, member) if (!json_object_get(value, key) ||
+                                                           !contains(json_object_get(value, key), member)) return 0;
     return json_is_object(value);
   }
   if (json_is_array(wanted)) {
@@ -70,7 +73,8 @@ static int compare_calls(const json_t *plan, const json_t *wanted, char **why) {
   for (size_t i = 0; i < count; i++) {
     json_t *made = json_array_get(plan, i), *want = json_array_get(wanted, i);
     if (made && want && contains(made, want)) continue;
-    char *made_text = made ? json_text(made) : strdup("no call"), *want_text = want ? json_text(want) : strdup("no further call");
+    char *made_text = made ? json_text(made) : strdup("no call"),
+         *want_text = want ? json_text(want) : strdup("no further call");
     *why = explain("expected %s\n         but got  %s", want_text, made_text);
     free(made_text);
     free(want_text);
@@ -79,8 +83,8 @@ static int compare_calls(const json_t *plan, const json_t *wanted, char **why) {
   return 1;
 }
 
-static int check_plan(const struct guardrail *guardrail, const struct place *place, const struct live *live, json_t *finding,
-                      const json_t *test, char **why) {
+static int check_plan(const struct guardrail *guardrail, const struct place *place, const struct live *live,
+                      json_t *finding, const json_t *test, char **why) {
   struct view view;
   struct error error = {0};
   json_t *event = json_object_get(test, "event"), *actor = event_actor(event);
@@ -98,8 +102,8 @@ static int check_plan(const struct guardrail *guardrail, const struct place *pla
   return passed;
 }
 
-static int check_finding(const struct guardrail *guardrail, const struct place *place, const struct live *live, json_t *finding,
-                         const json_t *test, char **why) {
+static int check_finding(const struct guardrail *guardrail, const struct place *place, const struct live *live,
+                         json_t *finding, const json_t *test, char **why) {
   const json_t *expect = json_object_get(test, "expect");
   int found = !json_is_empty(finding);
   const char *word = json_is_string(expect) ? json_string_value(expect) : "";

@@ -1,4 +1,5 @@
-/* A playbook's own tests, run without AWS: `tests:` holds what the resource and its contexts look like, and what is expected.
+/* A playbook's own tests, run without AWS: `tests:` holds what the resource and its contexts look like, and what is
+ * expected.
  *
  *   - name: …
  *     resource: {…}            # the resource as `get` would return it
@@ -6,7 +7,8 @@
  *     environment: prod        # optional: also account, region, event, params (override)
  *     expect: nothing | finding | {calls: [{call: ec2.X, with: {…}}, …]}
  *
- * The calls must be these, in this order; `with` names only what matters (a subset: mappings by key, lists by position). */
+ * The calls must be these, in this order; `with` names only what matters (a subset: mappings by key, lists by
+ * position). */
 #ifndef PARAPET_ENGINE_OFFLINE_H
 #define PARAPET_ENGINE_OFFLINE_H
 

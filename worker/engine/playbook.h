@@ -49,20 +49,20 @@ enum step_kind { STEP_CALL, STEP_EACH, STEP_SET, STEP_NOTIFY, STEP_STOP };
 
 struct step {
   enum step_kind kind;
-  char *path;         /* where it stands in the playbook: "/remediate/0/do/1"; finds it again after a crash */
-  struct jmes *when;  /* NULL: always */
-  char *operation;    /* call */
+  char *path;        /* where it stands in the playbook: "/remediate/0/do/1"; finds it again after a crash */
+  struct jmes *when; /* NULL: always */
+  char *operation;   /* call */
   struct template *with;
-  int creates_tags;   /* `with` holds TagSpecifications: AWS wants ec2:CreateTags for it as well */
-  json_t *ignore;     /* error codes that mean "no need" */
-  char *as;           /* call: name for the result; each: name of the element */
-  struct step *undo;  /* call: the inverse */
+  int creates_tags;  /* `with` holds TagSpecifications: AWS wants ec2:CreateTags for it as well */
+  json_t *ignore;    /* error codes that mean "no need" */
+  char *as;          /* call: name for the result; each: name of the element */
+  struct step *undo; /* call: the inverse */
   size_t undo_count;
   struct jmes *each;
-  struct step *body;  /* each: its `do` */
+  struct step *body; /* each: its `do` */
   size_t body_count;
-  char *set;          /* set: name … */
-  struct jmes *value; /* … and value; stop: the reason */
+  char *set;                /* set: name … */
+  struct jmes *value;       /* … and value; stop: the reason */
   struct template *message; /* notify */
 };
 
@@ -70,7 +70,10 @@ struct step {
 enum mode { MODE_ASSESS, MODE_NOTIFY, MODE_REMEDIATE };
 const char *mode_name(enum mode mode);
 
-struct environment_mode { char *environment; enum mode mode; };
+struct environment_mode {
+  char *environment;
+  enum mode mode;
+};
 
 struct event_trigger {
   char *pattern; /* JSON text */
@@ -96,8 +99,9 @@ struct guardrail {
   int64_t breaker_actions, breaker_window_ms; /* actions 0: none of its own */
   struct step *remediate;
   size_t remediate_count;
-  json_t *tests; /* array, as written */
-  char *session_policy; /* inline policy for its writes: what the steps and their undo call; NULL when it changes nothing */
+  json_t *tests;        /* array, as written */
+  char *session_policy; /* inline policy for its writes: what the steps and their undo call; NULL when it changes
+                           nothing */
 };
 
 struct bundle {
@@ -107,10 +111,12 @@ struct bundle {
   size_t resource_count;
   struct guardrail **guardrails;
   size_t guardrail_count;
-  struct match_set *matcher;  /* id = index into `triggers` */
-  struct { uint32_t guardrail, trigger; } *triggers;
+  struct match_set *matcher; /* id = index into `triggers` */
+  struct {
+    uint32_t guardrail, trigger;
+  } * triggers;
   size_t trigger_count;
-  json_t *refused; /* array of "file:line: reason" */
+  json_t *refused;   /* array of "file:line: reason" */
   char *read_policy; /* inline session policy for all reads */
 };
 
@@ -127,8 +133,8 @@ const struct resource *bundle_resource(const struct bundle *bundle, const char *
 /* What `mode:` says for an environment. */
 enum mode guardrail_mode(const struct guardrail *guardrail, const char *environment);
 /* Does its scope hold this place?  (unit: the organizational unit's path.) */
-int guardrail_in_scope(const struct guardrail *guardrail, const char *account, const char *environment, const char *unit,
-                       const char *region);
+int guardrail_in_scope(const struct guardrail *guardrail, const char *account, const char *environment,
+                       const char *unit, const char *region);
 
 /* The domain functions that expressions may call; a table for jmes_compile. */
 extern const struct jmes_function engine_functions[];

@@ -13,7 +13,8 @@ struct runner {
   struct error *error;
 };
 
-static enum steps_end run_list(struct runner *runner, const struct step *steps, size_t count, const struct jmes_scope *scope);
+static enum steps_end run_list(struct runner *runner, const struct step *steps, size_t count,
+                               const struct jmes_scope *scope);
 
 int step_ignores(const struct step *step, const char *code) {
   for (size_t i = 0; i < json_array_size(step->ignore); i++)
@@ -42,20 +43,22 @@ static int when_holds(struct runner *runner, const struct step *step, const stru
 }
 
 /* Runs the rest of the list with one more variable. */
-static enum steps_end run_with(struct runner *runner, const char *name, json_t *value, const struct step *rest, size_t count,
-                               const struct jmes_scope *scope) {
+static enum steps_end run_with(struct runner *runner, const char *name, json_t *value, const struct step *rest,
+                               size_t count, const struct jmes_scope *scope) {
   struct jmes_scope frame = {.name = name, .value = value, .outer = scope};
   json_object_set(runner->variables, name, value);
   return run_list(runner, rest, count, &frame);
 }
 
-static json_t *inverse_of(struct runner *runner, const struct step_call *call, json_t *result, const struct jmes_scope *scope) {
+static json_t *inverse_of(struct runner *runner, const struct step_call *call, json_t *result,
+                          const struct jmes_scope *scope) {
   struct jmes_scope frame = {.name = "result", .value = result, .outer = scope};
   return steps_plan(call->step->undo, call->step->undo_count, &frame, call->run, runner->error);
 }
 
 /* *result: new, NULL when the call was ignored. */
-static enum steps_end make_call(struct runner *runner, const struct step *step, const struct jmes_scope *scope, json_t **result) {
+static enum steps_end make_call(struct runner *runner, const struct step *step, const struct jmes_scope *scope,
+                                json_t **result) {
   char run[96];
   struct step_call call = {.step = step, .sequence = ++runner->sequence, .run = run, .variables = runner->variables};
   snprintf(run, sizeof run, "%s-%d", runner->run, call.sequence);
@@ -69,11 +72,13 @@ static enum steps_end make_call(struct runner *runner, const struct step *step, 
   call.params = step->with ? template_render(step->with, &frame, runner->error) : json_object();
   int ignored = 0;
   enum steps_end end = STEPS_DONE;
-  if (!call.params || (!(*result = runner->host->call(runner->host->context, &call, &ignored, runner->error)) && !ignored)) {
+  if (!call.params ||
+      (!(*result = runner->host->call(runner->host->context, &call, &ignored, runner->error)) && !ignored)) {
     end = failed(runner, step);
   } else if (*result && runner->host->effect) {
     json_t *inverse = step->undo ? inverse_of(runner, &call, *result, &frame) : NULL;
-    if ((step->undo && !inverse) || runner->host->effect(runner->host->context, &call, *result, inverse, runner->error) != 0)
+    if ((step->undo && !inverse) ||
+        runner->host->effect(runner->host->context, &call, *result, inverse, runner->error) != 0)
       end = failed(runner, step);
     json_decref(inverse);
   }
@@ -82,7 +87,8 @@ static enum steps_end make_call(struct runner *runner, const struct step *step, 
   return end;
 }
 
-static enum steps_end run_call(struct runner *runner, const struct step *step, size_t rest, const struct jmes_scope *scope) {
+static enum steps_end run_call(struct runner *runner, const struct step *step, size_t rest,
+                               const struct jmes_scope *scope) {
   json_t *result;
   enum steps_end end = make_call(runner, step, scope, &result);
   if (end == STEPS_DONE && step->as) {
@@ -109,7 +115,8 @@ static enum steps_end run_each(struct runner *runner, const struct step *step, c
   return end;
 }
 
-static enum steps_end run_set(struct runner *runner, const struct step *step, size_t rest, const struct jmes_scope *scope) {
+static enum steps_end run_set(struct runner *runner, const struct step *step, size_t rest,
+                              const struct jmes_scope *scope) {
   json_t *value = evaluate(runner, step->value, scope);
   if (!value) return failed(runner, step);
   enum steps_end end = run_with(runner, step->set, value, step + 1, rest, scope);
@@ -137,7 +144,8 @@ static enum steps_end run_stop(struct runner *runner, const struct step *step, c
 }
 
 /* call and set run the rest of the list themselves, inside their variable's frame. */
-static enum steps_end run_list(struct runner *runner, const struct step *steps, size_t count, const struct jmes_scope *scope) {
+static enum steps_end run_list(struct runner *runner, const struct step *steps, size_t count,
+                               const struct jmes_scope *scope) {
   for (size_t i = 0; i < count; i++) {
     const struct step *step = &steps[i];
     int holds = when_holds(runner, step, scope);
@@ -145,11 +153,19 @@ static enum steps_end run_list(struct runner *runner, const struct step *steps, 
     if (holds < 0) return failed(runner, step);
     if (holds == 0) continue;
     switch (step->kind) {
-      case STEP_CALL: return run_call(runner, step, count - i - 1, scope);
-      case STEP_SET: return run_set(runner, step, count - i - 1, scope);
-      case STEP_EACH: end = run_each(runner, step, scope); break;
-      case STEP_NOTIFY: end = run_notify(runner, step, scope); break;
-      case STEP_STOP: end = run_stop(runner, step, scope); break;
+      case STEP_CALL:
+        return run_call(runner, step, count - i - 1, scope);
+      case STEP_SET:
+        return run_set(runner, step, count - i - 1, scope);
+      case STEP_EACH:
+        end = run_each(runner, step, scope);
+        break;
+      case STEP_NOTIFY:
+        end = run_notify(runner, step, scope);
+        break;
+      case STEP_STOP:
+        end = run_stop(runner, step, scope);
+        break;
     }
     if (end != STEPS_DONE) return end;
   }
@@ -171,7 +187,8 @@ static json_t *plan_call(void *context, const struct step_call *call, int *ignor
   return json_object();
 }
 
-json_t *steps_plan(const struct step *steps, size_t count, const struct jmes_scope *scope, const char *run, struct error *error) {
+json_t *steps_plan(const struct step *steps, size_t count, const struct jmes_scope *scope, const char *run,
+                   struct error *error) {
   json_t *plan = json_array();
   struct step_host host = {.call = plan_call, .context = plan};
   if (steps_run(steps, count, scope, run, &host, NULL, error) != STEPS_FAILED) return plan;

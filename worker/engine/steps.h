@@ -16,7 +16,8 @@ struct step_call { /* one call about to be made; everything borrowed */
 };
 
 struct step_host {
-  /* New result; or NULL with *error.  *ignored = 1 (and NULL) when the error is one that the step ignores: no effect. */
+  /* New result; or NULL with *error.  *ignored = 1 (and NULL) when the error is one that the step ignores: no effect.
+   */
   json_t *(*call)(void *context, const struct step_call *call, int *ignored, struct error *error);
   /* After a call that had an effect: its exact inverse, an array of {call, with} in the order to run; may be NULL. */
   int (*effect)(void *context, const struct step_call *call, json_t *result, json_t *inverse, struct error *error);
@@ -26,13 +27,14 @@ struct step_host {
 
 enum steps_end { STEPS_DONE, STEPS_STOPPED, STEPS_FAILED };
 
-/* Runs the steps.  `run` is the run's id.  STEPS_STOPPED: a `stop` step ended it, *reason (new, may be NULL out) says why.
- * STEPS_FAILED: *error, where = the step's path. */
+/* Runs the steps.  `run` is the run's id.  STEPS_STOPPED: a `stop` step ended it, *reason (new, may be NULL out) says
+ * why. STEPS_FAILED: *error, where = the step's path. */
 enum steps_end steps_run(const struct step *steps, size_t count, const struct jmes_scope *scope, const char *run,
                          const struct step_host *host, json_t **reason, struct error *error);
 
 /* Renders steps into a plan without calling anything: new array of {call, with}; NULL with *error. */
-json_t *steps_plan(const struct step *steps, size_t count, const struct jmes_scope *scope, const char *run, struct error *error);
+json_t *steps_plan(const struct step *steps, size_t count, const struct jmes_scope *scope, const char *run,
+                   struct error *error);
 
 /* The step at a path ("/remediate/0/do/1"), or NULL. */
 const struct step *steps_find(const struct step *steps, size_t count, const char *path);

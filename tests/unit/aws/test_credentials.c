@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <sys/stat.h>
+#include <cmocka.h>
 
 #include "aws/fake.h"
 

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <dirent.h>
+#include <cmocka.h>
 
 #include "aws/endpoint.h"
 #include "aws/model.h"

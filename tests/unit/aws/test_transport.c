@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #include <arpa/inet.h>
-#include <cmocka.h>
 #include <sys/socket.h>
+#include <cmocka.h>
 
 #include "aws/fake.h"
 

@@ -1,7 +1,7 @@
 /* Loading: mistakes are refused with file, line and reason, and the right playbooks run on. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,8 @@ static const char right_text[] =
     "guardrail: good\nversion: 1\ntitle: t\nseverity: low\nwhy: w\nfix: f\nresource: ec2.security-group\nuse: [rules]\n"
     "params: {ports: [22]}\ntrigger: {schedule: rate(5 minutes)}\nfind: \"$rules[?covers_port(@, $params.ports)]\"\n"
     "mode: {default: notify}\ntests:\n"
-    "  - {name: found, resource: {GroupId: sg-1}, rules: [{IpProtocol: tcp, FromPort: 22, ToPort: 22}], expect: finding}\n"
+    "  - {name: found, resource: {GroupId: sg-1}, rules: [{IpProtocol: tcp, FromPort: 22, ToPort: 22}], expect: "
+    "finding}\n"
     "  - {name: not, resource: {GroupId: sg-1}, rules: [], expect: nothing}\n"
     "  - {name: wrong, resource: {GroupId: sg-1}, rules: [], expect: finding}\n"
     "  - {name: misspelt, resource: {GroupId: sg-1}, rulez: [], expect: nothing}\n";
@@ -39,7 +40,8 @@ static void write_file(const char *directory, const char *name, const char *text
 }
 
 static struct aws_client *open_models(void) {
-  struct aws_options options = {.models = access("build/models", R_OK) == 0 ? "build/models" : getenv("PARAPET_AWS_MODELS")};
+  struct aws_options options = {.models =
+                                    access("build/models", R_OK) == 0 ? "build/models" : getenv("PARAPET_AWS_MODELS")};
   struct error error = {0};
   struct aws_client *client = options.models ? aws_open(&options, &error) : NULL;
   if (!client) print_message("SKIP: no compiled models (make models)\n");
@@ -74,7 +76,9 @@ static char *changed(const char *from, const char *to) {
 
 static void test_mistakes_are_refused_with_file_line_and_reason(void **state) {
   (void)state;
-  static const struct { const char *from, *to, *reason; } rows[] = {
+  static const struct {
+    const char *from, *to, *reason;
+  } rows[] = {
       {"severity: low", "severity: worst", "bad.yaml:4: \"severity\" must be low, medium, high or critical"},
       {"severity: low", "sevrity: low", "did you mean \"severity\"?"},
       {"version: 1", "version: one", "bad.yaml:2: \"version\" must be a number"},
@@ -87,12 +91,14 @@ static void test_mistakes_are_refused_with_file_line_and_reason(void **state) {
       {"{default: notify}", "{prod: notify}", "\"default\" is missing"},
       {"{default: notify}", "{default: destroy}", "must be assess, notify or remediate"},
       {"trigger: {schedule: rate(5 minutes)}", "trigger: {}", "needs \"events\", a \"schedule\", or both"},
-      {"trigger: {schedule: rate(5 minutes)}", "trigger: {events: [{pattern: {source: aws.ec2}, ids: detail}]}", "\"pattern\""},
+      {"trigger: {schedule: rate(5 minutes)}", "trigger: {events: [{pattern: {source: aws.ec2}, ids: detail}]}",
+       "\"pattern\""},
       {"find: ", "remediate: [{call: ec2.RevokeSecurityGroupIngress}]\nfind: ", "\"breaker\" is missing"},
       {"find: ", "breaker: {actions: 0, within: 10m}\nfind: ", "\"actions\" must be 1 to 100000"},
       {"find: ", "breaker: {actions: 1, within: 10 minutes}\nfind: ", "must be a duration"},
       {"find: ", "remediate: [{cal: x}]\nbreaker: {actions: 1, within: 1m}\nfind: ", "a step must have one of"},
-      {"find: ", "remediate: [{call: ec2.X, each: y}]\nbreaker: {actions: 1, within: 1m}\nfind: ", "unknown key \"each\""},
+      {"find: ", "remediate: [{call: ec2.X, each: y}]\nbreaker: {actions: 1, within: 1m}\nfind: ",
+       "unknown key \"each\""},
       {"version: 1", "version: 1\nversion: 2", "bad.yaml"},
       {"title: t", "title: [unclosed", "bad.yaml"},
   };
@@ -116,9 +122,15 @@ static void test_mistakes_are_refused_with_file_line_and_reason(void **state) {
 
 static void test_names_are_checked_against_the_models(void **state) {
   (void)state;
-  static const struct { const char *from, *to, *reason; } rows[] = {
-      {"find: ", "remediate: [{call: ec2.RevokeSecurityGroupIngres}]\nbreaker: {actions: 1, within: 1m}\nfind: ", "RevokeSecurityGroupIngress"},
-      {"find: ", "remediate: [{call: ec2.RevokeSecurityGroupIngress, with: {GroupIdd: x}}]\nbreaker: {actions: 1, within: 1m}\nfind: ", "GroupId"},
+  static const struct {
+    const char *from, *to, *reason;
+  } rows[] = {
+      {"find: ", "remediate: [{call: ec2.RevokeSecurityGroupIngres}]\nbreaker: {actions: 1, within: 1m}\nfind: ",
+       "RevokeSecurityGroupIngress"},
+      {"find: ",
+       "remediate: [{call: ec2.RevokeSecurityGroupIngress, with: {GroupIdd: x}}]\nbreaker: {actions: 1, within: "
+       "1m}\nfind: ",
+       "GroupId"},
       {"[?covers_port(@, $params.ports)]", "[?IsEgres]", "IsEgress"},
       {"find: ", "where: $resource.GropName\nfind: ", "GroupName"},
   };
@@ -166,7 +178,8 @@ static void test_offline_tests_can_fail(void **state) {
 
 static void test_modes_and_scope(void **state) {
   (void)state;
-  char *text = changed("mode: {default: notify}", "mode: {prod: remediate, default: assess}\nscope: {accounts: [\"1*\"], regions: [eu-*]}");
+  char *text = changed("mode: {default: notify}",
+                       "mode: {prod: remediate, default: assess}\nscope: {accounts: [\"1*\"], regions: [eu-*]}");
   struct bundle *bundle = load_with("more.yaml", text, NULL);
   const struct guardrail *guardrail = bundle_guardrail(bundle, "bad");
   assert_non_null(guardrail);

@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,12 +25,15 @@ static char *evaluate(const char *expression, const char *document) {
   return text;
 }
 
-struct row { const char *expression, *document, *result; };
+struct row {
+  const char *expression, *document, *result;
+};
 
 static void check_rows(const struct row *rows, size_t count) {
   for (size_t i = 0; i < count; i++) {
     char *text = evaluate(rows[i].expression, rows[i].document);
-    if (strcmp(text, rows[i].result) != 0) fail_msg("%s over %s: %s, expected %s", rows[i].expression, rows[i].document, text, rows[i].result);
+    if (strcmp(text, rows[i].result) != 0)
+      fail_msg("%s over %s: %s, expected %s", rows[i].expression, rows[i].document, text, rows[i].result);
     free(text);
   }
 }
@@ -42,14 +45,14 @@ static void test_is_internet(void **state) {
       {"is_internet(@)", "null", "false"},
       {"is_internet(@)", "{}", "false"},
       {"is_internet(@)", "{\"CidrIpv4\": \"0.0.0.0/0\"}", "true"},
-      {"is_internet(@)", "{\"CidrIpv4\": \"128.0.0.0/1\"}", "true"},       /* half of everything */
+      {"is_internet(@)", "{\"CidrIpv4\": \"128.0.0.0/1\"}", "true"}, /* half of everything */
       {"is_internet(@)", "{\"CidrIpv4\": \"10.0.0.0/8\"}", "false"},
       {"is_internet(@)", "{\"CidrIpv4\": \"203.0.113.0/24\"}", "false"},
-      {"is_internet(@)", "{\"CidrIpv4\": \"1.2.3.4/0\"}", "true"},         /* host bits, as an emulator keeps them */
+      {"is_internet(@)", "{\"CidrIpv4\": \"1.2.3.4/0\"}", "true"}, /* host bits, as an emulator keeps them */
       {"is_internet(@)", "{\"CidrIpv6\": \"::/0\"}", "true"},
-      {"is_internet(@)", "{\"CidrIpv6\": \"0000:0000::/0\"}", "true"},     /* parsed, not compared as text */
+      {"is_internet(@)", "{\"CidrIpv6\": \"0000:0000::/0\"}", "true"}, /* parsed, not compared as text */
       {"is_internet(@)", "{\"CidrIpv6\": \"2000::/3\"}", "true"},
-      {"is_internet(@)", "{\"CidrIpv6\": \"fc00::/7\"}", "false"},         /* unique local */
+      {"is_internet(@)", "{\"CidrIpv6\": \"fc00::/7\"}", "false"}, /* unique local */
       {"is_internet(@)", "{\"CidrIpv6\": \"2001:db8::/32\"}", "false"},
       {"is_internet(@)", "{\"CidrIpv4\": \"0.0.0.0/-1\"}", "false"},
       {"is_internet(@)", "{\"CidrIpv4\": \"0.0.0.0/x\"}", "false"},
@@ -68,7 +71,8 @@ static void test_covers_port(void **state) {
       {"covers_port(@, `[\"udp/53\"]`)", "{\"IpProtocol\": \"udp\", \"FromPort\": 53, \"ToPort\": 53}", "true"},
       {"covers_port(@, `[22]`)", "{\"IpProtocol\": \"-1\", \"FromPort\": -1, \"ToPort\": -1}", "true"},
       {"covers_port(@, `[22]`)", "{\"IpProtocol\": \"-1\"}", "true"},
-      {"covers_port(@, `[22]`)", "{\"IpProtocol\": \"icmp\", \"FromPort\": 8, \"ToPort\": -1}", "false"}, /* type and code */
+      {"covers_port(@, `[22]`)", "{\"IpProtocol\": \"icmp\", \"FromPort\": 8, \"ToPort\": -1}",
+       "false"}, /* type and code */
       {"covers_port(@, `[22]`)", "{\"IpProtocol\": \"tcp\", \"FromPort\": 23, \"ToPort\": 65535}", "false"},
       {"covers_port(@, `[]`)", "{\"IpProtocol\": \"-1\"}", "false"},
       {"covers_port(@, `[70000]`)", "{\"IpProtocol\": \"-1\"}", "invalid-value"},
@@ -83,21 +87,28 @@ static void test_narrow_rule(void **state) {
   static const struct row rows[] = {
       /* exactly the port */
       {"narrow_rule(@, `[22]`, `[\"203.0.113.0/24\"]`)[].[IpProtocol,FromPort,ToPort,IpRanges[0].CidrIp]",
-       "{\"IpProtocol\": \"tcp\", \"FromPort\": 22, \"ToPort\": 22, \"CidrIpv4\": \"0.0.0.0/0\"}", "[[\"tcp\",22,22,\"203.0.113.0/24\"]]"},
+       "{\"IpProtocol\": \"tcp\", \"FromPort\": 22, \"ToPort\": 22, \"CidrIpv4\": \"0.0.0.0/0\"}",
+       "[[\"tcp\",22,22,\"203.0.113.0/24\"]]"},
       /* at the edges of the range nothing empty is left */
-      {"narrow_rule(@, `[22]`, `[]`)[].[FromPort,ToPort]", "{\"IpProtocol\": \"tcp\", \"FromPort\": 22, \"ToPort\": 25, \"CidrIpv4\": \"0.0.0.0/0\"}", "[[23,25]]"},
-      {"narrow_rule(@, `[22]`, `[]`)[].[FromPort,ToPort]", "{\"IpProtocol\": \"tcp\", \"FromPort\": 0, \"ToPort\": 22, \"CidrIpv4\": \"0.0.0.0/0\"}", "[[0,21]]"},
+      {"narrow_rule(@, `[22]`, `[]`)[].[FromPort,ToPort]",
+       "{\"IpProtocol\": \"tcp\", \"FromPort\": 22, \"ToPort\": 25, \"CidrIpv4\": \"0.0.0.0/0\"}", "[[23,25]]"},
+      {"narrow_rule(@, `[22]`, `[]`)[].[FromPort,ToPort]",
+       "{\"IpProtocol\": \"tcp\", \"FromPort\": 0, \"ToPort\": 22, \"CidrIpv4\": \"0.0.0.0/0\"}", "[[0,21]]"},
       /* neighbours are one stretch, duplicates count once */
       {"narrow_rule(@, `[23,22,22]`, `[\"203.0.113.0/24\"]`)[].[FromPort,ToPort]",
-       "{\"IpProtocol\": \"tcp\", \"FromPort\": 20, \"ToPort\": 30, \"CidrIpv4\": \"0.0.0.0/0\"}", "[[20,21],[22,23],[24,30]]"},
+       "{\"IpProtocol\": \"tcp\", \"FromPort\": 20, \"ToPort\": 30, \"CidrIpv4\": \"0.0.0.0/0\"}",
+       "[[20,21],[22,23],[24,30]]"},
       /* everything becomes tcp, udp and icmp */
-      {"narrow_rule(@, `[22]`, `[]`)[].[IpProtocol,FromPort,ToPort]", "{\"IpProtocol\": \"-1\", \"FromPort\": -1, \"ToPort\": -1, \"CidrIpv6\": \"::/0\"}",
+      {"narrow_rule(@, `[22]`, `[]`)[].[IpProtocol,FromPort,ToPort]",
+       "{\"IpProtocol\": \"-1\", \"FromPort\": -1, \"ToPort\": -1, \"CidrIpv6\": \"::/0\"}",
        "[[\"tcp\",0,21],[\"tcp\",23,65535],[\"udp\",0,65535],[\"icmpv6\",-1,-1]]"},
-      {"narrow_rule(@, `[\"udp/53\"]`, `[]`)[].[IpProtocol,FromPort,ToPort]", "{\"IpProtocol\": \"-1\", \"CidrIpv4\": \"0.0.0.0/0\"}",
+      {"narrow_rule(@, `[\"udp/53\"]`, `[]`)[].[IpProtocol,FromPort,ToPort]",
+       "{\"IpProtocol\": \"-1\", \"CidrIpv4\": \"0.0.0.0/0\"}",
        "[[\"tcp\",0,65535],[\"udp\",0,52],[\"udp\",54,65535],[\"icmp\",-1,-1]]"},
       /* the description stays with every part */
       {"narrow_rule(@, `[22]`, `[\"2001:db8::/32\"]`)[].[IpRanges[0].Description,Ipv6Ranges[0].Description]",
-       "{\"IpProtocol\": \"tcp\", \"FromPort\": 21, \"ToPort\": 22, \"CidrIpv4\": \"0.0.0.0/0\", \"Description\": \"ops\"}",
+       "{\"IpProtocol\": \"tcp\", \"FromPort\": 21, \"ToPort\": 22, \"CidrIpv4\": \"0.0.0.0/0\", \"Description\": "
+       "\"ops\"}",
        "[[\"ops\",null],[null,\"ops\"]]"},
       {"narrow_rule(@, `[22]`, `[]`)", "null", "[]"},
   };
@@ -109,10 +120,15 @@ static void test_rule_permission(void **state) {
   static const struct row rows[] = {
       {"rule_permission(@)", "{\"IpProtocol\": \"-1\", \"FromPort\": -1, \"ToPort\": -1, \"CidrIpv4\": \"0.0.0.0/0\"}",
        "{\"IpProtocol\":\"-1\",\"IpRanges\":[{\"CidrIp\":\"0.0.0.0/0\"}]}"},
-      {"rule_permission(@)", "{\"IpProtocol\": \"tcp\", \"FromPort\": 1, \"ToPort\": 2, \"PrefixListId\": \"pl-1\", \"Description\": \"d\"}",
-       "{\"FromPort\":1,\"IpProtocol\":\"tcp\",\"PrefixListIds\":[{\"Description\":\"d\",\"PrefixListId\":\"pl-1\"}],\"ToPort\":2}"},
-      {"rule_permission(@)", "{\"IpProtocol\": \"tcp\", \"FromPort\": 1, \"ToPort\": 2, \"ReferencedGroupInfo\": {\"GroupId\": \"sg-2\", \"UserId\": \"1\"}}",
-       "{\"FromPort\":1,\"IpProtocol\":\"tcp\",\"ToPort\":2,\"UserIdGroupPairs\":[{\"GroupId\":\"sg-2\",\"UserId\":\"1\"}]}"},
+      {"rule_permission(@)",
+       "{\"IpProtocol\": \"tcp\", \"FromPort\": 1, \"ToPort\": 2, \"PrefixListId\": \"pl-1\", \"Description\": \"d\"}",
+       "{\"FromPort\":1,\"IpProtocol\":\"tcp\",\"PrefixListIds\":[{\"Description\":\"d\",\"PrefixListId\":\"pl-1\"}],"
+       "\"ToPort\":2}"},
+      {"rule_permission(@)",
+       "{\"IpProtocol\": \"tcp\", \"FromPort\": 1, \"ToPort\": 2, \"ReferencedGroupInfo\": {\"GroupId\": \"sg-2\", "
+       "\"UserId\": \"1\"}}",
+       "{\"FromPort\":1,\"IpProtocol\":\"tcp\",\"ToPort\":2,\"UserIdGroupPairs\":[{\"GroupId\":\"sg-2\",\"UserId\":"
+       "\"1\"}]}"},
       {"rule_permission(@)", "null", "null"},
   };
   CHECK(rows);

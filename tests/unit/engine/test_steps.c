@@ -1,7 +1,7 @@
 /* The step runner against a host that records. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,24 +13,27 @@
 #include <cmocka.h>
 
 struct recorder {
-  json_t *log;          /* one line a call or effect */
-  const char *fail_at;  /* operation that fails */
+  json_t *log;           /* one line a call or effect */
+  const char *fail_at;   /* operation that fails */
   const char *ignore_at; /* operation whose error is ignored */
 };
 
 static json_t *record_call(void *context, const struct step_call *call, int *ignored, struct error *error) {
   struct recorder *recorder = context;
   char *params = json_text(call->params), *variables = json_text(call->variables);
-  json_array_append_new(recorder->log, json_sprintf("%s %s %s %s", call->step->operation, params, call->run, variables));
+  json_array_append_new(recorder->log,
+                        json_sprintf("%s %s %s %s", call->step->operation, params, call->run, variables));
   free(params);
   free(variables);
   if (recorder->ignore_at && strcmp(recorder->ignore_at, call->step->operation) == 0) return *ignored = 1, NULL;
-  if (!recorder->fail_at || strcmp(recorder->fail_at, call->step->operation) != 0) return json_pack("{s:i}", "n", call->sequence);
+  if (!recorder->fail_at || strcmp(recorder->fail_at, call->step->operation) != 0)
+    return json_pack("{s:i}", "n", call->sequence);
   error_set(error, ERROR_DENIED, "Denied", "no");
   return NULL;
 }
 
-static int record_effect(void *context, const struct step_call *call, json_t *result, json_t *inverse, struct error *error) {
+static int record_effect(void *context, const struct step_call *call, json_t *result, json_t *inverse,
+                         struct error *error) {
   struct recorder *recorder = context;
   (void)error, (void)result;
   char *text = inverse ? json_text(inverse) : strdup("-");
@@ -45,7 +48,8 @@ static char *run(const char *yaml, struct recorder *recorder) {
   struct error error = {0};
   struct loader loader = {.file = "test", .refused = json_array()};
   size_t count;
-  json_t *document = yaml_parse(yaml, strlen(yaml), "test", &loader.lines, &error), *reason = NULL, *list = json_pack("[i, i]", 1, 2);
+  json_t *document = yaml_parse(yaml, strlen(yaml), "test", &loader.lines, &error), *reason = NULL,
+         *list = json_pack("[i, i]", 1, 2);
   assert_non_null(document);
   struct step *steps = load_steps(&loader, document, "steps", "", &count);
   if (loader.complaints) fail_msg("%s", json_string_value(json_array_get(loader.refused, 0)));
@@ -54,8 +58,10 @@ static char *run(const char *yaml, struct recorder *recorder) {
   struct jmes_scope scope = {.name = "list", .value = list};
   enum steps_end end = steps_run(steps, count, &scope, "run", &host, &reason, &error);
   struct buffer text = {0};
-  for (size_t i = 0; i < json_array_size(recorder->log); i++) buffer_addf(&text, "%s\n", json_string_value(json_array_get(recorder->log, i)));
-  buffer_addf(&text, "= %s %s%s", ends[end], end == STEPS_FAILED ? error.where : "", json_is_string(reason) ? json_string_value(reason) : "");
+  for (size_t i = 0; i < json_array_size(recorder->log); i++)
+    buffer_addf(&text, "%s\n", json_string_value(json_array_get(recorder->log, i)));
+  buffer_addf(&text, "= %s %s%s", ends[end], end == STEPS_FAILED ? error.where : "",
+              json_is_string(reason) ? json_string_value(reason) : "");
   json_decref(reason);
   json_decref(recorder->log);
   json_decref(document);
@@ -86,22 +92,30 @@ static void test_an_ignored_error_has_no_effect_and_no_inverse(void **state) {
 
 static void test_each_set_when_and_frozen_variables(void **state) {
   (void)state;
-  expect("steps:\n- {set: twice, to: \"length($list)\"}\n- each: $list\n  as: x\n  do:\n"
-         "  - {call: a.B, with: {X: \"${$x}\", T: \"t-${$twice}\", Run: \"${$run}\"}, when: \"$x > `1`\"}\n- {call: a.C, with: {N: \"${$nothing}\"}}\n",
-         (struct recorder){0}, "a.B {\"Run\":\"run-1\",\"T\":\"t-2\",\"X\":2} run-1 {\"twice\":2,\"x\":2}\neffect a.B -\n= failed /steps/2");
-  expect("steps:\n- {set: twice, to: \"length($list)\"}\n- each: $list\n  as: x\n  do:\n"
-         "  - {call: a.B, with: {X: \"${$x}\", T: \"t-${$twice}\", Run: \"${$run}\"}, when: \"$x > `1`\"}\n- {call: a.C, with: {N: \"${$twice}\"}}\n",
-         (struct recorder){0},
-         "a.B {\"Run\":\"run-1\",\"T\":\"t-2\",\"X\":2} run-1 {\"twice\":2,\"x\":2}\neffect a.B -\n"
-         "a.C {\"N\":2} run-2 {\"twice\":2}\neffect a.C -\n= done ");
+  expect(
+      "steps:\n- {set: twice, to: \"length($list)\"}\n- each: $list\n  as: x\n  do:\n"
+      "  - {call: a.B, with: {X: \"${$x}\", T: \"t-${$twice}\", Run: \"${$run}\"}, when: \"$x > `1`\"}\n- {call: a.C, "
+      "with: {N: \"${$nothing}\"}}\n",
+      (struct recorder){0},
+      "a.B {\"Run\":\"run-1\",\"T\":\"t-2\",\"X\":2} run-1 {\"twice\":2,\"x\":2}\neffect a.B -\n= failed /steps/2");
+  expect(
+      "steps:\n- {set: twice, to: \"length($list)\"}\n- each: $list\n  as: x\n  do:\n"
+      "  - {call: a.B, with: {X: \"${$x}\", T: \"t-${$twice}\", Run: \"${$run}\"}, when: \"$x > `1`\"}\n- {call: a.C, "
+      "with: {N: \"${$twice}\"}}\n",
+      (struct recorder){0},
+      "a.B {\"Run\":\"run-1\",\"T\":\"t-2\",\"X\":2} run-1 {\"twice\":2,\"x\":2}\neffect a.B -\n"
+      "a.C {\"N\":2} run-2 {\"twice\":2}\neffect a.C -\n= done ");
 }
 
 static void test_the_inverse_sees_the_result_and_the_variables(void **state) {
   (void)state;
-  expect("steps:\n- each: $list\n  as: x\n  do: [{call: a.B, undo: [{call: a.U, with: {N: \"${$result.n}\", X: \"${$x}\"}}, {call: a.V, when: \"$x == `2`\"}]}]\n",
-         (struct recorder){0},
-         "a.B {} run-1 {\"x\":1}\neffect a.B [{\"call\":\"a.U\",\"with\":{\"N\":1,\"X\":1}}]\n"
-         "a.B {} run-2 {\"x\":2}\neffect a.B [{\"call\":\"a.U\",\"with\":{\"N\":2,\"X\":2}},{\"call\":\"a.V\",\"with\":{}}]\n= done ");
+  expect(
+      "steps:\n- each: $list\n  as: x\n  do: [{call: a.B, undo: [{call: a.U, with: {N: \"${$result.n}\", X: "
+      "\"${$x}\"}}, {call: a.V, when: \"$x == `2`\"}]}]\n",
+      (struct recorder){0},
+      "a.B {} run-1 {\"x\":1}\neffect a.B [{\"call\":\"a.U\",\"with\":{\"N\":1,\"X\":1}}]\n"
+      "a.B {} run-2 {\"x\":2}\neffect a.B "
+      "[{\"call\":\"a.U\",\"with\":{\"N\":2,\"X\":2}},{\"call\":\"a.V\",\"with\":{}}]\n= done ");
 }
 
 static void test_stop_ends_with_its_reason(void **state) {

@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,11 +24,15 @@ static struct accounts *load(const char *text, struct error *error) {
 
 static void test_mistakes_name_the_line(void **state) {
   (void)state;
-  static const struct { const char *text, *line, *reason; } rows[] = {
-      {"accounts:\n  - {id: 111111111111, regions: [eu-west-1]}\n", ":2", "12 digits, in quotes"}, /* a number loses its zeros */
+  static const struct {
+    const char *text, *line, *reason;
+  } rows[] = {
+      {"accounts:\n  - {id: 111111111111, regions: [eu-west-1]}\n", ":2",
+       "12 digits, in quotes"}, /* a number loses its zeros */
       {"accounts:\n  - {id: \"11111111111\", regions: [eu-west-1]}\n", ":2", "12 digits"},
       {"accounts:\n  - {id: \"111111111111\"}\n", ":2", "no \"regions\""},
-      {"regions: [eu-west-1]\naccounts:\n  - {id: \"111111111111\"}\n  - {id: \"111111111111\"}\n", ":4", "listed twice"},
+      {"regions: [eu-west-1]\naccounts:\n  - {id: \"111111111111\"}\n  - {id: \"111111111111\"}\n", ":4",
+       "listed twice"},
       {"regions: [eu-west-1]\n", "", "must be a list"},
       {"accounts: [\n", ":", ""},
   };
@@ -36,21 +40,25 @@ static void test_mistakes_name_the_line(void **state) {
     struct error error = {0};
     assert_null(load(rows[i].text, &error));
     assert_int_equal(error.class, ERROR_INVALID);
-    if (!strstr(error.where, rows[i].line) || !strstr(error.message, rows[i].reason)) fail_msg("row %zu: %s: %s", i, error.where, error.message);
+    if (!strstr(error.where, rows[i].line) || !strstr(error.message, rows[i].reason))
+      fail_msg("row %zu: %s: %s", i, error.where, error.message);
   }
 }
 
 static void test_accounts_are_found(void **state) {
   (void)state;
   struct error error = {0};
-  struct accounts *accounts = load("role: parapet\nexternal_id: x\nregions: [eu-west-1, us-east-1]\naccounts:\n"
-                                   "  - {id: \"000000000001\", environment: prod, unit: a/b, name: n}\n"
-                                   "  - {id: \"111111111111\", regions: [eu-north-1]}\n", &error);
+  struct accounts *accounts = load(
+      "role: parapet\nexternal_id: x\nregions: [eu-west-1, us-east-1]\naccounts:\n"
+      "  - {id: \"000000000001\", environment: prod, unit: a/b, name: n}\n"
+      "  - {id: \"111111111111\", regions: [eu-north-1]}\n",
+      &error);
   assert_non_null(accounts);
   assert_int_equal(accounts_count(accounts), 2);
   assert_string_equal(accounts_role(accounts), "parapet");
   assert_string_equal(accounts_external_id(accounts), "x");
-  const struct account *first = accounts_find(accounts, "000000000001"), *second = accounts_find(accounts, "111111111111");
+  const struct account *first = accounts_find(accounts, "000000000001"),
+                       *second = accounts_find(accounts, "111111111111");
   assert_string_equal(first->environment, "prod");
   assert_int_equal(json_array_size(first->regions), 2);
   assert_string_equal(second->environment, "");

@@ -1,6 +1,6 @@
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +12,11 @@
 static json_t *digest(int notices, const char *actor) {
   json_t *list = json_array();
   for (int i = 0; i < notices; i++)
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "outcome", "parked", "guardrail", "ssh", "account",
-                                          "111111111111", "region", "eu-west-1", "resource", "sg-1", "note", "breaker open", "actor", actor));
-  return json_pack("{s:s, s:i, s:o, s:{s:i, s:i}}", "key", "ssh|111111111111", "count", 200, "notices", list, "counts", "fixed", 20, "parked", 180);
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "outcome", "parked", "guardrail",
+                                          "ssh", "account", "111111111111", "region", "eu-west-1", "resource", "sg-1",
+                                          "note", "breaker open", "actor", actor));
+  return json_pack("{s:s, s:i, s:o, s:{s:i, s:i}}", "key", "ssh|111111111111", "count", 200, "notices", list, "counts",
+                   "fixed", 20, "parked", 180);
 }
 
 static void test_one_message_says_it_all_and_stays_short(void **state) {
@@ -25,8 +27,14 @@ static void test_one_message_says_it_all_and_stays_short(void **state) {
   json_t *value = digest(50, "arn:aws:iam::111111111111:user/mallory");
   assert_int_equal(notice_text(&guardrail, value, subject, &text), 0);
   assert_string_equal(subject, "Parapet: ssh in 111111111111: 20 fixed, 180 parked");
-  static const char *const parts[] = {"SSH is open", "user/mallory", "breaker open", "and 190 more", "Why it matters: scanners",
-                                      "How to do it right: use a range", "parapet exceptions add --guardrail ssh", "parapet breaker reset ssh/111111111111 --release"};
+  static const char *const parts[] = {"SSH is open",
+                                      "user/mallory",
+                                      "breaker open",
+                                      "and 190 more",
+                                      "Why it matters: scanners",
+                                      "How to do it right: use a range",
+                                      "parapet exceptions add --guardrail ssh",
+                                      "parapet breaker reset ssh/111111111111 --release"};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
     if (!strstr(text, parts[i])) fail_msg("\"%s\" is not in: %s", parts[i], text);
   assert_true(strlen(text) < 3000);
