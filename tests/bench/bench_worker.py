@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Start-up, memory and event→fixed of the worker on the real stack, with the emulator's own limits beside them.
 
-Everything shares one machine, so the emulator is the limit: its ceiling is measured in the same run.  No figure fails the
-run; work that is not done does."""
+Everything shares one machine, so the emulator is the limit: its ceiling is measured in the same run.  No figure fails
+the run; work that is not done does."""
 
 import concurrent.futures
 import http.client
@@ -25,8 +25,8 @@ from stack import ALL_REGIONS, REGIONS, Stack, http_get, permission  # noqa: E40
 STARTS, PLANTED, TRICKLE, RATE = 5, 300, 100, 5
 REGION = "eu-west-1"
 # Limits out of the way: what is measured here is work, not its refusal.
-UNLIMITED = {"breaker.override": f"{GUARDRAIL}=100000/10m", "breaker.account_actions": 0, "breaker.organization_actions": 0}
-SETTINGS = {"log.level": "info", "notice.window": "60s", **UNLIMITED}
+SETTINGS = {"log.level": "info", "notice.window": "60s", "breaker.override": f"{GUARDRAIL}=100000/10m",
+            "breaker.account_actions": 0, "breaker.organization_actions": 0}  # fmt: skip
 
 
 def figure(name, value, unit, beside=""):
@@ -70,8 +70,8 @@ def bench_start(stack):
     starts = [start_seconds(stack) for _ in range(STARTS)]
     ready, own = zip(*starts)
     figure("start-up to ready, median", statistics.median(ready), "s",
-           f"of {STARTS}: {min(ready):.2f} to {max(ready):.2f} s; of it {statistics.median(own):.2f} s are the worker's own "
-           "preparations, the rest Kafka's group")  # fmt: skip
+           f"of {STARTS}: {min(ready):.2f} to {max(ready):.2f} s; {statistics.median(own):.2f} s of it are the "
+           "worker's own preparations, the rest is Kafka's group")  # fmt: skip
 
 
 # ---- memory after a sweep ----
@@ -90,7 +90,7 @@ def bench_sweep(stack, watch):
     resident, peak = worker.memory_kib()
     calls = len(stack.calls(since=mark, role=f"*{stack.role}"))
     beside = f"after {PLANTED} violations in {len(stack.ids)} accounts × {len(ALL_REGIONS)} Regions were fixed"
-    figure("worker's resident memory (VmRSS)", resident / 1024, "MiB", f"{beside}; {idle / 1024:.1f} MiB when it was ready")
+    figure("worker's resident memory (VmRSS)", resident / 1024, "MiB", f"{beside}; {idle / 1024:.1f} when ready")
     figure("worker's peak memory (VmHWM)", peak / 1024, "MiB", "same worker, 64 threads")
     figure("sweep and fix", took, "s", f"{PLANTED / took:.1f} fixes/s, {calls} AWS calls, {calls / took:.0f} calls/s")
     return worker, collector
@@ -130,13 +130,15 @@ def bench_trickle(stack, watch):
     wait_fixed(watch, groups, 120)
     took = time.monotonic() - begun
     seconds = sorted(watch.seconds(watch.findings[group]) for group in groups)
-    own = [call for call in stack.calls(since=mark, role=f"*{stack.role}")]
+    own = stack.calls(since=mark, role=f"*{stack.role}")
     busy = statistics.median(call["ms"] for call in own)
-    beside = f"from the stranger's call to the verified fix; {TRICKLE} at {RATE}/s over {len(stack.ids)} accounts × {len(REGIONS)} Regions"
+    places = f"{len(stack.ids)} accounts × {len(REGIONS)} Regions"
+    beside = f"from the stranger's call to the verified fix; {TRICKLE} at {RATE}/s over {places}"
     figure("event→fixed, p50", percentile(seconds, 50), "s", beside)
     figure("event→fixed, p99", percentile(seconds, 99), "s", f"slowest {seconds[-1]:.2f} s")
     calls = len(own) / TRICKLE
-    figure("AWS calls a fix", calls, "calls", f"{len(own) / took:.0f} calls/s in all; the emulator's own time {busy:.0f} ms a call (median)")
+    figure("AWS calls a fix", calls, "calls",
+           f"{len(own) / took:.0f} calls/s in all; the emulator takes {busy:.0f} ms a call (median)")  # fmt: skip
     return calls
 
 
@@ -183,7 +185,7 @@ def bench_ceiling(stack, calls_a_fix):
     tapped = calls_a_second(stack.tap.url, requests)
     bare = calls_a_second(stack.moto.url_for(stack.ids[0]), requests)
     figure("ceiling: emulator through the tap", tapped, "calls/s", 
-           f"DescribeSecurityGroupRules, 8 connections, nothing else running; {tapped / calls_a_fix:.0f} fixes/s at most")
+           f"DescribeSecurityGroupRules, 8 connections, alone; {tapped / calls_a_fix:.0f} fixes/s")  # fmt: skip
     figure("ceiling: bare emulator", bare, "calls/s", "the same past the tap")
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The demo: a small organization with things wrong in it, a stranger who breaks rules, and Parapet at work on both.
 
-Real parts: Parapet's collector and two workers, Redis.  On this machine instead of elsewhere: moto as AWS behind the tap
-that tells of each change as CloudTrail would, and an embedded Kafka broker.  Every chapter waits for what it promises;
-what does not happen in time is said, and the exit status is 1.  Nothing stays but the programs' logs in build/demo/."""
+Real parts: Parapet's collector and two workers, Redis.  Instead of AWS: moto, behind the tap that tells of each change
+as CloudTrail would; instead of a cluster: an embedded Kafka broker.  Every chapter waits for what it promises; what
+does not happen in time is said, and the exit status is 1.  Nothing stays but the programs' logs in build/demo/."""
 
 import contextlib
 import concurrent.futures
@@ -21,9 +21,9 @@ from stack import QUEUE, Stack, StackError, permission
 LONGEST = 170  # seconds; then the demo gives up
 LIMIT, STORM, PACE = 20, 60, 5
 RULES = {  # how a group is open: (what the stranger asks for, in words, mutations that narrow it)
-    "ssh": (permission(), "22/tcp from 0.0.0.0/0", 2),
-    "ssh6": (permission(cidr="::/0"), "22/tcp from ::/0", 2),
-    "wide": (permission(ports=(0, 65535)), "0-65535/tcp from 0.0.0.0/0", 4),
+    "ssh": (permission(), "22 from 0.0.0.0/0", 2),
+    "ssh6": (permission(cidr="::/0"), "22 from ::/0", 2),
+    "wide": (permission(ports=(0, 65535), cidr="::/0"), "0-65535 from ::/0", 4),
 }
 SHOP, PAYMENTS, DATA, SANDBOX = "111111111111", "222222222222", "333333333333", "444444444444"
 NAMES = {SHOP: "shop", PAYMENTS: "payments", DATA: "data", SANDBOX: "sandbox"}
@@ -33,6 +33,10 @@ ACCOUNTS = [
 ]
 STATUS_WORDS = {"open": ("told", "yellow"), "fixed": ("fixed", "green"), "excepted": ("excepted", "blue"),
                 "parked": ("parked", "yellow"), "failed": ("FAILED", "red"), "closed": ("closed", None)}  # fmt: skip
+
+# Of the table: head, the findings' status (None: all), width.
+COLUMNS = [("found", None, 8), ("fixed", "fixed", 8), ("told", "open", 8), ("excepted", "excepted", 10),
+           ("parked", "parked", 8)]  # fmt: skip
 
 
 class NotAsPromised(Exception):
@@ -76,10 +80,10 @@ class Demo:
 
     def tell(self, finding):
         word, colour = STATUS_WORDS[finding.status]
-        place = f"{finding.group}  {NAMES[finding.account]}, {finding.region}"
-        more = {"fixed": "narrowed to 203.0.113.0/24", "open": "a notice, no change",
+        more = {"fixed": "office only", "open": "not changed",
                 "excepted": "left alone"}.get(finding.status, finding.record.get("note", ""))  # fmt: skip
-        self.screen.happened(self.watch.seconds(finding), word, f"{place:<46} {more}", colour)
+        text = where(finding.account, finding.region, finding.group) + more
+        self.screen.happened(self.watch.seconds(finding), word, text, colour)
 
     # ---- the stranger and the operator ----
 
@@ -93,7 +97,7 @@ class Demo:
 
     def mallory_opens(self, account, region, kind="ssh"):
         group = self.stack.plant(account, region, name="web")[0]
-        self.screen.happened(None, "mallory", f"{group}  {NAMES[account]}, {region}: opens {RULES[kind][1]}", "red")
+        self.screen.happened(None, "mallory", where(account, region, group) + RULES[kind][1], "red")
         self.open(account, region, group, kind)
         return group
 
@@ -112,8 +116,8 @@ class Demo:
     # ---- the living table ----
 
     def table(self):
-        heads = ("found", "fixed", "told", "excepted", "parked")
-        lines = [("    " + f"{'account':<19}" + "".join(f"{head:>10}" for head in heads) + "   mallory → fixed", "dim")]
+        heads = "".join(f"{head:>{wide}}" for head, _, wide in COLUMNS)
+        lines = [(f"    {'account':<16}{heads}   until fixed", "dim")]
         for account in ACCOUNTS:
             lines.append((self._row(f"{account['name']:<10}{account['environment']}", account["id"]), None))
         lines.append((self._row("all", None), "bold"))
@@ -123,10 +127,10 @@ class Demo:
         return [*self.table(), ("    " + self.waiting, "dim")]
 
     def _row(self, name, account):
-        numbers = [self.watch.count(status, account) for status in (None, "fixed", "open", "excepted", "parked")]
+        numbers = "".join(f"{self.watch.count(status, account) or '·':>{wide}}" for _, status, wide in COLUMNS)
         latencies = self.watch.latencies(account)
         span = f"{latencies[0]:.1f} to {latencies[-1]:.1f} s" if latencies else ""
-        return f"    {name:<19}" + "".join(f"{number or '·':>10}" for number in numbers) + f"   {span}"
+        return f"    {name:<16}{numbers}   {span}".rstrip()
 
     def progress(self):
         words = {"fixed": "fixed", "open": "told", "excepted": "excepted", "parked": "parked"}
@@ -138,7 +142,8 @@ class Demo:
     def prepare(self):
         """What is wrong in the organization before Parapet comes, and what only looks like it."""
         wrong = [(SHOP, "eu-west-1", "ssh"), (SHOP, "us-east-1", "wide"), (SHOP, "us-west-2", "ssh6"),
-                 (SHOP, "ap-southeast-2", "ssh"), (SANDBOX, "eu-west-1", "ssh"), (SANDBOX, "us-east-1", "wide")]  # fmt: skip
+                 (SHOP, "ap-southeast-2", "ssh"), (SANDBOX, "eu-west-1", "ssh"),
+                 (SANDBOX, "us-east-1", "wide")]  # fmt: skip
         self.planted = {self.plant(*one): one for one in wrong}
         for account in NAMES:  # a web server's port, and SSH from the office: nobody's business
             self.stack.plant(account, "eu-west-1", [permission(ports=(443, 443)), permission(cidr="203.0.113.0/24")])
@@ -177,7 +182,7 @@ class Demo:
             self.until_status({group}, "fixed", 30, f"{group} in {region} was not fixed")
         sent = self.watch.notices_of
         self.until(lambda: sent(SHOP) and sent(SANDBOX), self.window + 20, "the sweep's notices were not sent",
-                   f"waiting for the sweep's notices: one an account, {self.window} s after its first")  # fmt: skip
+                   "waiting for the sweep's notices, one an account")  # fmt: skip
         group = self.mallory_opens(SANDBOX, "eu-west-1")
         self.expect("open", ["ssh"])
         self.until_status({group}, "open", 30, f"{group} in dev was not told")
@@ -188,7 +193,7 @@ class Demo:
         group = self.stack.plant(DATA, "us-east-1", name="bastion")[0]
         self.operator("exceptions", "add", "--guardrail", GUARDRAIL, "--account", DATA, "--resource", group, "--owner",
                       "ann@example.com", "--reason", "migration", "--for", "8h")  # fmt: skip
-        self.screen.happened(None, "ann", f"{group}  {NAMES[DATA]}, us-east-1: opens {RULES['ssh'][1]}", "blue")
+        self.screen.happened(None, "ann", where(DATA, "us-east-1", group) + RULES["ssh"][1], "blue")
         self.open(DATA, "us-east-1", group)
         self.expect("excepted", ["ssh"])
         self.until_status({group}, "excepted", 30, f"the exception of {group} was not respected")
@@ -199,7 +204,7 @@ class Demo:
                             "the rest is parked for a person to decide, and one message tells of it all.")  # fmt: skip
         storm, before = set(self.storm), len(self.watch.notices_of(PAYMENTS))
         self.quiet |= storm
-        self.screen.happened(None, "mallory", f"{STORM} groups in payments, eu-west-1: opens {RULES['ssh'][1]}", "red")
+        self.screen.happened(None, "mallory", where(PAYMENTS, "eu-west-1", f"{STORM} groups") + RULES["ssh"][1], "red")
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
             calls = [pool.submit(self.open, PAYMENTS, "eu-west-1", group) for group in self.storm]
             self.until(lambda: all(call.done() for call in calls), 60, "mallory could not open the groups")
@@ -222,7 +227,7 @@ class Demo:
         self.screen.happened(None, "notice", notice["Subject"], "cyan")
         for line in notice["Message"].splitlines():
             if line.startswith(("Why it matters", "How to do it right", "What is parked waits")):
-                self.screen.say(line, "dim", 21)
+                self.screen.remark(line)
 
     def chapter_release(self):
         self.screen.chapter(5, "The release", "The operator has looked, closes the breaker and brings back what was "
@@ -239,8 +244,10 @@ class Demo:
         self.screen.happened(None, "released", f"{len(parked)} fixed in {took:.1f} s", "green")
         self.operator("findings", "--limit", "4")
         sent = lambda: len(self.watch.notices_of(PAYMENTS)) > before  # noqa: E731
-        self.until(sent, self.window + 20, "the notice of what was released was not sent", "waiting for the last notice")
-        self.until(lambda: self.own_events() >= self.own_calls(), 15, "not all of Parapet's own changes came back to it")
+        self.until(sent, self.window + 20, "the release's notice was not sent", "waiting for the last notice")
+        self.until(
+            lambda: self.own_events() >= self.own_calls(), 15, "Parapet's own changes did not all come back to it"
+        )
 
     # ---- the summary ----
 
@@ -287,12 +294,12 @@ class Demo:
         self.screen.say(f"{'':<48}{'counted':>9}{'expected':>11}", "dim", indent=4)
         wrong = [name for name, got, wanted in rows if got != wanted]
         for name, got, wanted in rows:
-            mark = self.screen.paint("✓", "green") if got == wanted else self.screen.paint("✗", "red")
-            self.screen.say(f"{name:<48}{got:>9}{wanted:>11}  {mark}", indent=4)
+            self.screen.check(f"{name:<48}{got:>9}{wanted:>11}", got == wanted)
         latencies = self.watch.latencies()
         self.screen.say()
-        self.screen.say(f"from mallory's call to the verified fix, {len(latencies)} fixed at once: "
-                        f"p50 {percentile(latencies, 50):.1f} s, p99 {percentile(latencies, 99):.1f} s", indent=4)  # fmt: skip
+        p50, p99, count = percentile(latencies, 50), percentile(latencies, 99), len(latencies)
+        self.screen.say(f"{count} fixes that waited for nobody, from mallory's call to the verified fix:", indent=4)
+        self.screen.say(f"p50 {p50:.1f} s, p99 {p99:.1f} s", "bold", 4)
         if wrong:
             raise NotAsPromised("; ".join(wrong) + ": not the number expected")
 
@@ -306,9 +313,15 @@ class Demo:
         self.summary()
 
 
+def where(account, region, group):
+    return f"{group:<20} {NAMES[account] + ', ' + region:<21} "
+
+
 def reaches_ssh(rule):
     everyone = rule.get("CidrIpv4") == "0.0.0.0/0" or rule.get("CidrIpv6") == "::/0"
-    return everyone and rule["IpProtocol"] in ("-1", "tcp") and (rule["IpProtocol"] == "-1" or rule["FromPort"] <= 22 <= rule["ToPort"])
+    if rule["IpProtocol"] == "tcp":
+        return everyone and rule["FromPort"] <= 22 <= rule["ToPort"]
+    return everyone and rule["IpProtocol"] == "-1"
 
 
 # ---- logs ----
@@ -335,8 +348,9 @@ def run(screen, logs):
     started = time.monotonic()
     screen.say()
     screen.say(" Parapet demo", "bold")
-    screen.explain("4 accounts, 3 prod and 1 dev, in 4 Regions. Parapet's collector, two workers and Redis are the real "
-                   "programs; moto stands in for AWS, with a tap that tells of changes as CloudTrail does; the Kafka "
+    screen.explain("4 accounts, 3 prod and 1 dev, in 4 Regions. Parapet's collector, two workers and Redis are the "
+                   "real programs; moto stands in for AWS, with a tap that tells of changes as CloudTrail does; the "
+                   "Kafka "
                    "broker is an embedded one.")  # fmt: skip
     with Stack(kafka="embedded", accounts=ACCOUNTS) as stack:
         slow = time.monotonic() - started > 12
@@ -353,7 +367,8 @@ def run(screen, logs):
             demo.watch.close()
             keep_logs(stack, logs)
     screen.say()
-    screen.say(f"Done after {time.monotonic() - started:.0f} s. The programs' logs: {os.path.relpath(logs)}/", "bold", 4)
+    took = time.monotonic() - started
+    screen.say(f"Done after {took:.0f} s. The programs' logs: {os.path.relpath(logs)}/", "bold", 4)
 
 
 def interrupt(*_):
@@ -377,6 +392,9 @@ def main():
         screen.say()
         screen.say("Stopped; everything is cleaned up.", "bold", 4)
         return 130
+    except BrokenPipeError:  # whoever watched went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (NotAsPromised, StackError, TimeoutError) as problem:
         screen.say()
         for line in f"Not as promised: {problem}".splitlines():

@@ -1,15 +1,17 @@
 """What the demo shows: lines that stay, and below them a table that lives.
 
-On a terminal the table is drawn over itself; elsewhere it is one line every few seconds, when something changed.  Colours
-only on a terminal, and not where NO_COLOR is set."""
+On a terminal the table is drawn over itself; elsewhere it is one line every few seconds, when something changed.
+Colours only on a terminal, and not where NO_COLOR is set."""
 
 import os
+import re
 import shutil
 import sys
 import textwrap
 import time
 
 WIDEST = 100
+TEXT_COLUMN = 19  # where the text of what happened begins
 PLAIN_EVERY = 4.0  # seconds between two progress lines where there is no terminal
 CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
 
@@ -41,6 +43,11 @@ class Screen:
         self._write(self.paint(self.cut(" " * indent + text), colour) + "\n")
         self._draw()
 
+    def check(self, text, good):
+        self._erase()
+        self._write(f"    {text}  {self.paint('✓', 'green') if good else self.paint('✗', 'red')}\n")
+        self._draw()
+
     def explain(self, text, colour="dim"):
         for line in textwrap.wrap(text, self.width - 6):
             self.say(line, colour, indent=4)
@@ -51,26 +58,40 @@ class Screen:
         self.explain(explanation)
 
     def happened(self, seconds, word, text, colour=None):
-        """ "  0.8 s  fixed   …"; seconds None: no time of its own."""
+        """ "  0.8 s  fixed    …"; seconds None: no time of its own."""
+        head = f"{seconds:5.1f} s" if seconds is not None else " " * 7
+        first, *more = self._wrapped(text, TEXT_COLUMN)
         self._erase()
-        head = f"{seconds:7.1f} s" if seconds is not None else " " * 9
-        rest = self.cut(f"{head}  {word:<9} {text}")[len(head) + 2 + max(9, len(word)) :]
-        self._write(f"{head}  {self.paint(f'{word:<9}', colour)}{rest}\n")
+        self._write(f"{head}  {self.paint(f'{word:<9}', colour)} {first}\n")
         self._draw()
+        for line in more:
+            self.say(line, indent=TEXT_COLUMN)
+
+    def remark(self, text):
+        """Belongs to what happened just before."""
+        for line in self._wrapped(text, TEXT_COLUMN):
+            self.say(line, "dim", TEXT_COLUMN)
 
     def command(self, words, output, lines=12):
         """What an operator types, and what the program answered."""
         typed = textwrap.wrap(
-            "parapet " + words, self.width - 12, break_on_hyphens=False, break_long_words=False, subsequent_indent="    "
+            re.sub(r"(--[a-z-]+) (?!-)", r"\1\0", "parapet " + words),  # an option stays with its value
+            self.width - 12,
+            break_on_hyphens=False,
+            break_long_words=False,
+            subsequent_indent="    ",
         )
         for number, line in enumerate(typed):
             end = " \\" if number + 1 < len(typed) else ""
-            self.say(("$ " if number == 0 else "") + line + end, "cyan", indent=4)
+            self.say(("$ " if number == 0 else "") + line.replace("\0", " ") + end, "cyan", indent=4)
         shown = output.rstrip().splitlines()
         for line in shown[:lines]:
             self.say(line, indent=4)
         if len(shown) > lines:
             self.say(f"… {len(shown) - lines} more lines", "dim", indent=4)
+
+    def _wrapped(self, text, indent):
+        return textwrap.wrap(text, max(20, self.width - 1 - indent), break_on_hyphens=False) or [""]
 
     # ---- the living part ----
 

@@ -1,4 +1,4 @@
-"""What the demo and the bench know: findings as they change in Redis, notices as they reach SNS, and numbers of both."""
+"""What demo and bench know: findings as they change in Redis, notices as they reach SNS, and numbers of both."""
 
 import calendar
 import json
@@ -13,7 +13,9 @@ DIGEST_SLACK = 2.0  # seconds from the end of a digest's window until a worker h
 
 
 class Finding:
-    """One violation, with every status it has had: [(status, since when)].  A sweep that finds the same again is no news."""
+    """One violation, with every status it has had: [(status, since when)].
+
+    A sweep that finds the same again is no news."""
 
     def __init__(self, record):
         self.history, self.record = [], record
