@@ -28,7 +28,7 @@ def replay_by_command(stack, files):
 
 def replay_by_collector(stack, files):
     # With nothing but files to replay it ends by itself; it may do so before anybody asks whether it is ready.
-    collector = stack.start_collector(wait=False, **{"replay.files": files})
+    collector = stack.start_collector(wait=False, **{"replay.files": files, "sqs.queue": None, "sqs.regions": None})
     stack.wait_until(lambda: not collector.running(), 120, "the end of the replay", 0.2)
     stack.programs.remove(collector)
     assert collector.child.returncode == 0, collector.log_tail()
