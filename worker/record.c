@@ -101,25 +101,38 @@ enum verdict record_finding(struct unit *unit, struct unit_case *one, const char
   return VERDICT_GO;
 }
 
+static json_t *reach_record(const char *id, const char *status, const struct account *account, const char *region,
+                            const char *note) {
+  char now[32];
+  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", id, "status", status, "guardrail",
+                   "account-access", "title", "The account cannot be read", "severity", "high", "account", account->id,
+                   "region", region, "resource", account->id, "time", clock_format(clock_wall_ms(), now, sizeof now),
+                   "note", note);
+}
+
 /* An account or Region that cannot be read is a finding of its own: otherwise it would look clean. */
 void record_reach(struct worker *worker, const struct account *account, const char *region, const struct error *error) {
-  char subject[128], id[33], now[32], was[32] = "";
+  char subject[128], id[33], was[32] = "";
   struct error problem = {0};
-  int denied = error && error->class == ERROR_DENIED;
+  int denied = error && error->class == ERROR_DENIED, result = -1;
+  const char *status = denied ? "open" : "closed";
   if (error && !denied) return;
   snprintf(subject, sizeof subject, "account-access|%s/%s", account->id, region);
   finding_id(subject, id);
-  if (!denied) {
-    if (state_finding_close(worker->state, id, was, &problem) != 0) log_debug("not closed", LOG_ERROR(&problem));
-    return;
-  }
-  json_t *record = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", id, "status", "open",
-                             "guardrail", "account-access", "title", "The account cannot be read", "severity", "high",
-                             "account", account->id, "region", region, "resource", account->id, "time",
-                             clock_format(clock_wall_ms(), now, sizeof now), "note", error->message);
-  if (record && state_finding_put(worker->state, record, was, &problem) == 0 && strcmp(was, "open") != 0) {
+  json_t *record = reach_record(id, status, account, region, denied ? error->message : "");
+  if (record)
+    result = denied ? state_finding_put(worker->state, record, was, &problem)
+                    : state_finding_close(worker->state, id, was, &problem);
+  int changed = denied ? strcmp(was, "open") != 0 : strcmp(was, "open") == 0;
+  if (result != 0) {
+    log_debug("the account's reach could not be recorded", LOG_ERROR(&problem));
+  } else if (changed) {
     publish_finding(worker, subject, record);
-    log_warn("account cannot be read", LOG_TEXT("account", account->id), LOG_TEXT("region", region), LOG_ERROR(error));
+    if (denied)
+      log_warn("account cannot be read", LOG_TEXT("account", account->id), LOG_TEXT("region", region),
+               LOG_ERROR(error));
+    else
+      log_info("account can be read again", LOG_TEXT("account", account->id), LOG_TEXT("region", region));
   }
   json_decref(record);
 }
