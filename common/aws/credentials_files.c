@@ -21,8 +21,6 @@
 #define PROCESS_OUTPUT_LIMIT ((size_t)64 << 10)
 #define CHAIN_DEPTH 5
 
-extern char **environ;
-
 /* ---- reading ---- */
 
 static char *trim(char *text) {

@@ -43,8 +43,7 @@ static void open_element(struct buffer *to, const struct aws_reference *referenc
   if (!traits->xml_uri) return;
   char space[64] = "xmlns";
   if (traits->xml_prefix && strlen(traits->xml_prefix) < 48) {
-    strcat(space, ":");
-    strcat(space, traits->xml_prefix);
+    snprintf(space, sizeof space, "xmlns:%s", traits->xml_prefix);
   }
   add_attribute(to, space, traits->xml_uri, strlen(traits->xml_uri));
 }

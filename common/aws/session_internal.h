@@ -10,7 +10,7 @@ typedef int aws_session_fetch(const struct aws_fetch *fetch, json_t *params, str
 aws_session_fetch aws_fetch_base; /* the chain of providers */
 
 /* The session of a key, made when it is new (params: a reference is kept; NULL: none).  Held by the caller. */
-struct aws_session *aws_sessions_get(struct aws_sessions *sessions, const char *key, json_t *params,
+struct aws_session *aws_sessions_get(struct aws_sessions *sessions, const char *text, json_t *params,
                                      aws_session_fetch *fetch, struct error *error);
 /* The base credentials' session; borrowed, lives as long as `sessions`. */
 struct aws_session *aws_sessions_base(struct aws_sessions *sessions);

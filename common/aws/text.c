@@ -93,7 +93,7 @@ int aws_base64_decode(struct buffer *to, const char *text, size_t length) {
 static void lay_out(const char *scientific, char text[AWS_NUMBER_SIZE]) {
   struct buffer out = {.ceiling = AWS_NUMBER_SIZE - 1};
   char digits[24] = "0";
-  int count = 0, exponent = atoi(strchr(scientific, 'e') + 1);
+  int count = 0, exponent = (int)strtol(strchr(scientific, 'e') + 1, NULL, 10);
   const char *at = scientific;
   if (*at == '-') buffer_add_char(&out, *at++);
   for (; *at != 'e'; at++)

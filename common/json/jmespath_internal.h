@@ -134,7 +134,7 @@ struct jmes_evaluation {
 };
 
 /* New, or NULL with *error. */
-json_t *jmes_evaluate(struct jmes_evaluation *evaluation, uint32_t node, json_t *current);
+json_t *jmes_evaluate(struct jmes_evaluation *evaluation, uint32_t index, json_t *current);
 
 /* Each returns NULL (and the -1 ones -1) after having set *error; `node` gives the column. */
 json_t *jmes_fail(struct jmes_evaluation *evaluation, uint32_t node, const char *code, const char *format, ...)
@@ -184,7 +184,7 @@ struct jmes_builtin {
 const struct jmes_builtin *jmes_builtin_find(const char *name);
 unsigned jmes_builtin_types(const struct jmes_builtin *builtin, size_t argument);
 /* Evaluates the arguments, checks their types, calls. */
-json_t *jmes_call_function(struct jmes_evaluation *evaluation, uint32_t node, json_t *current);
+json_t *jmes_call_function(struct jmes_evaluation *evaluation, uint32_t index, json_t *current);
 
 /* Those of jmespath_order.c. */
 json_t *jmes_call_sort(struct jmes_call *call);

@@ -33,6 +33,7 @@ void state_call_invalid(struct state_call *call, const char *format, ...) {
 
 static struct state_part *next_part(struct state_call *call, int key) {
   size_t *count = key ? &call->key_count : &call->argument_count;
+  /* NOLINTNEXTLINE(bugprone-branch-clone): the two limits happen to be equal */
   if (*count == (key ? STATE_CALL_KEYS : STATE_CALL_ARGUMENTS)) {
     state_call_invalid(call, "too many %s", key ? "keys" : "arguments");
     return NULL;

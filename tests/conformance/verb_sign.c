@@ -3,7 +3,6 @@
  * The context is the signing suite's context.json; "query": true in it (or in the request) asks for a presigned URL.
  * The request is the text of an HTTP request as the suite has it: unencoded paths, folded headers, LF or CRLF at line
  * ends, no empty line where there is no body.  The answer's signed_request is the same text with what signing adds. */
-#define _XOPEN_SOURCE 700
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 
 #include "match/set_internal.h"
 
+/* NOLINTNEXTLINE(bugprone-suspicious-include): one program */
 #include "../unit/support/match_reference.c"
 
 #define PATTERNS 2

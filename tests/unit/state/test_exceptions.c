@@ -86,14 +86,14 @@ static void test_expired_not_yet_and_history(void **unused) {
   if (!server) skip();
   struct state *state = joined_state(server, "a");
   int64_t now = clock_wall_ms(), day = 86400000;
-  put(state, "{\"id\":\"old\",\"resource\":\"a\",\"expires\":%lld}", (long long)(now - 1));
-  put(state, "{\"id\":\"future\",\"resource\":\"b\",\"starts\":%lld,\"expires\":%lld}", (long long)(now + day),
-      (long long)(now + 2 * day));
-  put(state, "{\"id\":\"ancient\",\"resource\":\"c\",\"expires\":%lld}", (long long)(now - 31 * day));
+  put(state, "{\"id\":\"old\",\"resource\":\"a\",\"expires\":%lld}", (long long)now - 1);
+  put(state, "{\"id\":\"future\",\"resource\":\"b\",\"starts\":%lld,\"expires\":%lld}", (long long)now + day,
+      (long long)now + 2 * day);
+  put(state, "{\"id\":\"ancient\",\"resource\":\"c\",\"expires\":%lld}", (long long)now - 31 * day);
   assert_string_equal(covering(state, "a"), "");
   assert_string_equal(covering(state, "b"), "");
   assert_string_equal(covering(state, "c"), "");
-  put(state, "{\"id\":\"now\",\"resource\":\"d\",\"expires\":%lld}", (long long)(now + day));
+  put(state, "{\"id\":\"now\",\"resource\":\"d\",\"expires\":%lld}", (long long)now + day);
   assert_string_equal(covering(state, "d"), "now");
   ASK("1", server, "HEXISTS", "parapet:v1:exceptions", "old"); /* history */
   ASK("0", server, "HEXISTS", "parapet:v1:exceptions", "ancient");

@@ -129,6 +129,7 @@ static int compare_numbers(const char *a, const char *b) {
   char a_digits[DIGITS], b_digits[DIGITS];
   int a_sign = digits_of(a, a_digits), b_sign = digits_of(b, b_digits);
   if (a_sign != b_sign) return a_sign < b_sign ? -1 : 1;
+  /* NOLINTNEXTLINE(bugprone-suspicious-string-compare): the sign is what is wanted */
   return a_sign * memcmp(a_digits, b_digits, DIGITS);
 }
 
@@ -508,7 +509,7 @@ static const char *const wildcards[] = {"a*",     "*b",     "a*b",  "*a*",   "*"
 static const char *const networks[] = {"10.0.0.0/24", "10.0.0.1/32", "::/0",       "0.0.0.0/0",
                                        "::1/128",     "10.0.0.0/29", "10.0.0.7/16"};
 
-#define COUNT(out, table) (unsigned)((out)->narrow ? 3 : sizeof table / sizeof *table)
+#define COUNT(out, table) (unsigned)((out)->narrow ? 3 : sizeof(table) / sizeof *(table))
 #define PICK(out, table) table[pick(out, COUNT(out, table))]
 
 static void put_space(struct out *out) {
