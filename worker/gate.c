@@ -70,7 +70,7 @@ enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *e
       return VERDICT_DONE;
     }
   }
-  struct scopes scopes;
+  struct scopes scopes = {0};
   enum state_grant answer;
   char scope[160] = "";
   worker_scopes(unit->worker, one->guardrail, unit->account->id, &scopes);
@@ -138,7 +138,7 @@ static enum verdict gate_lease(struct unit *unit, struct unit_case *one, struct 
 }
 
 static enum verdict gate_breaker(struct unit *unit, struct unit_case *one, struct error *error) {
-  struct scopes scopes;
+  struct scopes scopes = {0};
   enum state_grant answer;
   char scope[160] = "";
   int tripped = 0;

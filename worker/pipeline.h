@@ -5,8 +5,8 @@
 #include "worker.h"
 
 /* Polls until worker->stopping; argument: struct worker *. */
-void *events_thread(void *worker);
-void *sweeps_thread(void *worker);
+void *events_thread(void *argument);
+void *sweeps_thread(void *argument);
 
 /* Hands work that was released or fell due back to the verbs: at most `limit` units.  Returns how many, -1 with *error.
  */

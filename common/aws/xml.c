@@ -147,9 +147,8 @@ static int read_all(struct reading *reading, const char *text, size_t length, st
     if (last) return 0;
   }
   if (reading->failed) return error_set(error, ERROR_FATAL, "NotAnAnswer", "the answer is XML that is not accepted");
-  return error_set(error, ERROR_FATAL, "NotAnAnswer", "the answer is no XML: %s, line %lu",
-                   XML_ErrorString(XML_GetErrorCode(reading->parser)),
-                   (unsigned long)XML_GetCurrentLineNumber(reading->parser));
+  return error_set(error, ERROR_FATAL, "NotAnAnswer", "the answer is no XML: %s",
+                   XML_ErrorString(XML_GetErrorCode(reading->parser)));
 }
 
 struct aws_xml *aws_xml_parse(const char *text, size_t length, struct error *error) {

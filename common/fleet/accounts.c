@@ -76,9 +76,9 @@ struct accounts *accounts_load(const char *path, struct error *error) {
 
 void accounts_free(struct accounts *accounts) {
   if (!accounts) return;
-  struct entry *entry, *next;
-  HASH_ITER(hh, accounts->by_id, entry, next) {
-    HASH_DEL(accounts->by_id, entry);
+  HASH_CLEAR(hh, accounts->by_id);
+  for (size_t i = 0; i < accounts->count; i++) {
+    struct entry *entry = (struct entry *)accounts->list[i]; /* its first member */
     free(entry->account.name);
     free(entry->account.environment);
     free(entry->account.unit);

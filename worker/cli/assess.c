@@ -184,8 +184,8 @@ static int report(struct assessment *assessment) {
   if (isatty(STDERR_FILENO)) fputs("\r\033[K", stderr);
   if (found > 0 || assessment->cli->json) print_rows(assessment->cli, assessment->rows, columns);
   if (!assessment->cli->json)
-    printf("%s%zu findings in %zu resources of %zu account x Region places%s", found ? "\n" : "", found,
-           assessment->resources, assessment->places, assessment->failed ? "" : "\n");
+    printf("%s%zu finding%s in %zu resources of %zu account × Region places%s", found ? "\n" : "", found,
+           found == 1 ? "" : "s", assessment->resources, assessment->places, assessment->failed ? "" : "\n");
   if (!assessment->cli->json && assessment->failed) printf("; %zu reads failed\n", assessment->failed);
   if (assessment->failed) return CLI_ERROR;
   return found ? CLI_FOUND : CLI_OK;

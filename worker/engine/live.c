@@ -59,7 +59,7 @@ static struct live *live_new(const struct place *place, const struct resource *r
   live->resource = resource;
   live->item = json_incref(item);
   live->id = jmes_search(resource->id, item, NULL, error);
-  if (live->id && json_is_string(live->id)) {
+  if (json_is_string(live->id)) {
     live->arn = live_arn(resource, place, json_string_value(live->id));
     if (!live->arn) error_set(error, ERROR_INVALID, "NoArn", "the arn of resource %s is no text", resource->name);
   } else if (live->id) {

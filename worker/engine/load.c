@@ -122,7 +122,8 @@ char *load_text(const json_t *object, const char *key) {
 static char *pointer_slot(void) {
   static _Thread_local char slots[4][512];
   static _Thread_local unsigned next;
-  return slots[next++ % 4];
+  char *slot = slots[next++ % 4];
+  return slot;
 }
 
 const char *pointer_key(const char *pointer, const char *key) {

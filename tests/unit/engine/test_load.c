@@ -39,6 +39,12 @@ static void write_file(const char *directory, const char *name, const char *text
   fclose(file);
 }
 
+static void remove_file(const char *directory, const char *name) {
+  char path[512];
+  snprintf(path, sizeof path, "%s/%s", directory, name);
+  assert_int_equal(unlink(path), 0);
+}
+
 static struct aws_client *open_models(void) {
   struct aws_options options = {.models =
                                     access("build/models", R_OK) == 0 ? "build/models" : getenv("PARAPET_AWS_MODELS")};
@@ -50,7 +56,7 @@ static struct aws_client *open_models(void) {
 
 /* A directory with the resource, the right guardrail, and one more file; its bundle. */
 static struct bundle *load_with(const char *name, const char *text, struct aws_client *client) {
-  char directory[] = "/tmp/parapet-test-XXXXXX", command[600];
+  char directory[] = "/tmp/parapet-test-XXXXXX";
   struct error error = {0};
   assert_non_null(mkdtemp(directory));
   write_file(directory, "resource.yaml", resource_text);
@@ -58,8 +64,10 @@ static struct bundle *load_with(const char *name, const char *text, struct aws_c
   if (name) write_file(directory, name, text);
   struct bundle *bundle = bundle_load(directory, client, &error);
   assert_non_null(bundle);
-  snprintf(command, sizeof command, "rm -r %s", directory);
-  assert_int_equal(system(command), 0);
+  remove_file(directory, "resource.yaml");
+  remove_file(directory, "right.yaml");
+  if (name) remove_file(directory, name);
+  assert_int_equal(rmdir(directory), 0);
   return bundle;
 }
 
