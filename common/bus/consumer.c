@@ -18,8 +18,9 @@
 enum {
   SLICE_MS = 50,
   COMMIT_WAIT_MS = 5000, /* synchronous commits: when partitions are taken away, and at the end */
-  START_WAIT_MS = 2000,  /* asking for committed offsets at assignment (for the lag only) */
-  SPAN_HIGH = 500000,    /* a partition's finished messages behind one that does not finish */
+  CLOSE_WAIT_S = 8,
+  START_WAIT_MS = 2000, /* asking for committed offsets at assignment (for the lag only) */
+  SPAN_HIGH = 500000,   /* a partition's finished messages behind one that does not finish */
   SPAN_LOW = 250000,
 };
 _Static_assert(SPAN_HIGH < (int)WATERMARK_CEILING, "the pause must come before the ceiling");
@@ -437,15 +438,40 @@ struct bus_consumer *bus_consumer_open(const struct bus_consumer_options *option
   return NULL;
 }
 
+/* Closing revokes what is assigned, and revoking commits. */
+static void *close_handle(void *argument) {
+  struct bus_consumer *consumer = argument;
+  rd_kafka_resp_err_t code = rd_kafka_consumer_close(consumer->handle);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) log_commit_failure(code, 0);
+  rd_kafka_destroy(consumer->handle);
+  return NULL;
+}
+
+/* librdkafka 2.0.2 now and then never comes back from closing when the group is just being rebalanced: the coordinator
+ * answers UNKNOWN_MEMBER_ID to the last commit, and that is the last that is heard.  A process that ends must end, so
+ * the wait has a deadline; behind it the object is left to the end of the process.  What was not committed comes again.
+ */
+static int close_in_time(struct bus_consumer *consumer) {
+  pthread_t thread;
+  struct timespec until;
+  if (pthread_create(&thread, NULL, close_handle, consumer) != 0) {
+    close_handle(consumer);
+    return 0;
+  }
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += CLOSE_WAIT_S;
+  if (pthread_timedjoin_np(thread, NULL, &until) == 0) return 0;
+  log_error("the consumer could not be closed; its group notices when the session times out");
+  pthread_detach(thread);
+  return -1;
+}
+
 void bus_consumer_close(struct bus_consumer *consumer) {
   if (!consumer) return;
   if (consumer->in_flight > 0)
     log_error("the consumer was closed with unfinished messages", LOG_INT("messages", consumer->in_flight));
-  /* Closing revokes what is assigned, and revoking commits. */
-  rd_kafka_resp_err_t code = rd_kafka_consumer_close(consumer->handle);
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) log_commit_failure(code, 0);
+  if (close_in_time(consumer) != 0) return;
   while (consumer->partitions) forget(consumer, consumer->partitions->topic, consumer->partitions->number);
-  rd_kafka_destroy(consumer->handle);
   pthread_mutex_destroy(&consumer->lock);
   free(consumer);
 }
