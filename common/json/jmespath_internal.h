@@ -134,7 +134,7 @@ struct jmes_evaluation {
 };
 
 /* New, or NULL with *error. */
-json_t *jmes_evaluate(struct jmes_evaluation *evaluation, uint32_t index, json_t *current);
+json_t *jmes_evaluate(struct jmes_evaluation *evaluation, uint32_t node, json_t *current);
 
 /* Each returns NULL (and the -1 ones -1) after having set *error; `node` gives the column. */
 json_t *jmes_fail(struct jmes_evaluation *evaluation, uint32_t node, const char *code, const char *format, ...)
