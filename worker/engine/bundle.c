@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engine/functions.h"
+#include "functions/functions.h"
 #include "engine/load_internal.h"
 
 #define FILE_LIMIT 10000

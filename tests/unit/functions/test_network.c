@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/functions.h"
+#include "functions/functions.h"
 #include "engine/playbook.h"
 
 #include <cmocka.h>

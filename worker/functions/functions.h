@@ -1,6 +1,6 @@
 /* Domain functions of expressions: the pieces that C code needs as well.  Pure; thread-safe. */
-#ifndef PARAPET_ENGINE_FUNCTIONS_H
-#define PARAPET_ENGINE_FUNCTIONS_H
+#ifndef PARAPET_FUNCTIONS_H
+#define PARAPET_FUNCTIONS_H
 
 #include "json/jmespath.h"
 

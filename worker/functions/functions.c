@@ -1,5 +1,5 @@
 /* The table of domain functions.  All take null as "nothing". */
-#include "engine/functions.h"
+#include "functions/functions.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/functions.h"
+#include "functions/functions.h"
 
 struct network {
   int family; /* AF_INET, AF_INET6 */
