@@ -80,6 +80,7 @@ struct aws_call_options {
   int64_t deadline_ms; /* clock_monotonic_ms() by which everything, retries included, has ended; 0: 60 s from now */
   int one_attempt;     /* no retry by the client (the caller journals each try) */
   char *request_id;    /* out, may be NULL: at least 96 bytes; the last attempt's id, also after a failure */
+  int *status;         /* out, may be NULL: the last answer's HTTP status; 0: there was none */
 };
 
 /* `operation` is "service.Operation".  params: borrowed, may be NULL; idempotency tokens that are absent are filled in.
@@ -97,6 +98,32 @@ json_t *aws_call(struct aws_client *client, const struct aws_target *target, con
 int aws_paginate(struct aws_client *client, const struct aws_target *target, const char *operation, json_t *params,
                  const struct aws_call_options *options, int (*page)(json_t *result, void *argument), void *argument,
                  struct error *error);
+
+/* ---- waiters: "until it is so", from the models ---- */
+enum aws_wait_result {
+  AWS_WAIT_FAILED = -1, /* the call failed, and the waiter has nothing to say about that error: *error is the call's */
+  AWS_WAIT_AGAIN,       /* not yet: ask again in wait->delay_ms */
+  AWS_WAIT_SUCCESS,
+  AWS_WAIT_FAILURE /* it will not become so (INVALID, "WaiterFailure"), or was asked for as often as the model allows
+                      (RETRYABLE, "WaiterAttempts"): *error says which */
+};
+struct aws_wait {   /* all that is to be kept between two steps; zeroed at first */
+  int attempts;     /* calls made */
+  int64_t delay_ms; /* out: until the next step is worth while */
+};
+/* One call of the waiter's operation ("ec2.InstanceTerminated", params as the operation's), judged by its acceptors as
+ * botocore does.  Never sleeps but for the call itself: the caller may store wait->attempts and come back. */
+enum aws_wait_result aws_wait_step(struct aws_client *client, const struct aws_target *target, const char *waiter,
+                                   json_t *params, const struct aws_call_options *options, struct aws_wait *wait,
+                                   struct error *error);
+/* Steps until success (0), or -1 with *error: as the steps say, or RETRYABLE "DeadlineExceeded" when the next step
+ * would begin behind deadline_ms (clock_monotonic_ms(); it is never slept past).  Failed calls that may pass by
+ * themselves count as steps that say "not yet". */
+int aws_wait_until(struct aws_client *client, const struct aws_target *target, const char *waiter, json_t *params,
+                   int64_t deadline_ms, struct error *error);
+/* 0 with the operation that the waiter calls ("ec2.DescribeInstances") in `operation` (may be NULL), or -1 with *error
+ * (MISSING, message with the nearest name).  No network. */
+int aws_model_waiter(struct aws_client *client, const char *waiter, char *operation, size_t size, struct error *error);
 
 /* Is the role session's issuer the role that we assume there?  Its ARN, e.g.
  * "arn:aws:iam::111111111111:role/parapet-worker", into `arn`; partition by the Region. */

@@ -143,6 +143,7 @@ json_t *aws_call(struct aws_client *client, const struct aws_target *target, con
   if (!session) {
     error_where(error, "%s", operation);
     if (options && options->request_id) options->request_id[0] = '\0';
+    if (options && options->status) *options->status = 0;
     return NULL;
   }
   struct aws_invocation invocation = {.operation = operation,

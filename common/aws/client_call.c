@@ -27,6 +27,7 @@ struct call {
   int64_t deadline_ms, attempt_ms;
   int one_attempt, unsigned_call, strip_bucket, secret;
   int skew_corrected, session_renewed; /* each remedy is tried once */
+  int status;                          /* of the last answer; 0: none */
   char request_id[REQUEST_ID];
   struct error *error;
 };
@@ -155,10 +156,12 @@ static enum verdict attempt(struct call *call, json_t **result) {
   struct aws_http_response response = {0};
   if (credentials_of(call, &credentials) != 0) return VERDICT_OVER;
   call->request_id[0] = '\0';
+  call->status = 0;
   enum verdict verdict;
   if (send_once(call, credentials, &response) != 0) {
     verdict = judge(call, 0, &response, credentials);
   } else {
+    call->status = response.status;
     *result = parse_response(call, &response);
     verdict = *result ? VERDICT_DONE : judge(call, response.status, &response, credentials);
   }
@@ -225,6 +228,7 @@ json_t *aws_client_invoke(struct aws_client *client, const struct aws_invocation
     memcpy(place, call.error->where, sizeof place);
     error_where(call.error, place[0] == '/' ? "%s %s" : "%s", invocation->operation, place);
   }
+  if (options && options->status) *options->status = call.status;
   if (options && options->request_id) memcpy(options->request_id, call.request_id, sizeof call.request_id);
   json_decref(call.endpoint);
   aws_request_free(&call.request);
