@@ -78,7 +78,8 @@ static int copy_options(struct aws_client *client, const struct aws_options *opt
   client->use_fips = flag("AWS_USE_FIPS_ENDPOINT");
   client->use_dualstack = flag("AWS_USE_DUALSTACK_ENDPOINT");
   client->endpoints = json_object();
-  return client->hub_region && client->endpoints ? 0 : -1;
+  client->buckets = json_object();
+  return client->hub_region && client->endpoints && client->buckets ? 0 : -1;
 }
 
 static int open_transport(struct aws_client *client, const struct aws_options *options, struct error *error) {
@@ -129,6 +130,7 @@ void aws_close(struct aws_client *client) {
   aws_models_close(client->models);
   aws_curl_close(client->curl);
   json_decref(client->endpoints);
+  json_decref(client->buckets);
   pthread_mutex_destroy(&client->endpoints_lock);
   free(client->endpoint_url);
   free(client->hub_region);

@@ -1,9 +1,9 @@
 /* One call: serialise once, then attempts until one ends it.
  *
  * An attempt that failed is followed by another when botocore's standard mode would try again, the quota has the price
- * and the deadline leaves room for the wait.  Two failures have a remedy and get one more attempt at once, outside that
- * count: AWS's clock is not ours (the Date header tells by how much; kept for all later calls), and the session's
- * credentials have expired before their time (fetched anew). */
+ * and the deadline leaves room for the wait.  Three failures have a remedy and get one more attempt at once, outside
+ * that count: AWS's clock is not ours (the Date header tells by how much; kept for all later calls), the session's
+ * credentials have expired before their time (fetched anew), and the S3 bucket lives in another Region (s3.c). */
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,12 +22,13 @@ struct call {
   const struct aws_service *service;
   const struct aws_operation *operation;
   struct aws_request request;
+  json_t *params; /* borrowed, may be NULL */
   json_t *endpoint;
   struct aws_quota quota;
   int64_t deadline_ms, attempt_ms;
   int one_attempt, unsigned_call, strip_bucket, secret;
-  int skew_corrected, session_renewed; /* each remedy is tried once */
-  int status;                          /* of the last answer; 0: none */
+  int skew_corrected, session_renewed, redirected; /* each remedy is tried once */
+  int status;                                      /* of the last answer; 0: none */
   char request_id[REQUEST_ID];
   struct error *error;
 };
@@ -50,14 +51,27 @@ static int64_t attempt_limit(const struct aws_client *client, const json_t *para
   return client->call_timeout_ms + (poll > 0 && poll <= 60 ? poll * 1000 : 0);
 }
 
+/* (Again) where the call goes: S3 buckets have a Region of their own, once it is known. */
+static int find_endpoint(struct call *call) {
+  char region[AWS_REGION_SIZE];
+  const char *there = call->invocation->region;
+  if (aws_s3_is(call->service) && aws_s3_region_of(call->client, there, call->params, region)) there = region;
+  json_t *endpoint =
+      aws_client_endpoint(call->client, call->service, call->operation, there, call->params, call->error);
+  if (!endpoint) return -1;
+  json_decref(call->endpoint);
+  call->endpoint = endpoint;
+  return 0;
+}
+
 static int prepare(struct call *call, json_t *params) {
   struct aws_client *client = call->client;
   const struct aws_invocation *invocation = call->invocation;
   if (aws_models_operation(client->models, invocation->operation, &call->service, &call->operation, call->error) != 0)
     return -1;
   if (aws_serialize(call->service, call->operation, params, &call->request, call->error) != 0) return -1;
-  call->endpoint = aws_client_endpoint(client, call->service, call->operation, invocation->region, params, call->error);
-  if (!call->endpoint) return -1;
+  call->params = params;
+  if (find_endpoint(call) != 0) return -1;
   const char *service = aws_service_name(call->service);
   call->quota = aws_quota_of(&client->quotas, invocation->account, invocation->region, service);
   call->attempt_ms = attempt_limit(client, params);
@@ -128,6 +142,19 @@ static int renew_session(struct call *call, const struct aws_credentials *creden
   return 1;
 }
 
+/* The bucket lives elsewhere, and now it is known where. */
+static int redirect(struct call *call, const struct aws_http_response *response) {
+  char region[AWS_REGION_SIZE];
+  if (!aws_s3_is(call->service) || call->redirected) return 0;
+  if (!aws_s3_redirected(call->client, call->invocation, call->params, response, call->error->code, call->deadline_ms,
+                         region))
+    return 0;
+  call->redirected = 1;
+  if (find_endpoint(call) != 0) return 0;
+  call->error->class = ERROR_RETRYABLE; /* as for the clock */
+  return 1;
+}
+
 /* A remedy that makes an attempt at once worth while, each once a call. */
 static int remedied(struct call *call, const struct aws_http_response *response,
                     const struct aws_credentials *credentials) {
@@ -135,6 +162,7 @@ static int remedied(struct call *call, const struct aws_http_response *response,
     if (call->skew_corrected) return 0;
     return call->skew_corrected = 1;
   }
+  if (redirect(call, response)) return 1;
   if (!renew_session(call, credentials) || call->session_renewed) return 0;
   return call->session_renewed = 1;
 }
@@ -163,7 +191,8 @@ static enum verdict attempt(struct call *call, json_t **result) {
   } else {
     call->status = response.status;
     *result = parse_response(call, &response);
-    verdict = *result ? VERDICT_DONE : judge(call, response.status, &response, credentials);
+    int status = *result || !aws_s3_is(call->service) ? response.status : aws_s3_status(&response, call->error);
+    verdict = *result ? VERDICT_DONE : judge(call, status, &response, credentials);
   }
   if (call->secret && response.body) OPENSSL_cleanse(response.body, response.body_length);
   aws_http_response_free(&response);

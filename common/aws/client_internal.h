@@ -37,6 +37,7 @@ struct aws_client {
   /* Resolved endpoints by service and parameters: an object of immutable objects, replaced when it has grown. */
   pthread_mutex_t endpoints_lock;
   json_t *endpoints;
+  json_t *buckets; /* "partition/bucket" to the Region where it lives; same lock, bounded as well */
   _Atomic uint64_t calls, attempts, retries, throttled, denied, failed, assumed;
 };
 
@@ -61,6 +62,20 @@ json_t *aws_client_invoke(struct aws_client *client, const struct aws_invocation
 json_t *aws_client_endpoint(struct aws_client *client, const struct aws_service *service,
                             const struct aws_operation *operation, const char *region, const json_t *params,
                             struct error *error);
+
+/* ---- s3.c ---- */
+#define AWS_REGION_SIZE 64
+int aws_s3_is(const struct aws_service *service);
+/* Is it known that params' bucket lives in another Region than asked for?  1 with `found`, or 0. */
+int aws_s3_region_of(struct aws_client *client, const char *region, const json_t *params, char found[AWS_REGION_SIZE]);
+/* Does this failed answer mean that the bucket lives elsewhere?  1 with `region`, which is remembered; or 0.  May call
+ * HeadBucket to find out where. */
+int aws_s3_redirected(struct aws_client *client, const struct aws_invocation *invocation, const json_t *params,
+                      const struct aws_http_response *response, const char *code, int64_t deadline_ms,
+                      char region[AWS_REGION_SIZE]);
+/* The status that a failed answer should have had: 500 for an <Error> in a 200, and for a 200 that was cut off, which
+ * also becomes retryable. */
+int aws_s3_status(const struct aws_http_response *response, struct error *error);
 
 /* ---- HTTP pieces ---- */
 /* Appends copies; 0, or -1 when memory is out.  For transports. */
