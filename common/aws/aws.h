@@ -46,6 +46,23 @@ struct aws_transport {
 };
 void aws_http_response_free(struct aws_http_response *response);
 
+/* ---- budget: before each attempt ---- */
+struct aws_budget_call {
+  const char *account;      /* "": the base credentials' own */
+  const char *region;       /* "" where the account has one bucket for all Regions */
+  char class[128];          /* what shares a bucket there: "ec2:DescribeInstances", "iam:write" */
+  double burst, per_second; /* the bucket that AWS publishes, scaled by budget_percent; else ours */
+  const char *operation;    /* "ec2.DescribeInstances" */
+  int attempt;              /* 1, 2 … */
+  int64_t deadline_ms;      /* the call's: a longer wait is as good as a refusal */
+};
+struct aws_budget {
+  /* How many milliseconds to wait before this attempt is sent (the client sleeps, never past the deadline; too long:
+   * the call ends THROTTLED, "BudgetExceeded"), or -1 to refuse it with *error (THROTTLED).  Called by many threads. */
+  int64_t (*take)(void *context, const struct aws_budget_call *call, struct error *error);
+  void *context;
+};
+
 /* ---- client ---- */
 struct aws_options {
   const char *models;       /* directory of the compiled models (`make models`) */
@@ -56,6 +73,10 @@ struct aws_options {
   int max_attempts;                      /* 0: 3, as botocore's standard mode */
   size_t response_limit;                 /* bytes; 0: 32 MiB */
   const struct aws_transport *transport; /* NULL: libcurl */
+  int budget_percent;                    /* how much of AWS's published buckets this process may use; 0: no budget */
+  const struct aws_budget *budget; /* asked instead of the client's own, process-wide buckets; copied; NULL: those */
+  int assume_per_second;           /* AssumeRole's pace, with as much again as a burst; 0: 50 (STS allows an account
+                                      600/s in a Region, which the whole fleet and everybody else in the hub share) */
 };
 struct aws_client *aws_open(const struct aws_options *options, struct error *error);
 void aws_close(struct aws_client *client); /* NULL accepted; no call may be running */
@@ -149,6 +170,7 @@ void aws_iam_action(const char *operation, char *text, size_t size);
 
 struct aws_counters {
   uint64_t calls, attempts, retries, throttled, denied, failed, assumed;
+  uint64_t delayed, refused; /* by the budget or AssumeRole's pace */
 };
 struct aws_counters aws_counters(struct aws_client *client);
 

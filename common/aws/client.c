@@ -9,6 +9,7 @@
 
 #define DEFAULT_TIMEOUT_MS 20000
 #define DEFAULT_ATTEMPTS 3
+#define DEFAULT_ASSUME_PER_SECOND 50
 #define DEFAULT_RESPONSE_LIMIT ((size_t)32 << 20)
 
 /* ---- time and chance ---- */
@@ -82,6 +83,16 @@ static int copy_options(struct aws_client *client, const struct aws_options *opt
   return client->hub_region && client->endpoints && client->buckets ? 0 : -1;
 }
 
+static int open_budget(struct aws_client *client, const struct aws_options *options) {
+  client->assume_per_second = options->assume_per_second > 0 ? options->assume_per_second : DEFAULT_ASSUME_PER_SECOND;
+  client->budget_percent = options->budget_percent;
+  if (options->budget) client->budget = *options->budget;
+  if (client->budget.take && client->budget_percent <= 0) client->budget_percent = 100;
+  if (client->budget_percent <= 0 || client->budget.take) return 0;
+  client->budgets = calloc(1, sizeof *client->budgets);
+  return client->budgets ? 0 : -1;
+}
+
 static int open_transport(struct aws_client *client, const struct aws_options *options, struct error *error) {
   if (options->transport) {
     client->transport = *options->transport;
@@ -110,7 +121,7 @@ struct aws_client *aws_open_with(const struct aws_options *options, const struct
     return NULL;
   }
   set_hooks(client, hooks);
-  if (copy_options(client, options) != 0)
+  if (copy_options(client, options) != 0 || open_budget(client, options) != 0)
     error_set(error, ERROR_FATAL, "Memory", "out of memory");
   else if (open_transport(client, options, error) == 0 && open_models(client, options, error) == 0 &&
            (client->sessions = aws_sessions_open(client, error)) != NULL)
@@ -132,6 +143,7 @@ void aws_close(struct aws_client *client) {
   json_decref(client->endpoints);
   json_decref(client->buckets);
   pthread_mutex_destroy(&client->endpoints_lock);
+  free(client->budgets);
   free(client->endpoint_url);
   free(client->hub_region);
   free(client);
@@ -166,6 +178,8 @@ struct aws_counters aws_counters(struct aws_client *client) {
       .denied = atomic_load(&client->denied),
       .failed = atomic_load(&client->failed),
       .assumed = atomic_load(&client->assumed),
+      .delayed = atomic_load(&client->delayed),
+      .refused = atomic_load(&client->refused),
   };
 }
 

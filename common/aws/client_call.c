@@ -10,6 +10,7 @@
 
 #include "aws/checks.h"
 #include "aws/client_internal.h"
+#include "aws/shape_internal.h"
 
 #define DEFAULT_CALL_MS 60000
 #define SKEW_CERTAIN_MS 30000
@@ -28,6 +29,7 @@ struct call {
   int64_t deadline_ms, attempt_ms;
   int one_attempt, unsigned_call, strip_bucket, secret;
   int skew_corrected, session_renewed, redirected; /* each remedy is tried once */
+  int attempts;                                    /* begun, as retries count them */
   int status;                                      /* of the last answer; 0: none */
   char request_id[REQUEST_ID];
   struct error *error;
@@ -112,6 +114,57 @@ static int send_once(struct call *call, const struct aws_credentials *credential
   return result;
 }
 
+/* ---- the budget ---- */
+
+static int is_assume_role(const struct call *call) {
+  return strcmp(call->invocation->operation, "sts.AssumeRole") == 0;
+}
+
+/* The hub's STS is shared by every account's sessions, whoever made the budget. */
+static int64_t pace_of_assume(struct call *call) {
+  struct aws_client *client = call->client;
+  double rate = client->assume_per_second;
+  int64_t now = aws_client_now(client), left = (call->deadline_ms - now) * 1000;
+  int64_t wait = aws_bucket_take(&client->assume_bucket, rate, rate, now * 1000, left);
+  return wait < 0 ? -1 : (wait + 999) / 1000;
+}
+
+static int64_t budget_of(struct call *call) {
+  struct aws_client *client = call->client;
+  const struct aws_invocation *invocation = call->invocation;
+  if (client->budget_percent <= 0) return 0;
+  struct aws_budget_call asked = {.account = invocation->account,
+                                  .region = invocation->region,
+                                  .operation = invocation->operation,
+                                  .attempt = call->attempts,
+                                  .deadline_ms = call->deadline_ms};
+  aws_budget_classify(aws_service_name(call->service), aws_operation_name(call->operation), call->params, &asked);
+  asked.per_second *= client->budget_percent / 100.0;
+  asked.burst *= client->budget_percent / 100.0;
+  if (asked.burst < 1) asked.burst = 1;
+  if (client->budget.take) return client->budget.take(client->budget.context, &asked, call->error);
+  return aws_budget_local(client->budgets, &asked, aws_client_now(client));
+}
+
+/* Waits for what this attempt may cost; 0, or -1 with the call's error: not before the deadline. */
+static int wait_for_budget(struct call *call) {
+  struct aws_client *client = call->client;
+  struct error before = *call->error;
+  error_clear(call->error);
+  int64_t wait = is_assume_role(call) ? pace_of_assume(call) : budget_of(call);
+  if (wait == 0 || (wait > 0 && aws_client_now(client) + wait < call->deadline_ms)) {
+    if (wait > 0) atomic_fetch_add(&client->delayed, 1);
+    aws_client_sleep(client, wait);
+    *call->error = before;
+    return 0;
+  }
+  atomic_fetch_add(&client->refused, 1);
+  if (call->error->class == ERROR_NONE)
+    error_set(call->error, ERROR_THROTTLED, AWS_CODE_BUDGET,
+              "the budget of this account, Region and kind of call has no room before the deadline");
+  return -1;
+}
+
 static json_t *parse_response(struct call *call, const struct aws_http_response *response) {
   json_t *result = aws_parse(call->service, call->operation, response, call->request_id, call->error);
   /* What a gateway says is weather, in whatever format it says it. */
@@ -185,6 +238,10 @@ static enum verdict attempt(struct call *call, json_t **result) {
   if (credentials_of(call, &credentials) != 0) return VERDICT_OVER;
   call->request_id[0] = '\0';
   call->status = 0;
+  if (wait_for_budget(call) != 0) {
+    aws_credentials_release(credentials);
+    return VERDICT_OVER;
+  }
   enum verdict verdict;
   if (send_once(call, credentials, &response) != 0) {
     verdict = judge(call, 0, &response, credentials);
@@ -221,6 +278,7 @@ static json_t *run(struct call *call) {
         error_set(call->error, ERROR_RETRYABLE, AWS_CODE_DEADLINE, "the call's deadline passed before it was sent");
       return NULL;
     }
+    call->attempts = attempts;
     enum verdict verdict = attempt(call, &result);
     if (verdict == VERDICT_AGAIN_NOW) {
       attempts--;

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "aws/budget.h"
 #include "aws/credentials.h"
 #include "aws/endpoint.h"
 #include "aws/model.h"
@@ -32,13 +33,17 @@ struct aws_client {
   struct aws_partitions *partitions;
   struct aws_sessions *sessions;
   struct aws_quotas quotas;
+  int budget_percent, assume_per_second;
+  struct aws_budget budget;    /* take NULL: our own buckets */
+  struct aws_budgets *budgets; /* NULL: no budget, or the caller's */
+  aws_bucket assume_bucket;
   _Atomic int64_t skew_ms; /* AWS's clock minus ours */
   int use_fips, use_dualstack;
   /* Resolved endpoints by service and parameters: an object of immutable objects, replaced when it has grown. */
   pthread_mutex_t endpoints_lock;
   json_t *endpoints;
   json_t *buckets; /* "partition/bucket" to the Region where it lives; same lock, bounded as well */
-  _Atomic uint64_t calls, attempts, retries, throttled, denied, failed, assumed;
+  _Atomic uint64_t calls, attempts, retries, throttled, denied, failed, assumed, delayed, refused;
 };
 
 /* aws_open with a clock of one's own; `hooks` is copied, NULL: none. */
