@@ -83,13 +83,26 @@ void aws_close(struct aws_client *client); /* NULL accepted; no call may be runn
 /* Frees what the calling thread keeps (its connections); give it to pool_options.thread_end. */
 void aws_thread_end(void);
 
+/* Session policies for a set of operations, split where one would pass STS's 2,048 characters.  Immutable. */
+struct aws_policies;
+/* groups: array whose elements are arrays of operations (["ec2.RevokeSecurityGroupIngress", …], kept in one policy
+ * where it fits) or single operations; borrowed.  NULL with *error when even 64 policies do not hold them. */
+struct aws_policies *aws_policies_make(const json_t *groups, struct error *error);
+void aws_policies_free(struct aws_policies *policies); /* NULL accepted */
+size_t aws_policies_count(const struct aws_policies *policies);
+const char *aws_policies_text(const struct aws_policies *policies, size_t index);
+/* The policy that allows the operation; the first (which does not) where none does: AWS refuses it then.  NULL when
+ * there is no policy at all. */
+const char *aws_policies_for(const struct aws_policies *policies, const char *operation);
+
 /* Whom to become in an account.  Strings are the caller's and must live as long as the calls. */
 struct aws_role {
-  const char *name;            /* role name or path/name; NULL or "": use the base credentials as they are */
-  const char *external_id;     /* may be NULL */
-  const char *session_name;    /* 2-64 of [\w+=,.@-]; NULL: "parapet" */
-  const char *source_identity; /* may be NULL */
-  const char *session_policy;  /* inline session policy, JSON text of at most 2,048 characters; may be NULL */
+  const char *name;                    /* role name or path/name; NULL or "": use the base credentials as they are */
+  const char *external_id;             /* may be NULL */
+  const char *session_name;            /* 2-64 of [\w+=,.@-]; NULL: "parapet" */
+  const char *source_identity;         /* may be NULL */
+  const char *session_policy;          /* inline session policy, JSON text of at most 2,048 characters; may be NULL */
+  const struct aws_policies *policies; /* in its place: each call uses the policy that allows it; may be NULL */
 };
 struct aws_target {
   const char *account;         /* 12 digits; may be NULL when role is NULL */

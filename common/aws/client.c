@@ -151,9 +151,24 @@ void aws_close(struct aws_client *client) {
 
 /* ---- calls ---- */
 
+/* The session for this operation: of its role's policies the one that allows it. */
+static struct aws_session *find_session(struct aws_client *client, const struct aws_target *target,
+                                        const char *operation, struct error *error) {
+  const struct aws_role *given = target->role;
+  if (!given || !given->name || !*given->name || !given->policies)
+    return aws_session_find(client->sessions, target, error);
+  struct aws_role role = *given;
+  struct aws_target there = *target;
+  there.role = &role;
+  role.session_policy = aws_policies_for(given->policies, operation);
+  if (role.session_policy) return aws_session_find(client->sessions, &there, error);
+  error_set(error, ERROR_DENIED, "SessionPolicy", "the role's session policies allow nothing");
+  return NULL;
+}
+
 json_t *aws_call(struct aws_client *client, const struct aws_target *target, const char *operation, json_t *params,
                  const struct aws_call_options *options, struct error *error) {
-  struct aws_session *session = aws_session_find(client->sessions, target, error);
+  struct aws_session *session = find_session(client, target, operation, error);
   if (!session) {
     error_where(error, "%s", operation);
     if (options && options->request_id) options->request_id[0] = '\0';
