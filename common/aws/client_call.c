@@ -35,12 +35,12 @@ struct call {
   struct error *error;
 };
 
-static int starts_with_bucket(const struct call *call) {
-  const char *uri = json_text_at(aws_operation_definition(call->operation), "http", "requestUri", NULL);
-  return strcmp(aws_service_name(call->service), "s3") == 0 && strncmp(uri, "/{Bucket}", 9) == 0;
+int aws_operation_has_bucket(const struct aws_service *service, const struct aws_operation *operation) {
+  const char *uri = json_text_at(aws_operation_definition(operation), "http", "requestUri", NULL);
+  return aws_s3_is(service) && strncmp(uri, "/{Bucket}", 9) == 0;
 }
 
-static int is_unsigned(const struct aws_operation *operation) {
+int aws_operation_is_unsigned(const struct aws_operation *operation) {
   const json_t *definition = aws_operation_definition(operation);
   return strcmp(json_text_at(definition, "authtype", NULL), "none") == 0 ||
          strcmp(json_string_value(json_array_get(json_object_get(definition, "auth"), 0)) ?: "", "smithy.api#noAuth") ==
@@ -77,8 +77,8 @@ static int prepare(struct call *call, json_t *params) {
   const char *service = aws_service_name(call->service);
   call->quota = aws_quota_of(&client->quotas, invocation->account, invocation->region, service);
   call->attempt_ms = attempt_limit(client, params);
-  call->strip_bucket = starts_with_bucket(call);
-  call->unsigned_call = is_unsigned(call->operation);
+  call->strip_bucket = aws_operation_has_bucket(call->service, call->operation);
+  call->unsigned_call = aws_operation_is_unsigned(call->operation);
   call->secret = strcmp(service, "sts") == 0;
   return 0;
 }

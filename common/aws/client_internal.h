@@ -62,6 +62,10 @@ struct aws_invocation {
 json_t *aws_client_invoke(struct aws_client *client, const struct aws_invocation *invocation, json_t *params,
                           const struct aws_call_options *options, struct error *error);
 
+int aws_operation_is_unsigned(const struct aws_operation *operation);
+/* S3: does the path begin with the bucket, which the endpoint holds already? */
+int aws_operation_has_bucket(const struct aws_service *service, const struct aws_operation *operation);
+
 /* Where a call goes and how it is signed: {"url", "headers", "signing_region", "signing_name", "plain_path" (bool: S3's
  * path rules), "plain_host" (bool: no host prefix)}.  New reference to an immutable object, or NULL with *error. */
 json_t *aws_client_endpoint(struct aws_client *client, const struct aws_service *service,
