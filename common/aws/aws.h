@@ -176,10 +176,12 @@ int aws_model_check_input(struct aws_client *client, const char *operation, cons
 int aws_model_check_output(struct aws_client *client, const char *operation, const char *const *path,
                            struct error *error);
 /* An operation for people: {operation, iam_action, reads, paginates, parameters: [{name, type, required}], result:
- * [{name, type, …}], result_keys, token_keys: [JMESPath] of its paginator}.  New, or NULL with *error (MISSING). */
+ * [{name, type, …}], result_keys, other_keys, token_keys: [JMESPath] of its paginator}.  New, or NULL with *error
+ * (MISSING). */
 json_t *aws_model_describe(struct aws_client *client, const char *operation, struct error *error);
 /* The request that aws_call would send: {method, url, headers, body (text, null, or {base64})}.  Nothing is sent, no
- * credentials are fetched: access key, session token and signature are stand-ins, shown as ****.  New, or NULL with
+ * credentials are fetched: access key, session token, signature and what the model
+ * calls sensitive are stand-ins, shown as ****.  New, or NULL with
  * *error. */
 json_t *aws_dry_run(struct aws_client *client, const struct aws_target *target, const char *operation, json_t *params,
                     struct error *error);

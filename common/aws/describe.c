@@ -69,11 +69,12 @@ json_t *aws_model_describe(struct aws_client *client, const char *operation, str
   const json_t *pages = aws_service_paginator(service, json_text_at(definition, "name", NULL));
   char action[128];
   aws_iam_action(operation, action, sizeof action);
-  json_t *description = json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "operation", operation, "iam_action",
+  json_t *description = json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "operation", operation, "iam_action",
                                   action, "reads", aws_operation_reads(operation), "paginates", pages != NULL,
                                   "parameters", members_of(service, json_text_at(definition, "input", "shape", NULL)),
                                   "result", members_of(service, json_text_at(definition, "output", "shape", NULL)),
-                                  "result_keys", as_list(json_object_get(pages, "result_key")), "token_keys",
+                                  "result_keys", as_list(json_object_get(pages, "result_key")), "other_keys",
+                                  as_list(json_object_get(pages, "non_aggregate_keys")), "token_keys",
                                   as_list(json_object_get(pages, "output_token")));
   if (!description) error_set(error, ERROR_FATAL, "Memory", "out of memory");
   return description;
@@ -82,6 +83,37 @@ json_t *aws_model_describe(struct aws_client *client, const char *operation, str
 /* ---- what it would send ---- */
 
 #define MASK "****"
+#define MASK_BASE64 "KioqKg==" /* of the same */
+#define DEPTH_MOST 64
+
+static json_t *masked(const struct aws_service *service, const char *shape_name, json_t *value, int depth);
+
+static json_t *masked_members(const struct aws_service *service, const json_t *shape, json_t *value, int depth) {
+  const json_t *members = json_object_get(shape, "members");
+  const char *every = json_text_at(shape, "value", "shape", NULL), *name;
+  json_t *shown = json_object(), *member;
+  json_object_foreach(value, name, member) {
+    const char *inner = members ? json_text_at(json_object_get(members, name), "shape", NULL) : every;
+    json_object_set_new(shown, name, masked(service, inner, member, depth + 1));
+  }
+  return shown;
+}
+
+/* The parameters with stand-ins for what the model calls sensitive (passwords, tokens, private keys).  New. */
+static json_t *masked(const struct aws_service *service, const char *shape_name, json_t *value, int depth) {
+  const json_t *shape = aws_service_shape(service, shape_name);
+  if (depth > DEPTH_MOST || !shape) return json_incref(value);
+  if (json_is_string(value) && json_is_true(json_object_get(shape, "sensitive")))
+    return json_string(strcmp(json_text_at(shape, "type", NULL), "blob") == 0 ? MASK_BASE64 : MASK);
+  if (json_is_object(value)) return masked_members(service, shape, value, depth);
+  if (!json_is_array(value)) return json_incref(value);
+  json_t *shown = json_array(), *item;
+  size_t index;
+  json_array_foreach(value, index, item) {
+    json_array_append_new(shown, masked(service, json_text_at(shape, "member", "shape", NULL), item, depth + 1));
+  }
+  return shown;
+}
 
 /* "…, Signature=0123…" loses its end; everything else is no secret. */
 static json_t *shown_header(const struct aws_http_header *header) {
@@ -121,18 +153,21 @@ json_t *aws_dry_run(struct aws_client *client, const struct aws_target *target, 
   const struct aws_operation *found;
   struct aws_request request = {0};
   struct aws_wire wire = {0};
+  struct aws_wire_options options = {.wall_ms = aws_client_aws_time(client)};
   json_t *shown = NULL;
   const char *region = target->region && *target->region ? target->region : client->hub_region;
   if (aws_models_operation(client->models, operation, &service, &found, error) != 0) return NULL;
-  if (aws_serialize(service, found, params, &request, error) != 0) return NULL;
-  struct aws_wire_options options = {.endpoint = aws_client_endpoint(client, service, found, region, params, error),
-                                     .credentials = aws_operation_is_unsigned(found) ? NULL : stand_in(target),
-                                     .strip_bucket = aws_operation_has_bucket(service, found),
-                                     .wall_ms = aws_client_aws_time(client)};
+  params = masked(service, json_text_at(aws_operation_definition(found), "input", "shape", NULL), params, 0);
+  if (aws_serialize(service, found, params, &request, error) != 0) goto out;
+  options.endpoint = aws_client_endpoint(client, service, found, region, params, error);
+  options.credentials = aws_operation_is_unsigned(found) ? NULL : stand_in(target);
+  options.strip_bucket = aws_operation_has_bucket(service, found);
   if (options.endpoint && aws_wire_make(&request, &options, &wire, error) == 0) {
     shown = show(&wire.request);
     if (!shown) error_set(error, ERROR_FATAL, "Memory", "out of memory, or the request is no UTF-8");
   }
+out:
+  json_decref(params);
   aws_wire_free(&wire);
   aws_credentials_release((struct aws_credentials *)options.credentials);
   json_decref(options.endpoint);

@@ -87,13 +87,31 @@ int merge_page(json_t *page, void *argument) {
   return 1;
 }
 
-void merge_end(struct merge *merge) {
+static int is_plain(const char *path) { return *path && !strpbrk(path, "[|(*@"); }
+
+/* Copies the members that the list of paths names; 0, or -1 when one of them is no plain path. */
+static int keep(json_t *kept, const json_t *result, const json_t *paths) {
   size_t index;
-  json_t *key;
-  json_array_foreach(json_object_get(merge->description, "token_keys"), index, key) {
-    const char *name = json_string_value(key);
-    if (name && !strpbrk(name, ".[|")) json_object_del(merge->result, name);
+  json_t *path;
+  json_array_foreach(paths, index, path) {
+    const char *text = json_string_value(path) ?: "";
+    if (!is_plain(text)) return -1;
+    json_t *value = at_path(result, text);
+    if (value) set_path(kept, text, value);
   }
+  return 0;
+}
+
+void merge_end(struct merge *merge) {
+  const json_t *description = merge->description;
+  if (json_array_size(json_object_get(description, "result_keys")) == 0) return;
+  json_t *kept = json_object();
+  if (kept && keep(kept, merge->result, json_object_get(description, "result_keys")) == 0 &&
+      keep(kept, merge->result, json_object_get(description, "other_keys")) == 0) {
+    json_decref(merge->result);
+    merge->result = json_incref(kept);
+  }
+  json_decref(kept);
 }
 
 /* ---- tables ---- */

@@ -12,7 +12,8 @@ struct merge {
 };
 /* Takes in a page (aws_paginate's callback): 0 to go on, 1 when there is enough. */
 int merge_page(json_t *page, void *merge);
-/* Leaves out the tokens of the last page, unless more says that it was not the last. */
+/* Of an operation that comes in pages just what its paginator calls the result is left: counts and tokens of one page
+ * say nothing of the whole. */
 void merge_end(struct merge *merge);
 
 /* The result's first list of objects as a table, else its members as name and value. */
