@@ -12,6 +12,7 @@
 
 #define DURATION_S 3600
 #define POLICY_LIMIT 2048
+#define TAGS_LIMIT 50
 
 static const char *text_or_empty(const char *text) { return text ? text : ""; }
 
@@ -31,6 +32,20 @@ static size_t characters(const char *text) {
   return count;
 }
 
+/* At most 50; keys of 1 to 128 characters, values of at most 256. */
+static int check_tags(const json_t *tags, struct error *error) {
+  const char *key;
+  json_t *value;
+  if (json_object_size(tags) > TAGS_LIMIT)
+    return error_set(error, ERROR_INVALID, "SessionTags", "a session has at most %d tags", TAGS_LIMIT);
+  json_object_foreach((json_t *)tags, key, value) {
+    if (!*key || characters(key) > 128 || !json_is_string(value) || characters(json_string_value(value)) > 256)
+      return error_set(error, ERROR_INVALID, "SessionTags",
+                       "a tag has a key of 1 to 128 characters and a text of at most 256 as its value");
+  }
+  return 0;
+}
+
 static int check(const struct aws_target *target, const struct aws_role *role, struct error *error) {
   const char *account = text_or_empty(target->account);
   if (strlen(account) != 12 || strspn(account, "0123456789") != 12)
@@ -40,6 +55,7 @@ static int check(const struct aws_target *target, const struct aws_role *role, s
   if (role->source_identity && *role->source_identity && !is_session_text(role->source_identity))
     return error_set(error, ERROR_INVALID, "SourceIdentity",
                      "a source identity has 2 to 64 of letters, digits and _+=,.@-");
+  if (check_tags(role->tags, error) != 0) return -1;
   if (characters(text_or_empty(role->session_policy)) > POLICY_LIMIT)
     return error_set(error, ERROR_INVALID, "SessionPolicy", "a session policy has at most %d characters, this one %zu",
                      POLICY_LIMIT, characters(role->session_policy));
@@ -48,6 +64,22 @@ static int check(const struct aws_target *target, const struct aws_role *role, s
 
 static void set_text(json_t *params, const char *name, const char *text) {
   if (text && *text) json_object_set_new(params, name, json_string(text));
+}
+
+/* Sorted by key, so that equal sets are equal sessions. */
+static void set_tags(json_t *params, const json_t *tags) {
+  if (json_object_size(tags) == 0) return;
+  const char *keys[TAGS_LIMIT], *key;
+  size_t count = 0;
+  json_t *value, *list = json_array();
+  json_object_foreach((json_t *)tags, key, value) {
+    size_t at = count++;
+    for (; at > 0 && strcmp(keys[at - 1], key) > 0; at--) keys[at] = keys[at - 1];
+    keys[at] = key;
+  }
+  for (size_t i = 0; i < count; i++)
+    json_array_append_new(list, json_pack("{s:s, s:O}", "Key", keys[i], "Value", json_object_get(tags, keys[i])));
+  json_object_set_new(params, "Tags", list);
 }
 
 /* The parameters of sts.AssumeRole: they are the session's key as well. */
@@ -64,6 +96,7 @@ static json_t *make_params(struct aws_client *client, const struct aws_target *t
   set_text(params, "ExternalId", role->external_id);
   set_text(params, "SourceIdentity", role->source_identity);
   set_text(params, "Policy", role->session_policy);
+  set_tags(params, role->tags);
   json_object_set_new(params, "DurationSeconds", json_integer(DURATION_S));
   return params;
 }

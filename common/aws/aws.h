@@ -67,11 +67,11 @@ struct aws_budget {
 struct aws_options {
   const char *models;       /* directory of the compiled models (`make models`) */
   const char *endpoint_url; /* NULL: AWS_ENDPOINT_URL from the environment, else the endpoint rules */
-  const char
-      *hub_region; /* Region of the base credentials' own calls; NULL: AWS_REGION, AWS_DEFAULT_REGION, us-east-1 */
-  int64_t call_timeout_ms;               /* one attempt; 0: 20 s */
-  int max_attempts;                      /* 0: 3, as botocore's standard mode */
-  size_t response_limit;                 /* bytes; 0: 32 MiB */
+  const char *hub_region;   /* Region of the base credentials' own calls; NULL: AWS_REGION, AWS_DEFAULT_REGION, the
+                               profile's, us-east-1 */
+  int64_t call_timeout_ms;  /* one attempt; 0: 20 s */
+  int max_attempts;         /* 0: 3, as botocore's standard mode */
+  size_t response_limit;    /* bytes; 0: 32 MiB */
   const struct aws_transport *transport; /* NULL: libcurl */
   int budget_percent;                    /* how much of AWS's published buckets this process may use; 0: no budget */
   const struct aws_budget *budget; /* asked instead of the client's own, process-wide buckets; copied; NULL: those */
@@ -101,6 +101,7 @@ struct aws_role {
   const char *external_id;             /* may be NULL */
   const char *session_name;            /* 2-64 of [\w+=,.@-]; NULL: "parapet" */
   const char *source_identity;         /* may be NULL */
+  const json_t *tags;                  /* session tags, {key: value} of at most 50; may be NULL */
   const char *session_policy;          /* inline session policy, JSON text of at most 2,048 characters; may be NULL */
   const struct aws_policies *policies; /* in its place: each call uses the policy that allows it; may be NULL */
 };

@@ -64,11 +64,26 @@ static const char *environment(const char *name) {
   return value ? value : "";
 }
 
-static int flag(const char *name) { return strcasecmp(environment(name), "true") == 0; }
+/* The environment's word, else the profile's. */
+static int flag(const char *name, const json_t *profile, const char *key) {
+  const char *value = environment(name);
+  return strcasecmp(*value ? value : json_text_at(profile, key, NULL), "true") == 0;
+}
 
-static int copy_options(struct aws_client *client, const struct aws_options *options) {
-  const char *const regions[] = {options->hub_region ? options->hub_region : "", environment("AWS_REGION"),
-                                 environment("AWS_DEFAULT_REGION"), "us-east-1", NULL};
+static int copy_profile_url(struct aws_client *client, const json_t *profile) {
+  const char *url = json_text_at(profile, "endpoint_url", NULL);
+  if (!*url || flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", profile, "ignore_configured_endpoint_urls")) return 0;
+  client->profile_endpoint_url = strdup(url);
+  return client->profile_endpoint_url ? 0 : -1;
+}
+
+static int copy_settings(struct aws_client *client, const struct aws_options *options, const json_t *profile) {
+  const char *const regions[] = {options->hub_region ? options->hub_region : "",
+                                 environment("AWS_REGION"),
+                                 environment("AWS_DEFAULT_REGION"),
+                                 json_text_at(profile, "region", NULL),
+                                 "us-east-1",
+                                 NULL};
   client->hub_region = strdup(first_text(regions));
   if (options->endpoint_url && *options->endpoint_url) {
     client->endpoint_url = strdup(options->endpoint_url);
@@ -76,11 +91,20 @@ static int copy_options(struct aws_client *client, const struct aws_options *opt
   }
   client->call_timeout_ms = options->call_timeout_ms > 0 ? options->call_timeout_ms : DEFAULT_TIMEOUT_MS;
   client->max_attempts = options->max_attempts > 0 ? options->max_attempts : DEFAULT_ATTEMPTS;
-  client->use_fips = flag("AWS_USE_FIPS_ENDPOINT");
-  client->use_dualstack = flag("AWS_USE_DUALSTACK_ENDPOINT");
+  client->use_fips = flag("AWS_USE_FIPS_ENDPOINT", profile, "use_fips_endpoint");
+  client->use_dualstack = flag("AWS_USE_DUALSTACK_ENDPOINT", profile, "use_dualstack_endpoint");
   client->endpoints = json_object();
   client->buckets = json_object();
-  return client->hub_region && client->endpoints && client->buckets ? 0 : -1;
+  return client->hub_region && client->endpoints && client->buckets ? copy_profile_url(client, profile) : -1;
+}
+
+static int copy_options(struct aws_client *client, const struct aws_options *options) {
+  const char *const names[] = {environment("AWS_PROFILE"), environment("AWS_DEFAULT_PROFILE"), "default", NULL};
+  json_t *profile = aws_profile_read(first_text(names));
+  int result = copy_settings(client, options, profile);
+  aws_json_wipe(profile);
+  json_decref(profile);
+  return result;
 }
 
 static int open_budget(struct aws_client *client, const struct aws_options *options) {
@@ -145,6 +169,7 @@ void aws_close(struct aws_client *client) {
   pthread_mutex_destroy(&client->endpoints_lock);
   free(client->budgets);
   free(client->endpoint_url);
+  free(client->profile_endpoint_url);
   free(client->hub_region);
   free(client);
 }

@@ -24,6 +24,7 @@ struct aws_hooks {
 
 struct aws_client {
   char *endpoint_url, *hub_region; /* endpoint_url: NULL when not overridden by options */
+  char *profile_endpoint_url;      /* of the shared config file; comes after the environment's; may be NULL */
   int64_t call_timeout_ms;
   int max_attempts;
   struct aws_transport transport;

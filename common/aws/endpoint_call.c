@@ -1,9 +1,9 @@
 /* From a call to its endpoint: the rule set's parameters, the override, the signing scope, and a cache in front.
  *
  * Overrides, the first that is set: aws_options.endpoint_url, AWS_ENDPOINT_URL_<SERVICE> (the service id in capitals,
- * spaces and dashes as underscores), AWS_ENDPOINT_URL; the environment's are ignored when
- * AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true.  An overridden endpoint is still signed for the scope that the rules
- * give for the real one: IAM behind a proxy is signed for us-east-1. */
+ * spaces and dashes as underscores), AWS_ENDPOINT_URL, the profile's endpoint_url; all but the first are ignored
+ * when AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true.  An overridden endpoint is still signed for the scope that the
+ * rules give for the real one: IAM behind a proxy is signed for us-east-1. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,9 @@ static const char *environment_override(const struct aws_service *service) {
 }
 
 static const char *override_of(const struct aws_client *client, const struct aws_service *service) {
-  return client->endpoint_url ? client->endpoint_url : environment_override(service);
+  if (client->endpoint_url) return client->endpoint_url;
+  const char *given = environment_override(service);
+  return given ? given : client->profile_endpoint_url;
 }
 
 /* ---- the parameters ---- */

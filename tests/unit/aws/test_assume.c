@@ -101,7 +101,13 @@ static void test_roles_that_are_none(void **state) {
   static char long_policy[2050], long_text[66];
   memset(long_policy, 'x', sizeof long_policy - 1);
   memset(long_text, 'x', sizeof long_text - 1);
-  static const struct {
+  json_t *no_text = json_pack("{s:i}", "k", 1), *no_key = json_pack("{s:s}", "", "v"), *too_many = json_object();
+  for (int i = 0; i < 51; i++) {
+    char key[16];
+    snprintf(key, sizeof key, "k%d", i);
+    json_object_set_new(too_many, key, json_string("v"));
+  }
+  const struct {
     const char *account, *code;
     struct aws_role role;
   } rows[] = {
@@ -114,6 +120,9 @@ static void test_roles_that_are_none(void **state) {
       {"111111111111", "SessionName", {.name = "r", .session_name = long_text}},
       {"111111111111", "SourceIdentity", {.name = "r", .source_identity = "a/b"}},
       {"111111111111", "SessionPolicy", {.name = "r", .session_policy = long_policy}},
+      {"111111111111", "SessionTags", {.name = "r", .tags = no_text}},
+      {"111111111111", "SessionTags", {.name = "r", .tags = no_key}},
+      {"111111111111", "SessionTags", {.name = "r", .tags = too_many}},
   };
   struct fake fake;
   struct aws_client *client = FAKE_OPEN(&fake, regions);
@@ -128,6 +137,9 @@ static void test_roles_that_are_none(void **state) {
   struct aws_target target = {.account = "111111111111", .region = "eu-west-1", .role = &rows[8].role};
   assert_int_equal(call_ok(client, &target, NULL), 0);
   assert_int_equal(fake.assumed, 1);
+  json_decref(no_text);
+  json_decref(no_key);
+  json_decref(too_many);
   fake_close(&fake, client);
 }
 
@@ -193,6 +205,30 @@ static void test_what_shares_a_session(void **state) {
     if (fake.assumed != rows[i].assumed) fail_msg("row %zu: %zu", i, fake.assumed);
   }
   assert_int_equal(aws_counters(client).assumed, 7);
+  fake_close(&fake, client);
+}
+
+static void test_tags_are_part_of_the_session(void **state) {
+  (void)state;
+  fake_environment();
+  struct fake fake;
+  struct aws_client *client = FAKE_OPEN(&fake, regions);
+  json_t *one = json_pack("{s:s, s:s}", "b", "2", "a", "1"), *same = json_pack("{s:s, s:s}", "a", "1", "b", "2"),
+         *other = json_pack("{s:s}", "a", "1");
+  const json_t *const tags[] = {one, same, other, NULL};
+  static const size_t assumed[] = {1, 1, 2, 3};
+  for (size_t i = 0; i < 4; i++) {
+    struct aws_role role = {.name = "r", .tags = tags[i]};
+    struct aws_target target = {.account = "111111111111", .region = "eu-west-1", .role = &role};
+    assert_int_equal(call_ok(client, &target, NULL), 0);
+    assert_int_equal(fake.assumed, assumed[i]);
+    if (i == 0)
+      assert_non_null(strstr(fake.assume_request,
+                             "Tags.member.1.Key=a&Tags.member.1.Value=1&Tags.member.2.Key=b&Tags.member.2.Value=2"));
+  }
+  json_decref(one);
+  json_decref(same);
+  json_decref(other);
   fake_close(&fake, client);
 }
 

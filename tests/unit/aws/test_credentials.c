@@ -365,3 +365,51 @@ static void test_expiring_base_credentials_are_renewed(void **state) {
   assert_int_equal(fake.requests, 4);
   fake_close(&fake, client);
 }
+
+/* ---- what else a profile may say ---- */
+
+static void test_a_profile_names_region_and_endpoints(void **state) {
+  (void)state;
+  static const struct {
+    const char *profile, *name, *value; /* and one variable of the environment */
+    const char *region, *host;          /* of a call without Region */
+  } rows[] = {
+      {"far", "AWS_REGION", NULL, "ap-south-1", "https://ec2.ap-south-1.amazonaws.com/"},
+      {"far", "AWS_REGION", "eu-west-3", "eu-west-3", "https://ec2.eu-west-3.amazonaws.com/"}, /* it comes first */
+      {"fips", "AWS_USE_FIPS_ENDPOINT", NULL, "us-west-2", "https://ec2-fips.us-west-2.amazonaws.com/"},
+      {"fips", "AWS_USE_FIPS_ENDPOINT", "false", "us-west-2", "https://ec2.us-west-2.amazonaws.com/"},
+      {"dual", "AWS_USE_DUALSTACK_ENDPOINT", NULL, "us-west-2", "https://ec2.us-west-2.api.aws/"},
+      {"own", "AWS_ENDPOINT_URL", NULL, "us-west-2", "http://10.0.0.1:5000/"},
+      {"own", "AWS_ENDPOINT_URL", "http://10.0.0.2:5000", "us-west-2", "http://10.0.0.2:5000/"},
+      {"own", "AWS_ENDPOINT_URL_EC2", "http://10.0.0.3:5000", "us-west-2", "http://10.0.0.3:5000/"},
+      {"own", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", "us-west-2", "https://ec2.us-west-2.amazonaws.com/"},
+      {"ignoring", "AWS_ENDPOINT_URL", NULL, "us-west-2", "https://ec2.us-west-2.amazonaws.com/"},
+  };
+  static const struct fake_answer fine[] = {{200, .body = "<R><requestId>r</requestId><regionInfo/></R>"}};
+  clean();
+  const char *config = write_file(
+      "[profile far]\nregion = ap-south-1\n[profile fips]\nregion = us-west-2\nuse_fips_endpoint = true\n"
+      "[profile dual]\nregion = us-west-2\nuse_dualstack_endpoint = true\n"
+      "[profile own]\nregion = us-west-2\nendpoint_url = http://10.0.0.1:5000\n"
+      "[profile ignoring]\nregion = us-west-2\nendpoint_url = http://10.0.0.1:5000\n"
+      "ignore_configured_endpoint_urls = true\n");
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct fake fake;
+    fake_environment();
+    setenv("AWS_CONFIG_FILE", config, 1);
+    setenv("AWS_PROFILE", rows[i].profile, 1);
+    if (rows[i].value) setenv(rows[i].name, rows[i].value, 1);
+    aws_close(FAKE_OPEN(&fake, fine)); /* sets the fake up */
+    struct aws_transport transport = {.perform = fake_perform, .context = &fake};
+    struct aws_options options = {.models = fake_models(), .transport = &transport};
+    struct aws_hooks hooks = {.no_thread = 1};
+    struct aws_client *client = aws_open_with(&options, &hooks, NULL);
+    assert_string_equal(client->hub_region, rows[i].region);
+    struct aws_target anywhere = {0};
+    json_decref(aws_call(client, &anywhere, "ec2.DescribeRegions", NULL, NULL, NULL));
+    assert_string_equal(fake.url + strlen("POST "), rows[i].host);
+    fake_close(&fake, client);
+    if (rows[i].value) unsetenv(rows[i].name);
+  }
+  unlink(config);
+}
