@@ -106,7 +106,9 @@ static struct curl_slist *make_headers(const struct aws_http_request *request) {
     const struct aws_http_header *header = &request->headers[i];
     struct buffer line = {.ceiling = HEADER_BYTES_LIMIT};
     has_type |= strcasecmp(header->name, "Content-Type") == 0;
-    buffer_addf(&line, *header->value ? "%s: %s" : "%s;", header->name, header->value);
+    buffer_add_text(&line, header->name);
+    buffer_add_text(&line, *header->value ? ": " : ";");
+    buffer_add_text(&line, header->value);
     struct curl_slist *longer = line.failed ? NULL : curl_slist_append(list, buffer_text(&line));
     buffer_free(&line);
     if (!longer) goto failed;

@@ -4,7 +4,8 @@
 #include "aws/xml_scan_internal.h"
 
 #define MEMORY_CEILING ((size_t)512 << 20)
-#define CHUNK_SIZE ((size_t)64 << 10)
+#define CHUNK_LEAST ((size_t)1 << 10)
+#define CHUNK_MOST ((size_t)64 << 10)
 
 /* The document and the nodes live in chunks that are freed together. */
 struct chunk {
@@ -15,12 +16,12 @@ struct chunk {
 
 struct aws_xml {
   struct chunk *chunks;
-  size_t memory;
+  size_t memory, chunk_size;
   const struct aws_xml_node *root;
 };
 
 static struct chunk *add_chunk(struct aws_xml *xml, size_t size) {
-  size_t room = size > CHUNK_SIZE ? size : CHUNK_SIZE;
+  size_t room = size > xml->chunk_size ? size : xml->chunk_size;
   if (xml->memory + room > MEMORY_CEILING) return NULL;
   struct chunk *chunk = malloc(sizeof *chunk + room);
   if (!chunk) return NULL;
@@ -30,32 +31,37 @@ static struct chunk *add_chunk(struct aws_xml *xml, size_t size) {
   return chunk;
 }
 
-void *aws_xml_take(struct aws_xml *xml, size_t size) {
+static void *take_raw(struct aws_xml *xml, size_t size) {
   size = (size + 15) & ~(size_t)15;
   struct chunk *chunk = xml->chunks;
   if (!chunk || chunk->size - chunk->used < size) chunk = add_chunk(xml, size);
   if (!chunk) return NULL;
   void *memory = chunk->bytes + chunk->used;
   chunk->used += size;
-  memset(memory, 0, size);
   return memory;
+}
+
+void *aws_xml_take(struct aws_xml *xml, size_t size) {
+  void *memory = take_raw(xml, size);
+  return memory ? memset(memory, 0, size) : NULL;
 }
 
 void aws_xml_set_root(struct aws_xml *xml, const struct aws_xml_node *root) { xml->root = root; }
 
 /* A copy to write into; NUL-terminated. */
 static char *copy_document(struct aws_xml *xml, const char *text, size_t length) {
-  struct chunk *chunk = length < MEMORY_CEILING ? add_chunk(xml, length + 1) : NULL;
-  if (!chunk) return NULL;
-  memcpy(chunk->bytes, text, length);
-  chunk->bytes[length] = '\0';
-  chunk->used = chunk->size;
-  return chunk->bytes;
+  char *copy = length < MEMORY_CEILING ? take_raw(xml, length + 1) : NULL;
+  if (!copy) return NULL;
+  memcpy(copy, text, length);
+  if (length * 2 > xml->chunk_size) xml->chunk_size = length * 2 < CHUNK_MOST ? length * 2 : CHUNK_MOST;
+  copy[length] = '\0';
+  return copy;
 }
 
 struct aws_xml *aws_xml_parse(const char *text, size_t length, struct error *error) {
   struct aws_xml *xml = calloc(1, sizeof *xml);
   struct aws_xml_scan *scan = calloc(1, sizeof *scan);
+  if (xml) xml->chunk_size = CHUNK_LEAST;
   char *copy = xml ? copy_document(xml, text, length) : NULL;
   int result = -1;
   if (scan && copy) {

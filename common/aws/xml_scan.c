@@ -163,7 +163,8 @@ static int read_attribute(struct aws_xml_scan *scan, struct aws_xml_node *node) 
   *name_end = '\0';
   skip_space(scan);
   const char *value = read_value(scan);
-  if (!value || has_attribute(node, name)) return aws_xml_refuse(scan, "an attribute that is none, twice there, or one too many");
+  if (!value || has_attribute(node, name))
+    return aws_xml_refuse(scan, "an attribute that is none, twice there, or one too many");
   struct aws_xml_attribute *attribute = aws_xml_take(scan->xml, sizeof *attribute);
   if (!attribute) return aws_xml_refuse(scan, "it is too large");
   *attribute = (struct aws_xml_attribute){.name = name, .value = value, .next = node->attributes};
