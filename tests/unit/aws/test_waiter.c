@@ -76,114 +76,116 @@ static void test_the_operation_of_a_waiter(void **state) {
 
 #define IAM_ERROR(code) "<ErrorResponse><Error><Code>" code "</Code></Error><RequestId>r</RequestId></ErrorResponse>"
 
+static const struct {
+  const char *waiter, *params;
+  struct fake_answer answer;
+  enum aws_wait_result result;
+  const char *code; /* of the error, where there is one */
+} matcher_rows[] = {
+    /* pathAll: all, some, none, an empty list */
+    {"ec2.InstanceRunning",
+     "{}",
+     {200, .body = INSTANCES(INSTANCE("running") INSTANCE("running"))},
+     AWS_WAIT_SUCCESS,
+     ""},
+    {"ec2.InstanceRunning",
+     "{}",
+     {200, .body = INSTANCES(INSTANCE("running") INSTANCE("pending"))},
+     AWS_WAIT_AGAIN,
+     ""},
+    {"ec2.InstanceRunning", "{}", {200, .body = INSTANCES("")}, AWS_WAIT_AGAIN, ""},
+    /* pathAny: one is enough to fail */
+    {"ec2.InstanceRunning",
+     "{}",
+     {200, .body = INSTANCES(INSTANCE("running") INSTANCE("terminated"))},
+     AWS_WAIT_FAILURE,
+     "WaiterFailure"},
+    /* error by its code: not yet; another error ends it as the call's own */
+    {"ec2.InstanceRunning", "{}", {400, .body = EC2_ERROR("InvalidInstanceID.NotFound")}, AWS_WAIT_AGAIN, ""},
+    {"ec2.InstanceRunning",
+     "{}",
+     {403, .body = EC2_ERROR("UnauthorizedOperation")},
+     AWS_WAIT_FAILED,
+     "UnauthorizedOperation"},
+    /* status: a success' and an error's */
+    {"iam.RoleExists",
+     "{\"RoleName\":\"r\"}",
+     {200, .body = "<GetRoleResponse><GetRoleResult><Role/></GetRoleResult></GetRoleResponse>"},
+     AWS_WAIT_SUCCESS,
+     ""},
+    {"iam.RoleExists", "{\"RoleName\":\"r\"}", {404, .body = IAM_ERROR("NoSuchEntity")}, AWS_WAIT_AGAIN, ""},
+    {"s3.BucketNotExists", "{\"Bucket\":\"b\"}", {404, .body = ""}, AWS_WAIT_SUCCESS, ""},
+    {"s3.BucketExists", "{\"Bucket\":\"b\"}", {200, .body = ""}, AWS_WAIT_SUCCESS, ""},
+    /* a proxy's page is no bucket that is gone */
+    {"s3.BucketNotExists",
+     "{\"Bucket\":\"b\"}",
+     {404, .body = "<html>nothing here</html>"},
+     AWS_WAIT_FAILED,
+     "NotAnAnswer"},
+    /* path: texts, and an expression with a boolean */
+    {"ecs.ServicesStable",
+     "{\"services\":[\"s\"]}",
+     {200, .body = "{\"services\":[{\"deployments\":[{}],\"runningCount\":1,\"desiredCount\":1}]}"},
+     AWS_WAIT_SUCCESS,
+     ""},
+    {"ecs.ServicesStable",
+     "{\"services\":[\"s\"]}",
+     {200, .body = "{\"services\":[{\"deployments\":[{}],\"runningCount\":0,\"desiredCount\":1}]}"},
+     AWS_WAIT_AGAIN,
+     ""},
+    {"ecs.ServicesStable",
+     "{\"services\":[\"s\"]}",
+     {200, .body = "{\"failures\":[{\"reason\":\"MISSING\"}]}"},
+     AWS_WAIT_FAILURE,
+     "WaiterFailure"},
+    {"lambda.FunctionActiveV2",
+     "{\"FunctionName\":\"f\"}",
+     {200, .body = "{\"Configuration\":{\"State\":\"Active\"}}"},
+     AWS_WAIT_SUCCESS,
+     ""},
+    {"lambda.FunctionActiveV2",
+     "{\"FunctionName\":\"f\"}",
+     {200, .body = "{\"Configuration\":{\"State\":\"Failed\"}}"},
+     AWS_WAIT_FAILURE,
+     "WaiterFailure"},
+    {"lambda.FunctionActiveV2",
+     "{\"FunctionName\":\"f\"}",
+     {200, .body = "{\"Configuration\":{\"State\":\"Pending\"}}"},
+     AWS_WAIT_AGAIN,
+     ""},
+    /* error: false, that is "no error" */
+    {"acm-pca.CertificateIssued",
+     "{\"CertificateAuthorityArn\":\"arn:aws:acm-pca:x\",\"CertificateArn\":\"arn:aws:acm-pca:y\"}",
+     {200, .body = "{\"Certificate\":\"c\"}"},
+     AWS_WAIT_SUCCESS,
+     ""},
+    {"acm-pca.CertificateIssued",
+     "{\"CertificateAuthorityArn\":\"arn:aws:acm-pca:x\",\"CertificateArn\":\"arn:aws:acm-pca:y\"}",
+     {400, .body = "{\"__type\":\"RequestInProgressException\"}"},
+     AWS_WAIT_AGAIN,
+     ""},
+    {"acm-pca.CertificateIssued",
+     "{\"CertificateAuthorityArn\":\"arn:aws:acm-pca:x\",\"CertificateArn\":\"arn:aws:acm-pca:y\"}",
+     {400, .body = "{\"__type\":\"AccessDeniedException\"}"},
+     AWS_WAIT_FAILURE,
+     "WaiterFailure"},
+    /* no answer at all */
+    {"ec2.InstanceRunning", "{}", {0, ERROR_RETRYABLE, "Network"}, AWS_WAIT_FAILED, "Network"},
+    /* parameters that do not fit */
+    {"ec2.InstanceRunning", "{\"Nonsense\":1}", {200, .body = ""}, AWS_WAIT_FAILED, NULL},
+};
+
 static void test_every_matcher(void **state) {
   (void)state;
-  static const struct {
-    const char *waiter, *params;
-    struct fake_answer answer;
-    enum aws_wait_result result;
-    const char *code; /* of the error, where there is one */
-  } rows[] = {
-      /* pathAll: all, some, none, an empty list */
-      {"ec2.InstanceRunning",
-       "{}",
-       {200, .body = INSTANCES(INSTANCE("running") INSTANCE("running"))},
-       AWS_WAIT_SUCCESS,
-       ""},
-      {"ec2.InstanceRunning",
-       "{}",
-       {200, .body = INSTANCES(INSTANCE("running") INSTANCE("pending"))},
-       AWS_WAIT_AGAIN,
-       ""},
-      {"ec2.InstanceRunning", "{}", {200, .body = INSTANCES("")}, AWS_WAIT_AGAIN, ""},
-      /* pathAny: one is enough to fail */
-      {"ec2.InstanceRunning",
-       "{}",
-       {200, .body = INSTANCES(INSTANCE("running") INSTANCE("terminated"))},
-       AWS_WAIT_FAILURE,
-       "WaiterFailure"},
-      /* error by its code: not yet; another error ends it as the call's own */
-      {"ec2.InstanceRunning", "{}", {400, .body = EC2_ERROR("InvalidInstanceID.NotFound")}, AWS_WAIT_AGAIN, ""},
-      {"ec2.InstanceRunning",
-       "{}",
-       {403, .body = EC2_ERROR("UnauthorizedOperation")},
-       AWS_WAIT_FAILED,
-       "UnauthorizedOperation"},
-      /* status: a success' and an error's */
-      {"iam.RoleExists",
-       "{\"RoleName\":\"r\"}",
-       {200, .body = "<GetRoleResponse><GetRoleResult><Role/></GetRoleResult></GetRoleResponse>"},
-       AWS_WAIT_SUCCESS,
-       ""},
-      {"iam.RoleExists", "{\"RoleName\":\"r\"}", {404, .body = IAM_ERROR("NoSuchEntity")}, AWS_WAIT_AGAIN, ""},
-      {"s3.BucketNotExists", "{\"Bucket\":\"b\"}", {404, .body = ""}, AWS_WAIT_SUCCESS, ""},
-      {"s3.BucketExists", "{\"Bucket\":\"b\"}", {200, .body = ""}, AWS_WAIT_SUCCESS, ""},
-      /* a proxy's page is no bucket that is gone */
-      {"s3.BucketNotExists",
-       "{\"Bucket\":\"b\"}",
-       {404, .body = "<html>nothing here</html>"},
-       AWS_WAIT_FAILED,
-       "NotAnAnswer"},
-      /* path: texts, and an expression with a boolean */
-      {"ecs.ServicesStable",
-       "{\"services\":[\"s\"]}",
-       {200, .body = "{\"services\":[{\"deployments\":[{}],\"runningCount\":1,\"desiredCount\":1}]}"},
-       AWS_WAIT_SUCCESS,
-       ""},
-      {"ecs.ServicesStable",
-       "{\"services\":[\"s\"]}",
-       {200, .body = "{\"services\":[{\"deployments\":[{}],\"runningCount\":0,\"desiredCount\":1}]}"},
-       AWS_WAIT_AGAIN,
-       ""},
-      {"ecs.ServicesStable",
-       "{\"services\":[\"s\"]}",
-       {200, .body = "{\"failures\":[{\"reason\":\"MISSING\"}]}"},
-       AWS_WAIT_FAILURE,
-       "WaiterFailure"},
-      {"lambda.FunctionActiveV2",
-       "{\"FunctionName\":\"f\"}",
-       {200, .body = "{\"Configuration\":{\"State\":\"Active\"}}"},
-       AWS_WAIT_SUCCESS,
-       ""},
-      {"lambda.FunctionActiveV2",
-       "{\"FunctionName\":\"f\"}",
-       {200, .body = "{\"Configuration\":{\"State\":\"Failed\"}}"},
-       AWS_WAIT_FAILURE,
-       "WaiterFailure"},
-      {"lambda.FunctionActiveV2",
-       "{\"FunctionName\":\"f\"}",
-       {200, .body = "{\"Configuration\":{\"State\":\"Pending\"}}"},
-       AWS_WAIT_AGAIN,
-       ""},
-      /* error: false, that is "no error" */
-      {"acm-pca.CertificateIssued",
-       "{\"CertificateAuthorityArn\":\"arn:aws:acm-pca:x\",\"CertificateArn\":\"arn:aws:acm-pca:y\"}",
-       {200, .body = "{\"Certificate\":\"c\"}"},
-       AWS_WAIT_SUCCESS,
-       ""},
-      {"acm-pca.CertificateIssued",
-       "{\"CertificateAuthorityArn\":\"arn:aws:acm-pca:x\",\"CertificateArn\":\"arn:aws:acm-pca:y\"}",
-       {400, .body = "{\"__type\":\"RequestInProgressException\"}"},
-       AWS_WAIT_AGAIN,
-       ""},
-      {"acm-pca.CertificateIssued",
-       "{\"CertificateAuthorityArn\":\"arn:aws:acm-pca:x\",\"CertificateArn\":\"arn:aws:acm-pca:y\"}",
-       {400, .body = "{\"__type\":\"AccessDeniedException\"}"},
-       AWS_WAIT_FAILURE,
-       "WaiterFailure"},
-      /* no answer at all */
-      {"ec2.InstanceRunning", "{}", {0, ERROR_RETRYABLE, "Network"}, AWS_WAIT_FAILED, "Network"},
-      /* parameters that do not fit */
-      {"ec2.InstanceRunning", "{\"Nonsense\":1}", {200, .body = ""}, AWS_WAIT_FAILED, NULL},
-  };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+  for (size_t i = 0; i < sizeof matcher_rows / sizeof *matcher_rows; i++) {
     struct aws_wait wait = {0};
     struct error error = {0};
-    enum aws_wait_result result = step_with(&rows[i].answer, rows[i].waiter, rows[i].params, &wait, &error);
-    if (result != rows[i].result)
-      printf("row %zu: %s %d: %s %s\n", i, rows[i].waiter, result, error.code, error.message);
-    assert_int_equal(result, rows[i].result);
-    if (rows[i].code) assert_string_equal(error.code, rows[i].code);
+    enum aws_wait_result result =
+        step_with(&matcher_rows[i].answer, matcher_rows[i].waiter, matcher_rows[i].params, &wait, &error);
+    if (result != matcher_rows[i].result)
+      printf("row %zu: %s %d: %s %s\n", i, matcher_rows[i].waiter, result, error.code, error.message);
+    assert_int_equal(result, matcher_rows[i].result);
+    if (matcher_rows[i].code) assert_string_equal(error.code, matcher_rows[i].code);
     assert_int_equal(wait.attempts, 1);
     if (result == AWS_WAIT_AGAIN) assert_true(wait.delay_ms > 0);
   }
