@@ -10,8 +10,8 @@ struct merge {
   size_t most;               /* items of the first result key; 0: all */
   int more;                  /* it was stopped by `most`, and there is more */
 };
-/* Takes in a page (aws_paginate's callback): 0 to go on, 1 when there is enough. */
-int merge_page(json_t *page, void *merge);
+/* Takes in a page (aws_paginate's callback; the argument is a struct merge): 0 to go on, 1 when there is enough. */
+int merge_page(json_t *page, void *argument);
 /* Of an operation that comes in pages just what its paginator calls the result is left: counts and tokens of one page
  * say nothing of the whole. */
 void merge_end(struct merge *merge);
