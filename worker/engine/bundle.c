@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "functions/functions.h"
 #include "engine/load_internal.h"
+#include "functions/functions.h"
 
 #define FILE_LIMIT 10000
 
