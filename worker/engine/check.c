@@ -16,17 +16,28 @@ struct names {
 };
 
 /* Which built-in variables an expression may read: by where it stands. */
-enum { IN_PLACE = 1, IN_GET = 2, IN_JUDGEMENT = 4, IN_STEP = 8, IN_CALL = 16, IN_UNDO = 32, IN_ITEM = 0 };
+enum {
+  IN_PLACE = 1,
+  IN_GET = 2,
+  IN_JUDGEMENT = 4,
+  IN_STEP = 8,
+  IN_CALL = 16,
+  IN_UNDO = 32,
+  IN_CONTEXT = 64,
+  IN_ITEM = 0
+};
 
 struct check {
   struct loader *loader;
   const struct guardrail *guardrail; /* NULL while a resource is checked */
   const struct resource *resource;
   const struct names *names;
-  const char *pointer;    /* where the expression stands */
-  const char *root_call;  /* operation whose element the document root is; NULL: not known */
-  const char *root_items; /* … and where in its answer */
-  int where;              /* IN_… of the expression */
+  const char *pointer;            /* where the expression stands */
+  const char *root_call;          /* operation whose element the document root is; NULL: not known */
+  const char *root_items;         /* … and where in its answer; NULL: the answer itself */
+  const struct context *contexts; /* a resource's, above the one being checked */
+  size_t context_count;
+  int where; /* IN_… of the expression */
 };
 
 #define EVERYWHERE (IN_PLACE | IN_GET | IN_JUDGEMENT | IN_STEP)
@@ -41,7 +52,7 @@ static const struct {
     {"unit", EVERYWHERE},
     {"id", IN_GET | IN_JUDGEMENT | IN_STEP},
     {"now", IN_JUDGEMENT | IN_STEP},
-    {"resource", IN_JUDGEMENT | IN_STEP},
+    {"resource", IN_JUDGEMENT | IN_STEP | IN_CONTEXT},
     {"event", IN_JUDGEMENT | IN_STEP},
     {"actor", IN_JUDGEMENT | IN_STEP},
     {"params", IN_JUDGEMENT | IN_STEP},
@@ -64,19 +75,32 @@ static int is_there(const struct check *check, size_t i) {
 }
 
 /* "Reservations[].Instances" → {"Reservations","[]","Instances","[]"}: the path of one item. Returns the count, 0 when
- * the expression is more than fields and flattening. */
+ * the expression is more than fields and flattening: it makes its items, and what they hold is not checked. */
 static size_t items_path(const char *items, char *copy, size_t size, const char **path) {
   size_t count = 0;
   snprintf(copy, size, "%s", items);
   for (char *save = NULL, *part = strtok_r(copy, ".", &save); part; part = strtok_r(NULL, ".", &save)) {
     char *flat = strstr(part, "[]");
-    if (strcspn(part, "|&()@?*\"'` ") != strlen(part) || count + 3 > PATH_LIMIT) return 0;
+    if (strchr(part, '[') != flat) return 0;
+    if (strcspn(part, "|&()@?*\"'` {},:$") != strlen(part) || count + 3 > PATH_LIMIT) return 0;
     if (flat) *flat = '\0';
-    if (strpbrk(part, "[{")) return 0;
     path[count++] = part;
     if (flat) path[count++] = "[]";
   }
   if (count > 0 && strcmp(path[count - 1], "[]") != 0) path[count++] = "[]";
+  return count;
+}
+
+/* The same for an operation's answer; what is no list there (one mapping) is itself the item. */
+static size_t item_path(struct check *check, const char *operation, const char *items, char *copy, size_t size,
+                        const char **path) {
+  size_t count = items_path(items, copy, size, path), length = strlen(items);
+  path[count] = NULL;
+  if (count == 0 || !check->loader->client || (length > 2 && strcmp(items + length - 2, "[]") == 0)) return count;
+  if (aws_model_check_output(check->loader->client, operation, path, NULL) == 0) return count;
+  path[count - 1] = NULL;
+  if (aws_model_check_output(check->loader->client, operation, path, NULL) == 0) return count - 1;
+  path[count - 1] = "[]";
   return count;
 }
 
@@ -86,8 +110,8 @@ static void check_path(struct check *check, const char *variable, const char *op
   const char *full[PATH_LIMIT * 2 + 1];
   char copy[256];
   struct error error = {0};
-  size_t count = items_path(items, copy, sizeof copy, full);
-  if (count == 0 || !check->loader->client || !path || !path[0]) return;
+  size_t count = items ? item_path(check, operation, items, copy, sizeof copy, full) : 0;
+  if ((items && count == 0) || !check->loader->client || !path || !path[0]) return;
   if (is_list && strcmp(path[0], "[]") == 0) path++;
   while (*path && count < PATH_LIMIT * 2) full[count++] = *path++;
   full[count] = NULL;
@@ -102,6 +126,12 @@ static const struct context *used_context(const struct guardrail *guardrail, con
   return NULL;
 }
 
+static const struct context *known_context(const struct check *check, const char *name) {
+  for (size_t i = 0; i < check->context_count; i++)
+    if (strcmp(check->contexts[i].name, name) == 0) return &check->contexts[i];
+  return used_context(check->guardrail, name);
+}
+
 static void complain_variable(struct check *check, const char *name) {
   const char *known[96];
   size_t count = 0;
@@ -109,6 +139,7 @@ static void complain_variable(struct check *check, const char *name) {
     if (is_there(check, i)) known[count++] = built_in[i].name;
   for (size_t i = 0; check->guardrail && i < check->guardrail->use_count && count < 80; i++)
     known[count++] = check->guardrail->uses[i]->name;
+  for (size_t i = 0; i < check->context_count && count < 80; i++) known[count++] = check->contexts[i].name;
   for (const struct names *names = check->names; names && count < 95; names = names->outer)
     known[count++] = names->name;
   known[count] = NULL;
@@ -127,8 +158,9 @@ static void check_param(struct check *check, const char *const *path) {
 static void check_variable(const char *name, const char *const *path, void *argument) {
   struct check *check = argument;
   if (!*name) {
-    if (check->root_call) check_path(check, "", check->root_call, check->root_items, 0, path);
-    if ((check->where & (IN_PLACE | IN_GET | IN_STEP)) && path && path[0])
+    if (check->root_call)
+      check_path(check, "", check->root_call, check->root_items, 0, path);
+    else if ((check->where & (IN_PLACE | IN_GET | IN_STEP)) && path && path[0])
       complain(check->loader, check->pointer, "\"%s\" is a field of nothing: variables begin with $%s%s%s", path[0],
                is_built_in(path[0]) ? "; did you mean $" : "", is_built_in(path[0]) ? path[0] : "",
                is_built_in(path[0]) ? "?" : "");
@@ -136,12 +168,12 @@ static void check_variable(const char *name, const char *const *path, void *argu
   }
   for (const struct names *names = check->names; names; names = names->outer)
     if (strcmp(names->name, name) == 0) return;
-  const struct context *context = used_context(check->guardrail, name);
+  const struct context *context = known_context(check, name);
   if (context) {
     check_path(check, name, context->read.operation, context->read.items_name, 1, path);
     return;
   }
-  if (strcmp(name, "resource") == 0 && check->guardrail)
+  if (strcmp(name, "resource") == 0 && (check->where & (IN_JUDGEMENT | IN_STEP | IN_CONTEXT)))
     check_path(check, name, check->resource->get.operation, check->resource->get.items_name, 0, path);
   else if (strcmp(name, "params") == 0 && check->guardrail)
     check_param(check, path);
@@ -185,11 +217,33 @@ static void check_read(struct check *check, const struct read_call *read, const 
   const char *path[PATH_LIMIT * 2 + 1];
   char copy[256];
   struct error error = {0};
-  size_t count = items_path(read->items_name, copy, sizeof copy, path);
-  path[count] = NULL;
-  if (count > 0 && check->loader->client &&
-      aws_model_check_output(check->loader->client, read->operation, path, &error) != 0)
+  size_t count = item_path(check, read->operation, read->items_name, copy, sizeof copy, path);
+  if (count == 0) {
+    check->root_call = read->operation;
+    check->root_items = NULL;
+    check_expression(check, read->items, pointer_key(pointer, "items"));
+    check->root_call = NULL;
+  } else if (check->loader->client &&
+             aws_model_check_output(check->loader->client, read->operation, path, &error) != 0) {
     complain(check->loader, pointer_key(pointer, "items"), "%s: %s", read->operation, error.message);
+  }
+}
+
+static void check_context(struct check *check, const struct context *context, const json_t *object,
+                          const char *pointer) {
+  const struct names each = {.name = "each"};
+  check->where = IN_GET | IN_CONTEXT;
+  check_expression(check, context->each, pointer_key(pointer, "each"));
+  check->names = context->each ? &each : NULL;
+  int before = check->loader->complaints;
+  check_read(check, &context->read, object, pointer);
+  check->names = NULL;
+  if (check->loader->complaints > before) return;
+  check->root_call = context->read.operation;
+  check->root_items = context->read.items_name;
+  check->where = IN_ITEM;
+  check_expression(check, context->by, pointer_key(pointer, "by"));
+  check->root_call = NULL;
 }
 
 void check_resource(struct loader *loader, const struct resource *resource, const json_t *document) {
@@ -201,16 +255,12 @@ void check_resource(struct loader *loader, const struct resource *resource, cons
     const struct context *context = &resource->contexts[i];
     char pointer[256];
     snprintf(pointer, sizeof pointer, "/context/%s", context->name);
-    int before = loader->complaints;
-    check_read(&check, &context->read, json_at(document, "context", context->name, NULL), pointer);
-    if (loader->complaints > before) continue;
-    check.root_call = context->read.operation;
-    check.root_items = context->read.items_name;
-    check.where = IN_ITEM;
-    check_expression(&check, context->by, pointer_key(pointer, "by"));
-    check.root_call = NULL;
-    check.where = IN_GET;
+    check.contexts = resource->contexts;
+    check.context_count = i;
+    check_context(&check, context, json_at(document, "context", context->name, NULL), pointer);
   }
+  check.context_count = 0;
+  check.where = IN_GET;
   check_template(&check, resource->arn, "/arn");
   check.where = IN_ITEM;
   check.root_call = resource->get.operation;

@@ -29,7 +29,8 @@ struct read_call { /* one way to read: an operation, its parameters, and where t
 struct context { /* more that can be known about a resource, read only when a guardrail `use`s it */
   char *name;
   struct read_call read;
-  struct jmes *by; /* in a sweep: item → id(s) of the resource that it belongs to */
+  struct jmes *by;   /* in a sweep: item → id(s) of the resource that it belongs to; NULL: read once a resource */
+  struct jmes *each; /* once an element of this, as $each; NULL: once */
 };
 
 struct resource {
