@@ -359,6 +359,8 @@ void steps_operations(const struct step *steps, size_t count, int with_undo, jso
   for (size_t i = 0; i < count; i++) {
     if (steps[i].operation) add_operation(operations, steps[i].operation);
     if (steps[i].creates_tags) add_operation(operations, "ec2.CreateTags");
+    const char *dependent = steps[i].operation ? aws_iam_dependent(steps[i].operation) : NULL;
+    if (dependent) add_operation(operations, dependent);
     if (with_undo) steps_operations(steps[i].undo, steps[i].undo_count, 1, operations);
     steps_operations(steps[i].body, steps[i].body_count, with_undo, operations);
   }

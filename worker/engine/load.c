@@ -70,7 +70,8 @@ static const char *type_words(int types) {
 const char *nearest_word(const char *word, const char *const *words) {
   static _Thread_local char text[128];
   const char *nearest = config_nearest(word, words);
-  snprintf(text, sizeof text, nearest ? "; did you mean \"%s\"?" : "", nearest);
+  snprintf(text, sizeof text, "%s%s%s", nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+           nearest ? "\"?" : "");
   return text;
 }
 
