@@ -191,6 +191,8 @@ int aws_operation_reads(const char *operation);
 /* IAM's action for an operation ("s3.ListBuckets" → "s3:ListAllMyBuckets"), from a table of exceptions; text must hold
  * 128. */
 void aws_iam_action(const char *operation, char *text, size_t size);
+/* What else a call needs ("ec2.CreateFlowLogs" hands a role over: "iam.PassRole"), as an operation; NULL: nothing. */
+const char *aws_iam_dependent(const char *operation);
 
 struct aws_counters {
   uint64_t calls, attempts, retries, throttled, denied, failed, assumed;

@@ -19,6 +19,13 @@ const struct verb verbs[] = {
     {"playbooks validate", "[DIRECTORY]", "check every playbook: file, line and reason of each mistake", NULL,
      run_playbooks_validate, NULL},
     {"playbooks list", "", "the guardrails that are loaded", NULL, run_playbooks_list, NULL},
+    {"playbooks explain", "GUARDRAIL", "what a guardrail watches, reads and may change, and what holds it back", NULL,
+     run_playbooks_explain, NULL},
+    {"iam", "", "the least-privilege policies of the roles, derived from the playbooks", iam_options, run_iam,
+     "  parapet iam --read                                   # what the worker's role must be allowed to read\n"
+     "  parapet iam --write --playbook ssh-open-to-internet  # what one guardrail may change\n"
+     "  parapet iam --trust --fleet arn:aws:iam::999999999999:role/parapet-fleet --external-id our-id\n"},
+    {"docs", "[DIRECTORY]", "the catalogue of guardrails as Markdown, on standard output", NULL, run_docs, NULL},
     {"test", "[DIRECTORY]", "run the playbooks' own tests, offline", NULL, run_test, NULL},
     {"status", "", "the fleet: workers, gates, breakers, findings, what is parked", NULL, run_status, NULL},
     {"findings", "", "what was found, the latest first", findings_options, run_findings, NULL},
