@@ -21,7 +21,7 @@ WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wvla -Wstrict-prototypes -Wmissing-
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE -D_FORTIFY_SOURCE=2
 OPTIMIZE  ?= -O2 -g
 SANITIZE  ?=
-PACKAGES  := jansson yaml-0.1 rdkafka hiredis libcurl libcrypto libmicrohttpd expat zlib
+PACKAGES  := jansson yaml-0.1 rdkafka hiredis libcurl libcrypto libmicrohttpd zlib
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 CFLAGS  ?=

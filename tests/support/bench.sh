@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Measures what the documents quote.  BENCH=match or BENCH=worker: only that.  A figure that is bad on a slow machine
+# Measures what the documents quote.  BENCH=match, BENCH=aws or BENCH=worker: only that.  A figure that is bad on a slow machine
 # fails nothing; what cannot be measured here is said.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 export BUILD=${BUILD:-build} PYTHONDONTWRITEBYTECODE=1
-sections=${BENCH:-match worker}
+sections=${BENCH:-match aws worker}
 data=${PARAPET_REFERENCE_DATA:-../shared/data}/citylots2
 failed=0
 
@@ -35,6 +35,11 @@ match() {
   fi
 }
 
+aws() {
+  echo "== aws: the client beside botocore, both against the same answers on this machine"
+  build/venv/bin/python tests/bench/bench_aws.py
+}
+
 worker() {
   echo "== worker: real Kafka, Redis, moto behind the tap, one collector and one worker on this machine"
   build/venv/bin/python tests/bench/bench_worker.py
@@ -43,8 +48,8 @@ worker() {
 echo "machine: $(machine)"
 for section in $sections; do
   case $section in
-    match | worker) echo; "$section" || { echo "bench: $section could not be measured"; failed=1; } ;;
-    *) echo "bench.sh: no section $section (match, worker)" >&2; exit 2 ;;
+    match | aws | worker) echo; "$section" || { echo "bench: $section could not be measured"; failed=1; } ;;
+    *) echo "bench.sh: no section $section (match, aws, worker)" >&2; exit 2 ;;
   esac
 done
 echo
