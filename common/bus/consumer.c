@@ -455,10 +455,11 @@ static rd_kafka_conf_t *configure(const struct bus_consumer_options *options, st
            (long long)(options->session_timeout_ms ? options->session_timeout_ms : 45000));
   /* Cooperative rebalancing loops in some cases before 2.6.1.  All members of a group must agree on it. */
   const char *assignor = rd_kafka_version() >= 0x020601ff ? "cooperative-sticky" : "range,roundrobin";
+  /* Little in the queues starves a quick consumer: 2.0.2 looks at a full queue again after up to a second. */
   const struct bus_property defaults[] = {
       {"partition.assignment.strategy", assignor},
       {"session.timeout.ms", session},
-      {"queued.min.messages", "2000"},
+      {"queued.min.messages", "50000"},
       {"queued.max.messages.kbytes", "16384"},
       {"fetch.max.bytes", "16777216"},
       {"fetch.wait.max.ms", "100"},

@@ -77,7 +77,7 @@ static int produce(char **argv, const char *matching) {
 /* ---- consume ---- */
 /* As common/bus sets them; a bare consumer that only counts. */
 static const char *const settings[][2] = {
-    {"queued.min.messages", "2000"},   {"queued.max.messages.kbytes", "16384"}, {"fetch.max.bytes", "16777216"},
+    {"queued.min.messages", "50000"},  {"queued.max.messages.kbytes", "16384"}, {"fetch.max.bytes", "16777216"},
     {"fetch.wait.max.ms", "100"},      {"enable.auto.commit", "false"},         {"enable.auto.offset.store", "false"},
     {"auto.offset.reset", "earliest"}, {"isolation.level", "read_committed"},   {"socket.keepalive.enable", "true"},
 };

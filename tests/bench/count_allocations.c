@@ -1,6 +1,7 @@
 /* Counts allocations, to be preloaded: those that the program's own code asks for apart from those of its libraries.
  * COUNT_FILE names a file of four 64-bit numbers that is kept up to date: calls and bytes of the program, calls and
  * bytes of libraries (what a library allocates on the program's behalf, as strdup() does, counts there). */
+#define _GNU_SOURCE /* dl_iterate_phdr */
 #include <fcntl.h>
 #include <link.h>
 #include <stdint.h>
