@@ -1,4 +1,6 @@
-/* Reading live state.  One describe serves all guardrails of a unit; in a sweep a context is listed once and joined. */
+/* Reading live state.  One describe serves all guardrails of a unit; in a sweep a context is listed once and joined,
+ * unless it is declared `per: item`: then it costs a read a resource, in both.  Reads see what was read before them:
+ * $resource, and the contexts that stand above theirs. */
 #include "engine/live.h"
 
 #include <stdio.h>
@@ -18,8 +20,9 @@ void live_free(struct live *live) {
   free(live);
 }
 
-/* Variables that a resource's own templates may read: the place, and $id (NULL in a list). */
-static void place_view(struct view *view, const struct place *place, json_t *id) {
+/* Variables that a resource's own templates may read: the place, $id (NULL in a list), $resource and what is read of
+ * its contexts (live NULL: neither). */
+static void place_view(struct view *view, const struct place *place, json_t *id, const struct live *live) {
   const struct {
     const char *name, *value;
   } texts[] = {{"account", place->account},
@@ -34,12 +37,15 @@ static void place_view(struct view *view, const struct place *place, json_t *id)
     view_add(view, texts[i].name, value);
   }
   if (id) view_add(view, "id", id);
+  if (live) view_add(view, "resource", live->item);
+  for (size_t i = 0; live && i < live->resource->context_count; i++)
+    if (live->contexts[i]) view_add(view, live->resource->contexts[i].name, live->contexts[i]);
 }
 
 json_t *live_arn(const struct resource *resource, const struct place *place, const char *id) {
   struct view view;
   json_t *value = json_string(id);
-  place_view(&view, place, value);
+  place_view(&view, place, value, NULL);
   json_t *arn = value ? template_render(resource->arn, view_scope(&view), NULL) : NULL;
   view_close(&view);
   json_decref(value);
@@ -72,6 +78,7 @@ static struct live *live_new(const struct place *place, const struct resource *r
 
 struct page {
   const struct jmes *items;
+  const struct jmes_scope *scope;
   json_t *list;
   struct error *error;
   int failed;
@@ -81,7 +88,7 @@ enum { ITEM_LIMIT = 500000 };
 
 static int collect_page(json_t *result, void *argument) {
   struct page *page = argument;
-  json_t *items = jmes_search(page->items, result, NULL, page->error);
+  json_t *items = jmes_search(page->items, result, page->scope, page->error);
   if (!items) return page->failed = 1;
   if (json_is_array(items))
     json_array_extend(page->list, items);
@@ -102,11 +109,11 @@ static int is_absent(const struct read_call *read, const char *code) {
 /* All items of a read (every page); params NULL: without `with`.  New array; NULL with *error; *absent: its codes said
  * "none". */
 static json_t *read_items(const struct reader *reader, const struct place *place, const struct read_call *read,
-                          json_t *params, int *absent, struct error *error) {
+                          json_t *params, const struct jmes_scope *scope, int *absent, struct error *error) {
   struct aws_target target = {.account = place->account, .region = place->region, .role = reader->role};
   struct aws_call_options options = {.deadline_ms = reader->deadline_ms};
   struct error problem = {0};
-  struct page page = {.items = read->items, .list = json_array(), .error = &problem};
+  struct page page = {.items = read->items, .scope = scope, .list = json_array(), .error = &problem};
   *absent = 0;
   int result = aws_paginate(reader->client, &target, read->operation, params, &options, collect_page, &page, &problem);
   if (result == 0 && !page.failed) return page.list;
@@ -116,16 +123,54 @@ static json_t *read_items(const struct reader *reader, const struct place *place
   return NULL;
 }
 
+static json_t *read_in(const struct reader *reader, const struct place *place, const struct read_call *read,
+                       const struct jmes_scope *scope, int *absent, struct error *error) {
+  json_t *params = read->with ? template_render(read->with, scope, error) : json_object();
+  *absent = 0;
+  json_t *items = params ? read_items(reader, place, read, params, scope, absent, error) : NULL;
+  json_decref(params);
+  return items;
+}
+
 static json_t *read_with(const struct reader *reader, const struct place *place, const struct read_call *read,
                          json_t *id, int *absent, struct error *error) {
   struct view view;
-  place_view(&view, place, id);
-  json_t *params = read->with ? template_render(read->with, view_scope(&view), error) : json_object();
+  place_view(&view, place, id, NULL);
+  json_t *items = read_in(reader, place, read, view_scope(&view), absent, error);
   view_close(&view);
-  *absent = 0;
-  json_t *items = params ? read_items(reader, place, read, params, absent, error) : NULL;
-  json_decref(params);
   return items;
+}
+
+/* One read an element of `each`, all into one array. */
+static json_t *read_each(const struct reader *reader, const struct place *place, const struct context *context,
+                         const struct jmes_scope *scope, struct error *error) {
+  json_t *elements = jmes_search(context->each, NULL, scope, error), *all = elements ? json_array() : NULL, *element;
+  size_t index;
+  json_array_foreach(elements, index, element) {
+    struct jmes_scope frame = {.name = "each", .value = element, .outer = scope};
+    int absent;
+    json_t *items = read_in(reader, place, &context->read, &frame, &absent, error);
+    if (items) json_array_extend(all, items);
+    json_decref(items);
+    if (items || absent) continue;
+    json_decref(all);
+    all = NULL;
+    break;
+  }
+  json_decref(elements);
+  return all;
+}
+
+/* What a context holds for one resource; new array, or NULL with *error. */
+static json_t *read_context(const struct reader *reader, const struct place *place, const struct live *live,
+                            const struct context *context, struct error *error) {
+  struct view view;
+  int absent = 0;
+  place_view(&view, place, live->id, live);
+  json_t *items = context->each ? read_each(reader, place, context, view_scope(&view), error)
+                                : read_in(reader, place, &context->read, view_scope(&view), &absent, error);
+  view_close(&view);
+  return items || !absent ? items : json_array();
 }
 
 static json_t *item_with_id(const struct resource *resource, json_t *items, const char *id) {
@@ -143,10 +188,8 @@ static json_t *item_with_id(const struct resource *resource, json_t *items, cons
 static int get_contexts(const struct reader *reader, const struct place *place, struct live *live,
                         const unsigned char *wanted, struct error *error) {
   for (size_t i = 0; i < live->resource->context_count; i++) {
-    int absent;
-    if (!wanted[i]) continue;
-    live->contexts[i] = read_with(reader, place, &live->resource->contexts[i].read, live->id, &absent, error);
-    if (!live->contexts[i] && absent) live->contexts[i] = json_array();
+    if (!wanted[i] || live->contexts[i]) continue;
+    live->contexts[i] = read_context(reader, place, live, &live->resource->contexts[i], error);
     if (!live->contexts[i]) return -1;
   }
   return 0;
@@ -224,8 +267,11 @@ static int list_contexts(const struct reader *reader, const struct place *place,
                          const unsigned char *wanted, struct joined **tables, struct error *error) {
   for (size_t i = 0; i < resource->context_count; i++) {
     int absent;
-    if (!wanted[i]) continue;
-    json_t *items = read_items(reader, place, &resource->contexts[i].read, NULL, &absent, error);
+    if (!wanted[i] || !resource->contexts[i].by) continue;
+    struct view view;
+    place_view(&view, place, NULL, NULL);
+    json_t *items = read_items(reader, place, &resource->contexts[i].read, NULL, view_scope(&view), &absent, error);
+    view_close(&view);
     if (!items && !absent) return -1;
     int result = items ? join_items(&resource->contexts[i], items, &tables[i], error) : 0;
     json_decref(items);
@@ -252,8 +298,17 @@ int live_list(const struct reader *reader, const struct place *place, const stru
       break;
     }
     for (size_t i = 0; i < resource->context_count; i++)
-      if (wanted[i]) live->contexts[i] = joined_items(tables[i], json_string_value(live->id));
-    if (each(live, argument) != 0) break;
+      if (wanted[i] && resource->contexts[i].by)
+        live->contexts[i] = joined_items(tables[i], json_string_value(live->id));
+    struct error problem = {0};
+    if (get_contexts(reader, place, live, wanted, &problem) == 0) {
+      if (each(live, argument) != 0) break;
+      continue;
+    }
+    live_free(live);
+    result = -1;
+    if (error) *error = problem;
+    if (problem.class != ERROR_DENIED && problem.class != ERROR_MISSING) break;
   }
 out:
   for (size_t i = 0; tables && i < resource->context_count; i++) joined_free(tables[i]);

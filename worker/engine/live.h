@@ -29,7 +29,9 @@ struct live *live_get(const struct reader *reader, const struct place *place, co
                       const char *id, const unsigned char *wanted, int *found, struct error *error);
 
 /* Lists all resources of a place with their contexts joined, and gives each (taken over by `each`; live_free) in turn;
- * each returns 0 to go on.  Costs the pages of the lists and nothing more.  0, or -1 with *error. */
+ * each returns 0 to go on.  Costs the pages of the lists, and one read a resource for each context `per: item`.  A
+ * resource whose own contexts are denied or gone is left out, and the others are given all the same.  0, or -1 with
+ * *error, in which case some of the resources may not have been given. */
 int live_list(const struct reader *reader, const struct place *place, const struct resource *resource,
               const unsigned char *wanted, int (*each)(struct live *live, void *argument), void *argument,
               struct error *error);

@@ -10,16 +10,21 @@ static const struct key resource_keys[] = {
     {"get", KEY_OBJECT, 1},    {"context", KEY_OBJECT, 0}, {0},
 };
 static const struct key read_keys[] = {
-    {"call", KEY_TEXT, 1},    {"with", KEY_OBJECT, 0}, {"items", KEY_TEXT, 1},
-    {"absent", KEY_ARRAY, 0}, {"by", KEY_TEXT, 0},     {0},
+    {"call", KEY_TEXT, 1}, {"with", KEY_OBJECT, 0}, {"items", KEY_TEXT, 1}, {"absent", KEY_ARRAY, 0}, {0},
+};
+static const struct key context_keys[] = {
+    {"call", KEY_TEXT, 1}, {"with", KEY_OBJECT, 0}, {"items", KEY_TEXT, 1}, {"absent", KEY_ARRAY, 0},
+    {"by", KEY_TEXT, 0},   {"per", KEY_TEXT, 0},    {"each", KEY_TEXT, 0},  {0},
 };
 
-static void load_read(struct loader *loader, const json_t *object, const char *pointer, struct read_call *read) {
-  if (!json_is_object(object) || check_keys(loader, object, pointer, read_keys) > 0) return;
+static void load_read(struct loader *loader, const json_t *object, const char *pointer, const struct key *keys,
+                      struct read_call *read) {
+  if (check_keys(loader, object, pointer, keys) > 0) return;
   read->operation = load_text(object, "call");
   read->with = load_template(loader, object, "with", pointer);
   read->items = load_expression(loader, object, "items", pointer);
   read->items_name = load_text(object, "items");
+  check_texts(loader, object, "absent", pointer);
   read->absent = json_incref(json_object_get(object, "absent"));
 }
 
@@ -33,10 +38,21 @@ static void load_contexts(struct loader *loader, const json_t *contexts, struct 
     char pointer[256];
     snprintf(pointer, sizeof pointer, "/context/%s", name);
     context->name = strdup(name);
-    load_read(loader, object, pointer, &context->read);
-    if (!json_object_get(object, "by"))
-      complain(loader, pointer, "\"by\" is missing: how does a sweep know which resource an item belongs to?");
+    if (is_built_in(name))
+      complain(loader, pointer, "$%s is a variable of the language: name the context otherwise", name);
+    load_read(loader, object, pointer, context_keys, &context->read);
     context->by = load_expression(loader, object, "by", pointer);
+    context->each = load_expression(loader, object, "each", pointer);
+    const char *per = json_text_at(object, "per", NULL);
+    int has_by = json_object_get(object, "by") != NULL;
+    if (*per && strcmp(per, "item") != 0)
+      complain(loader, pointer_key(pointer, "per"), "\"per\" must be item: one read a resource");
+    else if (!has_by && !*per)
+      complain(loader, pointer,
+               "\"by\" is missing: how does a sweep know which resource an item belongs to? (or \"per: item\": it "
+               "reads once a resource)");
+    else if (has_by && (*per || context->each))
+      complain(loader, pointer, "a context is joined \"by\" a key, or read \"per: item\" (and \"each\"), not both");
   }
 }
 
@@ -59,8 +75,8 @@ struct resource *load_resource(struct loader *loader, json_t *document) {
   resource->id = load_expression(loader, document, "id", "");
   resource->arn = load_template(loader, document, "arn", "");
   resource->tags = load_expression(loader, document, "tags", "");
-  load_read(loader, json_object_get(document, "list"), "/list", &resource->list);
-  load_read(loader, json_object_get(document, "get"), "/get", &resource->get);
+  load_read(loader, json_object_get(document, "list"), "/list", read_keys, &resource->list);
+  load_read(loader, json_object_get(document, "get"), "/get", read_keys, &resource->get);
   load_contexts(loader, json_object_get(document, "context"), resource);
   if (loader->complaints == 0) check_resource(loader, resource, document);
   if (loader->complaints == 0) return resource;
@@ -89,6 +105,7 @@ void resource_free(struct resource *resource) {
     free(resource->contexts[i].name);
     read_free(&resource->contexts[i].read);
     jmes_free(resource->contexts[i].by);
+    jmes_free(resource->contexts[i].each);
   }
   free(resource->contexts);
   free(resource);

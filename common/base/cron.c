@@ -1,4 +1,4 @@
-#include "cron.h"
+#include "base/cron.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "sources/cron.h"
+#include "base/cron.h"
 
 static void test_refuses(void **state) {
   (void)state;

@@ -1,8 +1,8 @@
 /* AWS's schedule expressions, in UTC: rate(5 minutes), cron(0 12 ? * MON-FRI *).
  * (docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html; `second` is ours.)
  * Pure: no clock, no memory. */
-#ifndef PARAPET_PRODUCER_SOURCES_CRON_H
-#define PARAPET_PRODUCER_SOURCES_CRON_H
+#ifndef PARAPET_BASE_CRON_H
+#define PARAPET_BASE_CRON_H
 
 #include <stdint.h>
 
