@@ -142,7 +142,7 @@ static void close_parts(struct worker *worker) {
 }
 
 static int serve(struct worker *worker, struct error *error) {
-  struct feed feeds[CONSUMER_LIMIT];
+  struct feed feeds[CONSUMER_LIMIT] = {0};
   pthread_t sweeps;
   unsigned port;
   metrics_register(worker_metrics);

@@ -110,7 +110,7 @@ def allocations(stack, total):
     library, counts = BUILD / "bench/count_allocations.so", stack.directory / "allocations"
     library.parent.mkdir(parents=True, exist_ok=True)
     source = Path(__file__).with_name("count_allocations.c")
-    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-shared", "-fPIC", "-o", library, source], check=True)
+    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library, source], check=True)
     wrapper = ["env", f"LD_PRELOAD={library}", f"COUNT_FILE={counts}"]
     _, _, (calls, size, other_calls, other_size) = worker(stack, "counted", total, wrapper, counts)
     print(f"{'unmatched, allocated an event':<38}{size:>10.3f} bytes in {calls:.5f} calls by Parapet; "

@@ -1,7 +1,6 @@
 /* Counts allocations, to be preloaded: those that the program's own code asks for apart from those of its libraries.
  * COUNT_FILE names a file of four 64-bit numbers that is kept up to date: calls and bytes of the program, calls and
  * bytes of libraries (what a library allocates on the program's behalf, as strdup() does, counts there). */
-#define _GNU_SOURCE /* dl_iterate_phdr */
 #include <fcntl.h>
 #include <link.h>
 #include <stdint.h>
@@ -9,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-inconsistent-declaration-parameter-name): the C library's own names */
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
@@ -56,3 +56,4 @@ void *realloc(void *old, size_t size) {
   count(__builtin_return_address(0), size);
   return __libc_realloc(old, size);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-inconsistent-declaration-parameter-name) */
