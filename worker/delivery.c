@@ -27,7 +27,7 @@ struct delivery *delivery_hold(struct delivery *delivery) {
 static void mark_ended(struct delivery *delivery) {
   struct error error = {0};
   int result = 0;
-  if (delivery->kind == DELIVERY_EVENT && delivery->id[0])
+  if (delivery->kind != DELIVERY_PARKED && delivery->id[0])
     result = state_seen_mark(delivery->worker->state, delivery->id, SEEN_MS, &error);
   if (delivery->kind == DELIVERY_SWEEP && delivery->sweep[0])
     result = state_sweep_end(delivery->worker->state, delivery->sweep, &error);

@@ -216,17 +216,18 @@ static void event_task(void *argument) {
   matched_free(matched);
 }
 
-static void submit_matched(struct worker *worker, struct bundle *bundle, struct bus_message *message,
+static void submit_matched(const struct feed *feed, struct bundle *bundle, struct bus_message *message,
                            const uint32_t *ids, size_t count) {
+  struct worker *worker = feed->worker;
   struct matched *matched = calloc(1, sizeof *matched + count * sizeof *ids);
   struct delivery *delivery = matched ? delivery_open(worker, DELIVERY_EVENT) : NULL;
   if (!delivery) {
     free(matched);
-    bus_abandon(worker->events, message);
+    bus_abandon(feed->consumer, message);
     return;
   }
   matched->task.abandon = abandon_event;
-  delivery->consumer = worker->events;
+  delivery->consumer = feed->consumer;
   delivery->message = message;
   matched->delivery = delivery;
   matched->bundle = bundle_hold(bundle);
@@ -237,67 +238,71 @@ static void submit_matched(struct worker *worker, struct bundle *bundle, struct 
 
 struct rejected {
   struct task task;
-  struct worker *worker;
+  const struct feed *feed;
   struct bus_message *message;
   char reason[900];
 };
 
 static void reject_task(void *argument) {
   struct rejected *rejected = argument;
-  dead_letter(rejected->worker, rejected->worker->events, rejected->message, rejected->reason);
+  dead_letter(rejected->feed->worker, rejected->feed->consumer, rejected->message, rejected->reason);
   free(rejected);
 }
 
 static void abandon_rejected(void *argument) {
   struct rejected *rejected = argument;
-  bus_abandon(rejected->worker->events, rejected->message);
+  bus_abandon(rejected->feed->consumer, rejected->message);
   free(rejected);
 }
 
-static void submit_rejected(struct worker *worker, struct bus_message *message, const char *reason) {
+static void submit_rejected(const struct feed *feed, struct bus_message *message, const char *reason) {
   struct rejected *rejected = calloc(1, sizeof *rejected);
   if (!rejected) {
-    bus_abandon(worker->events, message);
+    bus_abandon(feed->consumer, message);
     return;
   }
   rejected->task.abandon = abandon_rejected;
-  rejected->worker = worker;
+  rejected->feed = feed;
   rejected->message = message;
   snprintf(rejected->reason, sizeof rejected->reason, "%s", reason);
-  if (pool_submit(worker->pool, POOL_LANE_EVENT, NULL, 0, reject_task, rejected) != 0) abandon_rejected(rejected);
+  if (pool_submit(feed->worker->pool, POOL_LANE_EVENT, NULL, 0, reject_task, rejected) != 0) abandon_rejected(rejected);
 }
 
-static void on_message(struct worker *worker, struct bundle *bundle, struct match_scratch *scratch,
-                       struct bus_message *message) {
-  size_t length;
-  const uint32_t *ids = NULL;
+struct sight { /* what the look at the raw bytes of the newest event found */
+  const struct match_set *matcher;
+  struct match_scratch *scratch;
+  const uint32_t *ids;
+  int count;
+  long unmatched; /* counted here, told in one go */
+  struct error error;
+};
+
+static enum bus_sight look_at(const char *value, size_t length, void *argument) {
+  struct sight *sight = argument;
+  sight->count = value ? match_run(sight->matcher, sight->scratch, value, length, &sight->ids, &sight->error) : 0;
+  if (sight->count != 0) return BUS_KEEP;
+  sight->unmatched++;
+  return BUS_DONE;
+}
+
+/* The bundle is held for as long as the look lasts, not for each event: at most POLL_MS. */
+static void sift(const struct feed *feed, struct match_scratch *scratch) {
+  struct bundle *bundle = worker_bundle(feed->worker);
+  struct sight sight = {.matcher = bundle->matcher, .scratch = scratch};
   struct error error = {0};
-  const char *value = bus_message_value(message, &length);
-  int count = value ? match_run(bundle->matcher, scratch, value, length, &ids, &error) : 0;
-  if (count == 0) {
-    metric_add(&worker_metrics[M_EVENTS], 1, "unmatched");
-    bus_finish(worker->events, message);
-  } else if (count < 0) {
-    submit_rejected(worker, message, error.message);
-  } else { /* counted when it has its units: it may turn out a duplicate, or a dead letter */
-    submit_matched(worker, bundle, message, ids, (size_t)count);
-  }
+  struct bus_message *message = bus_sift(feed->consumer, POLL_MS, look_at, &sight, &error);
+  if (sight.unmatched > 0) metric_add(&worker_metrics[M_EVENTS], (double)sight.unmatched, "unmatched");
+  if (!message && error.class != ERROR_NONE) log_debug("consumer", LOG_ERROR(&error));
+  if (message && sight.count < 0) submit_rejected(feed, message, sight.error.message);
+  if (message && sight.count > 0) /* counted when it has its units: it may turn out a duplicate, or a dead letter */
+    submit_matched(feed, bundle, message, sight.ids, (size_t)sight.count);
+  bundle_drop(bundle);
 }
 
 void *events_thread(void *argument) {
-  struct worker *worker = argument;
+  const struct feed *feed = argument;
   struct match_scratch *scratch = match_scratch_open();
-  while (scratch && !worker->stopping) {
-    struct error error = {0};
-    struct bus_message *message = bus_poll(worker->events, POLL_MS, &error);
-    if (!message) {
-      if (error.class != ERROR_NONE) log_debug("consumer", LOG_ERROR(&error));
-      continue;
-    }
-    struct bundle *bundle = worker_bundle(worker);
-    on_message(worker, bundle, scratch, message);
-    bundle_drop(bundle);
-  }
+  while (scratch && !feed->worker->stopping) sift(feed, scratch);
   match_scratch_free(scratch);
   return NULL;
 }

@@ -41,8 +41,7 @@ static void set_ready(struct keeper *keeper, int ready, const struct error *erro
   struct worker *worker = keeper->worker;
   int was = atomic_exchange(&worker->state_ready, ready);
   if (was == ready) return;
-  bus_pause(worker->events, !ready);
-  bus_pause(worker->sweeps, !ready);
+  worker_pause(worker, !ready);
   if (ready)
     log_info("gates open: Redis answers", LOG_TEXT("bundle", worker->bundle->hash));
   else
@@ -89,7 +88,7 @@ static void count_deltas(struct keeper *keeper) {
 static void heartbeat(struct keeper *keeper) {
   struct worker *worker = keeper->worker;
   struct bundle *bundle = worker_bundle(worker);
-  struct bus_lag lag = bus_lag(worker->events);
+  struct bus_lag lag = worker_lag(worker);
   char started[32];
   json_t *sign =
       json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:i}", "owner", worker->owner, "version", PARAPET_VERSION,

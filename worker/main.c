@@ -9,7 +9,7 @@
 #include "pipeline.h"
 #include "unit.h"
 
-enum { EXIT_USAGE = 2, EXIT_START = 1, DRAIN_MS = 20000, STUCK_MS = 60000 };
+enum { EXIT_USAGE = 2, EXIT_START = 1, DRAIN_MS = 20000, STUCK_MS = 60000, REVOKE_WAIT_MS = 3000 };
 
 static const char usage[] =
     "usage: parapet-worker [--config FILE] [--SETTING VALUE ...]\n"
@@ -27,9 +27,9 @@ static const struct bus_topic topics[] = {{BUS_TOPIC_EVENTS, 6, 0, 1048576}, {BU
 /* ---- health ---- */
 static int alive(char *reason, size_t size, void *argument) {
   struct worker *worker = argument;
-  int64_t idle = clock_monotonic_ms() - bus_lag(worker->events).last_poll_ms;
+  int64_t idle = clock_monotonic_ms() - worker_lag(worker).last_poll_ms;
   if (idle < STUCK_MS) return 1;
-  snprintf(reason, size, "the consumer has not polled for %lld ms", (long long)idle);
+  snprintf(reason, size, "a consumer has not polled for %lld ms", (long long)idle);
   return 0;
 }
 
@@ -38,7 +38,7 @@ static int ready(char *reason, size_t size, void *argument) {
   if (worker->stopping) return snprintf(reason, size, "stopping"), 0;
   if (!worker->state_ready)
     return snprintf(reason, size, "gates closed: Redis does not answer, or its state is being rebuilt"), 0;
-  if (bus_lag(worker->events).partitions == 0 && bus_lag(worker->sweeps).partitions == 0)
+  if (worker_lag(worker).partitions == 0 && bus_lag(worker->sweeps).partitions == 0)
     return snprintf(reason, size, "no partitions assigned yet"), 0;
   return 1;
 }
@@ -88,7 +88,8 @@ static struct bus_consumer *open_consumer(struct worker *worker, const char *top
   struct bus_consumer_options options = {.common = settings_bus(worker->config, worker->owner),
                                          .group = group,
                                          .topics = names,
-                                         .session_timeout_ms = config_ms(worker->config, "kafka.session_timeout")};
+                                         .session_timeout_ms = config_ms(worker->config, "kafka.session_timeout"),
+                                         .revoke_wait_ms = REVOKE_WAIT_MS};
   return bus_consumer_open(&options, error);
 }
 
@@ -102,15 +103,33 @@ static void wait_for_signal(void) {
   log_info("stopping", LOG_INT("signal", signal_number));
 }
 
-static void drain(struct worker *worker, pthread_t events, pthread_t sweeps, struct keeper *keeper) {
+static int open_consumers(struct worker *worker, struct error *error) {
+  int wanted = (int)config_number(worker->config, "kafka.consumers");
+  for (; worker->consumers < wanted; worker->consumers++)
+    if (!(worker->events[worker->consumers] = open_consumer(worker, BUS_TOPIC_EVENTS, error))) return -1;
+  if (!(worker->sweeps = open_consumer(worker, BUS_TOPIC_SWEEPS, error))) return -1;
+  worker_pause(worker, 1); /* until the keeper has seen Redis */
+  return 0;
+}
+
+static int start_feeds(struct worker *worker, struct feed *feeds, pthread_t *sweeps, struct error *error) {
+  int failed = pthread_create(sweeps, NULL, sweeps_thread, worker);
+  for (int i = 0; i < worker->consumers && !failed; i++) {
+    feeds[i] = (struct feed){.worker = worker, .consumer = worker->events[i]};
+    failed = pthread_create(&feeds[i].thread, NULL, events_thread, &feeds[i]);
+  }
+  return failed ? error_set(error, ERROR_FATAL, "Thread", "cannot start a thread") : 0;
+}
+
+static void drain(struct worker *worker, const struct feed *feeds, pthread_t sweeps, struct keeper *keeper) {
   worker->stopping = 1;
-  pthread_join(events, NULL);
+  for (int i = 0; i < worker->consumers; i++) pthread_join(feeds[i].thread, NULL);
   pthread_join(sweeps, NULL);
   keeper_stop(keeper);
   if (pool_wait_idle(worker->pool, DRAIN_MS) != 0)
     log_warn("still working after the drain's time; going on to the end");
   pool_close(worker->pool, task_abandon);
-  bus_consumer_close(worker->events);
+  for (int i = 0; i < worker->consumers; i++) bus_consumer_close(worker->events[i]);
   bus_consumer_close(worker->sweeps);
 }
 
@@ -123,28 +142,23 @@ static void close_parts(struct worker *worker) {
 }
 
 static int serve(struct worker *worker, struct error *error) {
-  pthread_t events, sweeps;
+  struct feed feeds[CONSUMER_LIMIT] = {0};
+  pthread_t sweeps;
   unsigned port;
   metrics_register(worker_metrics);
-  worker->events = open_consumer(worker, BUS_TOPIC_EVENTS, error);
-  worker->sweeps = worker->events ? open_consumer(worker, BUS_TOPIC_SWEEPS, error) : NULL;
-  if (!worker->sweeps) return -1;
-  bus_pause(worker->events, 1); /* until the keeper has seen Redis */
-  bus_pause(worker->sweeps, 1);
+  if (open_consumers(worker, error) != 0) return -1;
   struct metrics_server *server =
       metrics_serve(config_text(worker->config, "http.address"), alive, ready, worker, &port, error);
   if (!server) return -1;
   struct keeper *keeper = keeper_start(worker, error);
   if (!keeper) return -1;
-  if (pthread_create(&events, NULL, events_thread, worker) != 0 ||
-      pthread_create(&sweeps, NULL, sweeps_thread, worker) != 0)
-    return error_set(error, ERROR_FATAL, "Thread", "cannot start a thread");
+  if (start_feeds(worker, feeds, &sweeps, error) != 0) return -1;
   log_info("worker started", LOG_TEXT("owner", worker->owner), LOG_TEXT("bundle", worker->bundle->hash),
            LOG_INT("guardrails", worker->bundle->guardrail_count),
            LOG_INT("accounts", accounts_count(worker->accounts)), LOG_INT("port", port),
            LOG_INT("ms", clock_wall_ms() - worker->started_ms));
   wait_for_signal();
-  drain(worker, events, sweeps, keeper);
+  drain(worker, feeds, sweeps, keeper);
   metrics_server_close(server);
   return 0;
 }

@@ -1,11 +1,18 @@
-/* The threads that feed the verbs: one polls parapet.events, one parapet.sweeps. */
+/* The threads that feed the verbs: kafka.consumers poll parapet.events, one polls parapet.sweeps. */
 #ifndef PARAPET_WORKER_PIPELINE_H
 #define PARAPET_WORKER_PIPELINE_H
 
 #include "worker.h"
 
-/* Polls until worker->stopping; argument: struct worker *. */
-void *events_thread(void *argument);
+struct feed { /* one consumer of parapet.events and its thread */
+  struct worker *worker;
+  struct bus_consumer *consumer;
+  pthread_t thread;
+};
+
+/* Both poll until worker->stopping. */
+void *events_thread(void *argument); /* struct feed * */
+/* argument: struct worker *. */
 void *sweeps_thread(void *argument);
 
 /* Hands work that was released or fell due back to the verbs: at most `limit` units.  Returns how many, -1 with *error.

@@ -12,6 +12,8 @@ const struct setting worker_settings[] = {
     {"kafka.group", SETTING_TEXT, "parapet-workers", "consumer group of the fleet", 0, 0, 0},
     {"kafka.session_timeout", SETTING_DURATION, "45s",
      "after this long without a sign a worker's partitions go to others", 1000, 300000, 0},
+    {"kafka.consumers", SETTING_NUMBER, "1",
+     "threads that read parapet.events, each a member of the group; useful up to the topic's partitions", 1, 16, 0},
     {"kafka.properties", SETTING_LIST, NULL, "further librdkafka properties, name=value (TLS, SASL)", 0, 0, 1},
     {"redis.url", SETTING_TEXT, "redis://127.0.0.1:6379", "Redis: redis://[:password@]host:port[/db] or unix:///path",
      0, 0, 1},

@@ -103,6 +103,15 @@ static void sweep_done(struct sweep *sweep, const char *outcome) {
   sweep_free(sweep);
 }
 
+/* A sweep that had ended stands behind an unfinished one of its partition when that partition goes to another worker,
+ * and comes again there. */
+static int was_swept(const struct sweep *sweep) {
+  struct error error = {0};
+  int seen = 0;
+  return sweep->tries == 0 && sweep->delivery->id[0] &&
+         state_seen(sweep->delivery->worker->state, sweep->delivery->id, &seen, &error) == 0 && seen;
+}
+
 static void sweep_task(void *argument) {
   struct sweep *sweep = argument;
   struct worker *worker = sweep->delivery->worker;
@@ -117,6 +126,7 @@ static void sweep_task(void *argument) {
   unsigned char wanted[64] = {0};
   struct error error = {0};
   if (!worker->state_ready) return sweep_later(sweep);
+  if (was_swept(sweep)) return sweep_done(sweep, "repeated");
   for (size_t i = 0; i < sweep->count; i++) {
     guardrail_wants(sweep->guardrails[i], wanted);
     json_array_clear(sweep->violating[i]);
@@ -163,6 +173,8 @@ static const char *open_sweep(struct sweep *sweep) {
   }
   snprintf(sweep->delivery->sweep, sizeof sweep->delivery->sweep, "%s|%s|%s", sweep->account->id, sweep->region,
            sweep->resource->name);
+  const char *id = json_text_at(sweep->request, "id", NULL);
+  if (strlen(id) < sizeof sweep->delivery->id) snprintf(sweep->delivery->id, sizeof sweep->delivery->id, "%s", id);
   return NULL;
 }
 

@@ -18,7 +18,7 @@ struct delivery {
   struct bus_consumer *consumer; /* event, sweep */
   struct bus_message *message;
   atomic_int abandoned; /* the process ends before its units did: the message is given back, not finished */
-  char id[128];         /* event: its id, marked as seen at the end; sweep, parked: its subject */
+  char id[128];         /* the event's or sweep's id, marked as seen at the end; "": none */
   char sweep[256];      /* sweep: the coalescing subject */
   json_t *event;        /* event: the parsed envelope; NULL otherwise */
   json_t *actor;

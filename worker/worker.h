@@ -7,20 +7,22 @@
 
 #include "base/metrics.h"
 #include "base/pool.h"
+#include "bus/bus.h"
 #include "engine/playbook.h"
 #include "fleet/accounts.h"
 #include "fleet/mirror.h"
 #include "settings.h"
 #include "state/state.h"
 
-enum { PATIENCE_LIMIT = 8 };
+enum { PATIENCE_LIMIT = 8, CONSUMER_LIMIT = 16 };
 
 struct worker {
   const struct config *config;
   struct aws_client *aws;
   struct state *state;
   struct bus_producer *producer;
-  struct bus_consumer *events, *sweeps;
+  struct bus_consumer *events[CONSUMER_LIMIT], *sweeps; /* one thread each */
+  int consumers;                                        /* how many of `events` */
   struct pool *pool;
   struct accounts *accounts;
   char owner[192];
@@ -44,6 +46,10 @@ void task_abandon(void *task);
 
 /* The bundle in force, held; bundle_drop it. */
 struct bundle *worker_bundle(struct worker *worker);
+
+/* All consumers. */
+void worker_pause(struct worker *worker, int paused);
+struct bus_lag worker_lag(struct worker *worker); /* of events; last_poll_ms: the oldest, of sweeps, too */
 
 /* Limits that an action of this guardrail in this account must pass; `limits` holds 4.  Returns how many. */
 struct scopes {

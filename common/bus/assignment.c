@@ -12,7 +12,7 @@ struct bus_partition *bus_partition_new(const char *topic, int32_t number) {
     return NULL;
   }
   partition->number = number;
-  partition->start = partition->submitted = -1;
+  partition->start = partition->submitted = partition->passed = -1;
   partition->references = 1;
   watermark_start(&partition->watermark);
   return partition;

@@ -56,6 +56,7 @@ struct bus_consumer_options {
   const char *const *topics;  /* NULL-terminated */
   int64_t session_timeout_ms; /* 0: 45 s */
   int64_t commit_every_ms;    /* 0: 1 s */
+  int64_t revoke_wait_ms;     /* partitions that are taken away wait this long for their unfinished messages; 0: not */
   size_t in_flight_high,
       in_flight_low; /* pause all partitions at high unfinished messages, resume at low; 0: 2000 / 1000 */
 };
@@ -64,6 +65,13 @@ struct bus_consumer *bus_consumer_open(const struct bus_consumer_options *option
 /* One thread polls.  Waits up to timeout_ms; returns a message, or NULL (nothing, or *error set when the broker has a
  * complaint; going on polling is right in both cases). */
 struct bus_message *bus_poll(struct bus_consumer *consumer, int64_t timeout_ms, struct error *error);
+/* As bus_poll(), but shows each message's value (NULL: a tombstone) to `look` first, on this thread and before anything
+ * is done for it.  BUS_DONE: it is finished at once, without a lock, a copy or an allocation, and the next is fetched;
+ * BUS_KEEP: it is returned as by bus_poll().  Comes back after about timeout_ms at the latest. */
+enum bus_sight { BUS_DONE, BUS_KEEP };
+typedef enum bus_sight bus_look(const char *value, size_t length, void *argument);
+struct bus_message *bus_sift(struct bus_consumer *consumer, int64_t timeout_ms, bus_look *look, void *argument,
+                             struct error *error);
 const char *bus_message_topic(const struct bus_message *message);
 int32_t bus_message_partition(const struct bus_message *message);
 int64_t bus_message_offset(const struct bus_message *message);

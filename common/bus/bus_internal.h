@@ -40,6 +40,9 @@ void watermark_start(struct watermark *watermark);
 int watermark_add(struct watermark *watermark, int64_t offset, uint64_t *slot);
 /* 1 when the position moved. */
 int watermark_finish(struct watermark *watermark, uint64_t slot);
+/* Notes a delivered offset that is done already; neighbours share one place in the ring, so it grows only with what is
+ * kept in between.  0, or -1 as watermark_add(). */
+int watermark_pass(struct watermark *watermark, int64_t offset);
 size_t watermark_span(const struct watermark *watermark);
 void watermark_free(struct watermark *watermark);
 
@@ -54,6 +57,7 @@ struct bus_partition {
   int64_t start;     /* committed offset at assignment; -1 unknown */
   int64_t submitted; /* position of the last commit sent, -1 none */
   int64_t unfinished;
+  int64_t passed; /* polling thread only: the newest offset done at sight and not in the watermark yet; -1 none */
   int references; /* the table and each unfinished message */
   int revoked;    /* written under the lock, read by anyone with __atomic_load_n */
 };

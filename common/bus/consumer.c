@@ -4,6 +4,10 @@
  * there, too.  Other threads only come with bus_finish(), bus_pause(), bus_lag(): they touch what `lock` guards, and
  * the polling thread acts on it in its next slice (at most SLICE_MS later).
  *
+ * What the owner's look (bus_sift) is done with at sight costs no lock and no memory: its offset goes into the
+ * partition's `passed`, which is the polling thread's alone, and from there into the watermark with the next message
+ * that is kept, or with the housekeeping that comes every CHORES_EVERY messages and whenever nothing is there to read.
+ *
  * Back-pressure: at in_flight_high all partitions are paused, at in_flight_low they go on.  Pausing throws away what
  * was prefetched, therefore the distance between the two, and small prefetch queues. */
 #include <pthread.h>
@@ -17,6 +21,8 @@
 
 enum {
   SLICE_MS = 50,
+  CHORES_EVERY = 64, /* messages between two rounds of pausing, committing and telling that we live */
+  REVOKE_SLICE_MS = 10,
   COMMIT_WAIT_MS = 5000, /* synchronous commits: when partitions are taken away, and at the end */
   CLOSE_WAIT_S = 8,
   START_WAIT_MS = 2000, /* asking for committed offsets at assignment (for the lag only) */
@@ -27,10 +33,12 @@ _Static_assert(SPAN_HIGH < (int)WATERMARK_CEILING, "the pause must come before t
 
 struct bus_consumer {
   rd_kafka_t *handle;
-  int64_t commit_every_ms;
+  int64_t commit_every_ms, revoke_wait_ms;
   size_t high, low;
   int64_t next_commit_ms; /* polling thread only, as is `paused` */
   int paused;
+  rd_kafka_topic_t *last_topic; /* of the message before, and its partition: they come in runs */
+  struct bus_partition *last_partition;
   int owner_paused;     /* atomic: bus_pause() writes, the polling thread reads */
   int64_t last_poll_ms; /* atomic: the polling thread writes */
 
@@ -38,7 +46,7 @@ struct bus_consumer {
   struct bus_partition *partitions;
   size_t in_flight; /* unfinished messages, those of partitions taken away included */
   int blocked;      /* back-pressure, with hysteresis */
-  int failed;       /* a message could not be tracked: nothing is delivered any more */
+  int failed;       /* atomic: a message could not be tracked, nothing is delivered any more */
 };
 
 struct bus_message {
@@ -46,6 +54,20 @@ struct bus_message {
   struct bus_partition *partition; /* a reference */
   uint64_t slot;
 };
+
+static void fail(struct bus_consumer *consumer) { __atomic_store_n(&consumer->failed, 1, __ATOMIC_RELAXED); }
+
+/* Under the lock: what was passed since the last time enters the watermark. */
+static void pass_on(struct bus_consumer *consumer, struct bus_partition *partition) {
+  if (partition->passed < 0) return;
+  if (watermark_pass(&partition->watermark, partition->passed) != 0) fail(consumer);
+  partition->passed = -1;
+}
+
+static void pass_on_all(struct bus_consumer *consumer) {
+  for (struct bus_partition *partition = consumer->partitions; partition; partition = partition->following)
+    pass_on(consumer, partition);
+}
 
 /* ---- commits ---- */
 static void log_commit_failure(rd_kafka_resp_err_t code, int partitions) {
@@ -79,6 +101,7 @@ static void commit_when_due(struct bus_consumer *consumer) {
   if (now < consumer->next_commit_ms) return;
   consumer->next_commit_ms = now + consumer->commit_every_ms;
   pthread_mutex_lock(&consumer->lock);
+  pass_on_all(consumer);
   rd_kafka_topic_partition_list_t *positions = bus_partition_positions(consumer->partitions, 0);
   pthread_mutex_unlock(&consumer->lock);
   if (!positions) return;
@@ -91,6 +114,7 @@ static void commit_when_due(struct bus_consumer *consumer) {
  */
 static void commit_now(struct bus_consumer *consumer) {
   pthread_mutex_lock(&consumer->lock);
+  pass_on_all(consumer);
   rd_kafka_topic_partition_list_t *positions = bus_partition_positions(consumer->partitions, 1);
   pthread_mutex_unlock(&consumer->lock);
   if (!positions) return;
@@ -134,6 +158,7 @@ static void ease(struct bus_consumer *consumer) {
 
 static void apply_pause(struct bus_consumer *consumer) {
   pthread_mutex_lock(&consumer->lock);
+  pass_on_all(consumer);
   ease(consumer);
   int wanted = consumer->blocked || __atomic_load_n(&consumer->owner_paused, __ATOMIC_RELAXED);
   rd_kafka_topic_partition_list_t *list = NULL;
@@ -185,7 +210,7 @@ static void assign(struct bus_consumer *consumer, rd_kafka_topic_partition_list_
   for (int i = 0; i < assigned->cnt; i++) {
     struct bus_partition *partition = bus_partition_new(assigned->elems[i].topic, assigned->elems[i].partition);
     if (!partition) {
-      consumer->failed = 1;
+      fail(consumer);
       continue;
     }
     partition->following = consumer->partitions;
@@ -203,6 +228,7 @@ static void assign(struct bus_consumer *consumer, rd_kafka_topic_partition_list_
 
 /* Under the lock: takes the partition out of the table; its unfinished messages keep it alive. */
 static void forget(struct bus_consumer *consumer, const char *topic, int32_t number) {
+  consumer->last_topic = NULL;
   for (struct bus_partition **at = &consumer->partitions; *at; at = &(*at)->following) {
     struct bus_partition *partition = *at;
     if (partition->number != number || strcmp(partition->topic, topic) != 0) continue;
@@ -213,8 +239,28 @@ static void forget(struct bus_consumer *consumer, const char *topic, int32_t num
   }
 }
 
+static int64_t unfinished_of(struct bus_consumer *consumer, const rd_kafka_topic_partition_list_t *list) {
+  int64_t unfinished = 0;
+  pthread_mutex_lock(&consumer->lock);
+  for (int i = 0; i < list->cnt; i++) {
+    const struct bus_partition *partition =
+        bus_partition_find(consumer->partitions, list->elems[i].topic, list->elems[i].partition);
+    if (partition) unfinished += partition->unfinished;
+  }
+  pthread_mutex_unlock(&consumer->lock);
+  return unfinished;
+}
+
+/* What is in hand of the partitions that go gets a moment to finish: what it finishes, the next owner need not do
+ * again.  The group waits for us meanwhile (its rebalance timeout is minutes), so the moment is short. */
+static void let_finish(struct bus_consumer *consumer, const rd_kafka_topic_partition_list_t *revoked) {
+  int64_t deadline = clock_monotonic_ms() + consumer->revoke_wait_ms;
+  while (clock_monotonic_ms() < deadline && unfinished_of(consumer, revoked) > 0) clock_sleep_ms(REVOKE_SLICE_MS);
+}
+
 static void revoke(struct bus_consumer *consumer, const rd_kafka_topic_partition_list_t *revoked) {
   int lost = rd_kafka_assignment_lost(consumer->handle);
+  if (!lost) let_finish(consumer, revoked);
   if (!lost) commit_now(consumer); /* lost: another has them already, the group would refuse */
   pthread_mutex_lock(&consumer->lock);
   for (int i = 0; i < revoked->cnt; i++) forget(consumer, revoked->elems[i].topic, revoked->elems[i].partition);
@@ -242,18 +288,25 @@ static void on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code, rd_kafka_
 }
 
 /* ---- polling ---- */
-static struct bus_message *track(struct bus_consumer *consumer, rd_kafka_message_t *message) {
+/* Polling thread.  The table changes only on this thread, so reading it wants no lock.  NULL: the message is left over
+ * from an assignment that ended, and whoever has the partition now gets it again. */
+static struct bus_partition *partition_of(struct bus_consumer *consumer, const rd_kafka_message_t *message) {
+  if (consumer->last_topic == message->rkt && consumer->last_partition->number == message->partition)
+    return consumer->last_partition;
+  struct bus_partition *found =
+      bus_partition_find(consumer->partitions, rd_kafka_topic_name(message->rkt), message->partition);
+  consumer->last_topic = found ? message->rkt : NULL;
+  consumer->last_partition = found;
+  return found;
+}
+
+static struct bus_message *track(struct bus_consumer *consumer, struct bus_partition *partition,
+                                 rd_kafka_message_t *message) {
   struct bus_message *tracked = malloc(sizeof *tracked);
-  const char *topic = rd_kafka_topic_name(message->rkt);
   pthread_mutex_lock(&consumer->lock);
-  struct bus_partition *partition = bus_partition_find(consumer->partitions, topic, message->partition);
-  if (!partition) { /* left over from an assignment that ended: whoever has it now gets it again */
-    pthread_mutex_unlock(&consumer->lock);
-    free(tracked);
-    return NULL;
-  }
+  pass_on(consumer, partition);
   if (!tracked || watermark_add(&partition->watermark, message->offset, &tracked->slot) != 0) {
-    consumer->failed = 1;
+    fail(consumer);
     pthread_mutex_unlock(&consumer->lock);
     free(tracked);
     return NULL;
@@ -269,43 +322,58 @@ static struct bus_message *track(struct bus_consumer *consumer, rd_kafka_message
 }
 
 static int has_failed(struct bus_consumer *consumer, struct error *error) {
-  pthread_mutex_lock(&consumer->lock);
-  int failed = consumer->failed;
-  pthread_mutex_unlock(&consumer->lock);
-  if (failed) error_set(error, ERROR_FATAL, "OutOfMemory", "Kafka: a message could not be tracked; start again");
-  return failed;
+  if (!__atomic_load_n(&consumer->failed, __ATOMIC_RELAXED)) return 0;
+  error_set(error, ERROR_FATAL, "OutOfMemory", "Kafka: a message could not be tracked; start again");
+  return 1;
 }
 
 /* Takes the message or complaint that librdkafka handed over.  NULL: nothing for the owner, or *error is set. */
-static struct bus_message *receive(struct bus_consumer *consumer, rd_kafka_message_t *message, struct error *error) {
+static struct bus_message *receive(struct bus_consumer *consumer, rd_kafka_message_t *message, bus_look *look,
+                                   void *argument, struct error *error) {
+  struct bus_message *tracked = NULL;
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    struct bus_message *tracked = track(consumer, message);
-    if (!tracked) rd_kafka_message_destroy(message);
-    return tracked;
-  }
-  if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+    struct bus_partition *partition = partition_of(consumer, message);
+    if (partition && look && look(message->payload, message->len, argument) == BUS_DONE)
+      partition->passed = message->offset;
+    else if (partition)
+      tracked = track(consumer, partition, message);
+  } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
     bus_error_of(consumer->handle, error, message->err, "poll",
                  message->rkt ? rd_kafka_topic_name(message->rkt) : NULL);
-  rd_kafka_message_destroy(message);
-  return NULL;
+  }
+  if (!tracked) rd_kafka_message_destroy(message);
+  return tracked;
 }
 
-struct bus_message *bus_poll(struct bus_consumer *consumer, int64_t timeout_ms, struct error *error) {
+static void chores(struct bus_consumer *consumer) {
+  __atomic_store_n(&consumer->last_poll_ms, clock_monotonic_ms(), __ATOMIC_RELAXED);
+  apply_pause(consumer);
+  commit_when_due(consumer);
+}
+
+struct bus_message *bus_sift(struct bus_consumer *consumer, int64_t timeout_ms, bus_look *look, void *argument,
+                             struct error *error) {
   struct error complaint = {0};
   struct bus_message *found = NULL;
   int64_t deadline = clock_monotonic_ms() + timeout_ms;
-  int slice;
+  int slice, over;
   do {
-    __atomic_store_n(&consumer->last_poll_ms, clock_monotonic_ms(), __ATOMIC_RELAXED);
-    apply_pause(consumer);
-    commit_when_due(consumer);
+    chores(consumer);
     slice = bus_wait_ms(deadline, SLICE_MS);
-    rd_kafka_message_t *message =
-        has_failed(consumer, &complaint) ? NULL : rd_kafka_consumer_poll(consumer->handle, slice);
-    if (message) found = receive(consumer, message, &complaint);
-  } while (!found && complaint.class == ERROR_NONE && slice > 0);
+    over = slice == 0;
+    for (int i = 0; i < CHORES_EVERY && !found && complaint.class == ERROR_NONE; i++) {
+      rd_kafka_message_t *message =
+          has_failed(consumer, &complaint) ? NULL : rd_kafka_consumer_poll(consumer->handle, i == 0 ? slice : 0);
+      if (!message) break;
+      found = receive(consumer, message, look, argument, &complaint);
+    }
+  } while (!found && complaint.class == ERROR_NONE && !over);
   if (error) *error = complaint;
   return found;
+}
+
+struct bus_message *bus_poll(struct bus_consumer *consumer, int64_t timeout_ms, struct error *error) {
+  return bus_sift(consumer, timeout_ms, NULL, NULL, error);
 }
 
 const char *bus_message_topic(const struct bus_message *message) { return message->partition->topic; }
@@ -387,10 +455,11 @@ static rd_kafka_conf_t *configure(const struct bus_consumer_options *options, st
            (long long)(options->session_timeout_ms ? options->session_timeout_ms : 45000));
   /* Cooperative rebalancing loops in some cases before 2.6.1.  All members of a group must agree on it. */
   const char *assignor = rd_kafka_version() >= 0x020601ff ? "cooperative-sticky" : "range,roundrobin";
+  /* Little in the queues starves a quick consumer: 2.0.2 looks at a full queue again after up to a second. */
   const struct bus_property defaults[] = {
       {"partition.assignment.strategy", assignor},
       {"session.timeout.ms", session},
-      {"queued.min.messages", "2000"},
+      {"queued.min.messages", "50000"},
       {"queued.max.messages.kbytes", "16384"},
       {"fetch.max.bytes", "16777216"},
       {"fetch.wait.max.ms", "100"},
@@ -426,6 +495,7 @@ struct bus_consumer *bus_consumer_open(const struct bus_consumer_options *option
     return NULL;
   }
   consumer->commit_every_ms = options->commit_every_ms ? options->commit_every_ms : 1000;
+  consumer->revoke_wait_ms = options->revoke_wait_ms;
   consumer->high = options->in_flight_high ? options->in_flight_high : 2000;
   consumer->low = options->in_flight_high ? options->in_flight_low : 1000;
   if (consumer->low >= consumer->high) consumer->low = consumer->high - 1;

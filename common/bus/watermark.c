@@ -49,6 +49,23 @@ int watermark_finish(struct watermark *watermark, uint64_t slot) {
   return 1;
 }
 
+int watermark_pass(struct watermark *watermark, int64_t offset) {
+  if (watermark->head == watermark->tail) { /* nothing is waited for */
+    watermark->position = watermark->next = offset + 1;
+    return 0;
+  }
+  int64_t *newest = &watermark->ring[(watermark->tail - 1) & (watermark->capacity - 1)];
+  if (*newest & 1) { /* done, so nobody comes back for its slot */
+    *newest = offset * 2 + 1;
+    watermark->next = offset + 1;
+    return 0;
+  }
+  uint64_t slot;
+  if (watermark_add(watermark, offset, &slot) != 0) return -1;
+  watermark->ring[slot & (watermark->capacity - 1)] |= 1;
+  return 0;
+}
+
 size_t watermark_span(const struct watermark *watermark) { return (size_t)(watermark->tail - watermark->head); }
 
 void watermark_free(struct watermark *watermark) {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Measures what the documents quote.  BENCH=match, BENCH=aws or BENCH=worker: only that.  A figure that is bad on a slow machine
-# fails nothing; what cannot be measured here is said.
+# Measures what the documents quote.  BENCH=match, aws, worker or pipeline: only that.  A figure that is bad on a slow
+# machine fails nothing; what cannot be measured here is said.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 export BUILD=${BUILD:-build} PYTHONDONTWRITEBYTECODE=1
-sections=${BENCH:-match aws worker}
+sections=${BENCH:-match aws worker pipeline}
 data=${PARAPET_REFERENCE_DATA:-../shared/data}/citylots2
 failed=0
 
@@ -45,11 +45,16 @@ worker() {
   build/venv/bin/python tests/bench/bench_worker.py
 }
 
+pipeline() {
+  echo "== pipeline: the worker's consumption beside a bare librdkafka consumer, real Kafka, medians of three each"
+  build/venv/bin/python tests/bench/bench_pipeline.py
+}
+
 echo "machine: $(machine)"
 for section in $sections; do
   case $section in
-    match | aws | worker) echo; "$section" || { echo "bench: $section could not be measured"; failed=1; } ;;
-    *) echo "bench.sh: no section $section (match, aws, worker)" >&2; exit 2 ;;
+    match | aws | worker | pipeline) echo; "$section" || { echo "bench: $section could not be measured"; failed=1; } ;;
+    *) echo "bench.sh: no section $section (match, aws, worker, pipeline)" >&2; exit 2 ;;
   esac
 done
 echo

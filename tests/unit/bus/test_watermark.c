@@ -91,6 +91,31 @@ static void test_random_order(void **state) {
   watermark_free(&watermark);
 }
 
+/* What is done at sight moves the position where nothing is waited for, else waits in one place of the ring, however
+ * much of it there is. */
+static void test_passing(void **state) {
+  (void)state;
+  struct watermark watermark;
+  uint64_t first, second;
+  watermark_start(&watermark);
+  assert_int_equal(watermark_pass(&watermark, 7), 0);
+  assert_int_equal(watermark.position, 8);
+  assert_int_equal(watermark.capacity, 0); /* and nothing was allocated */
+  assert_int_equal(watermark_add(&watermark, 8, &first), 0);
+  for (int i = 9; i < 100000; i++) assert_int_equal(watermark_pass(&watermark, i), 0);
+  assert_int_equal(watermark_span(&watermark), 2);
+  assert_int_equal(watermark.position, 8);
+  assert_int_equal(watermark_add(&watermark, 100000, &second), 0);
+  watermark_finish(&watermark, second);
+  assert_int_equal(watermark_pass(&watermark, 100001), 0);
+  assert_int_equal(watermark_span(&watermark), 3);
+  assert_int_equal(watermark.position, 8);
+  assert_int_equal(watermark_finish(&watermark, first), 1);
+  assert_int_equal(watermark.position, 100002);
+  assert_int_equal(watermark_span(&watermark), 0);
+  watermark_free(&watermark);
+}
+
 /* The ring refuses to grow for ever. */
 static void test_ceiling(void **state) {
   (void)state;

@@ -381,7 +381,7 @@ class Tap:
             record["params"] = {
                 name: form.get(name) for name in ("RoleArn", "RoleSessionName", "SourceIdentity", "Policy")
             }
-        elif operation and operation.mutating and operation.service != "sqs":
+        elif operation and (operation.mutating or operation.name == "DescribeSecurityGroups") and operation.service != "sqs":
             try:
                 record["params"] = json.loads(json.dumps(call.parameters, default=str))
             except Exception as error:

@@ -1,0 +1,222 @@
+/* What bench_pipeline.py needs to be quick: a producer of many events, a bare librdkafka consumer, and an AWS that
+ * always gives the same answers.
+ *
+ *   bench_pipeline produce BROKERS TOPIC FILE COUNT [MATCHING]   the lines of FILE over and over; with MATCHING, one of
+ *                                                                 a hundred is that file's line, # replaced by a number
+ *   bench_pipeline consume BROKERS TOPIC GROUP COUNT             prints "events seconds cpu_seconds", from the first on
+ *   bench_pipeline aws                                           prints its port, serves until stdin ends */
+#include <arpa/inet.h>
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "bus/bus.h"
+
+enum { LINES = 8192, EVERY = 100, REQUEST_BYTES = 65536, IDLE_MS = 30000 };
+
+static void die(const char *what) {
+  fprintf(stderr, "bench_pipeline: %s\n", what);
+  exit(1);
+}
+
+/* ---- produce ---- */
+static size_t read_lines(const char *path, char **lines, size_t limit) {
+  FILE *file = fopen(path, "r");
+  size_t count = 0, size = 0;
+  if (!file) die(path);
+  while (count < limit) {
+    lines[count] = NULL;
+    ssize_t length = getline(&lines[count], &size, file);
+    size = 0;
+    if (length <= 1) break;
+    lines[count++][length - 1] = 0;
+  }
+  fclose(file);
+  if (count == 0) die("no lines");
+  return count;
+}
+
+/* Each # of the line becomes the number, so that every event is one of its own. */
+static const char *numbered(const char *line, long number) {
+  static char text[REQUEST_BYTES];
+  size_t used = 0;
+  for (; *line && used < sizeof text - 32; line++)
+    if (*line == '#')
+      used += (size_t)snprintf(text + used, 24, "%ld", number);
+    else
+      text[used++] = *line;
+  text[used] = 0;
+  return text;
+}
+
+static int produce(char **argv, const char *matching) {
+  static char *lines[LINES], *special[1];
+  struct bus_options options = {.brokers = argv[0], .client_id = "bench"};
+  struct error error = {0};
+  struct bus_producer *producer = bus_producer_open(&options, &error);
+  size_t count = read_lines(argv[2], lines, LINES);
+  long total = atol(argv[3]);
+  if (!producer) die(error.message);
+  if (matching) read_lines(matching, special, 1);
+  for (long i = 0; i < total; i++) {
+    char key[24];
+    const char *text = matching && i % EVERY == EVERY / 2 ? numbered(special[0], i) : lines[(size_t)i % count];
+    snprintf(key, sizeof key, "%ld", i % 997);
+    if (bus_produce(producer, argv[1], key, text, strlen(text), NULL, NULL, &error) != 0) die(error.message);
+  }
+  if (bus_producer_flush(producer, 60000) != 0) die("not everything was acknowledged");
+  bus_producer_close(producer);
+  return 0;
+}
+
+/* ---- consume ---- */
+/* As common/bus sets them; a bare consumer that only counts. */
+static const char *const settings[][2] = {
+    {"queued.min.messages", "50000"},  {"queued.max.messages.kbytes", "16384"}, {"fetch.max.bytes", "16777216"},
+    {"fetch.wait.max.ms", "100"},      {"enable.auto.commit", "false"},         {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "earliest"}, {"isolation.level", "read_committed"},   {"socket.keepalive.enable", "true"},
+};
+
+static rd_kafka_t *bare_consumer(char **argv) {
+  char reason[256];
+  rd_kafka_conf_t *conf = rd_kafka_conf_new();
+  rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+  int bad = rd_kafka_conf_set(conf, "bootstrap.servers", argv[0], reason, sizeof reason) ||
+            rd_kafka_conf_set(conf, "group.id", argv[2], reason, sizeof reason);
+  for (size_t i = 0; i < sizeof settings / sizeof *settings && !bad; i++)
+    bad = rd_kafka_conf_set(conf, settings[i][0], settings[i][1], reason, sizeof reason);
+  rd_kafka_t *handle = bad ? NULL : rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
+  if (!handle) die(reason);
+  rd_kafka_topic_partition_list_add(topics, argv[1], RD_KAFKA_PARTITION_UA);
+  if (rd_kafka_poll_set_consumer(handle) || rd_kafka_subscribe(handle, topics)) die("cannot subscribe");
+  rd_kafka_topic_partition_list_destroy(topics);
+  return handle;
+}
+
+static double cpu_seconds(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static int consume(char **argv) {
+  rd_kafka_t *handle = bare_consumer(argv);
+  long total = atol(argv[3]), seen = 0;
+  int64_t begun = 0, last = clock_monotonic_ms();
+  double cpu = 0;
+  while (seen < total && clock_monotonic_ms() - last < IDLE_MS) {
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(handle, 100);
+    if (!message) continue;
+    if (!message->err && seen++ == 0) begun = clock_monotonic_ms(), cpu = cpu_seconds();
+    if (seen % 1024 == 0) last = clock_monotonic_ms();
+    rd_kafka_message_destroy(message);
+  }
+  printf("%ld %.3f %.3f\n", seen, (double)(clock_monotonic_ms() - begun) / 1000, cpu_seconds() - cpu);
+  rd_kafka_consumer_close(handle);
+  rd_kafka_destroy(handle);
+  return seen == total ? 0 : 1;
+}
+
+/* ---- aws ---- */
+static const char role[] =
+    "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>"
+    "<AccessKeyId>ASIABENCHBENCHBENCH1</AccessKeyId><SecretAccessKey>bench</SecretAccessKey>"
+    "<SessionToken>bench</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials><AssumedRoleUser>"
+    "<AssumedRoleId>AROA:parapet</AssumedRoleId><Arn>arn:aws:sts::111111111111:assumed-role/parapet-worker/parapet</"
+    "Arn>"
+    "</AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>";
+static const char rules[] =
+    "<DescribeSecurityGroupRulesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>"
+    "<securityGroupRuleSet/></DescribeSecurityGroupRulesResponse>";
+static const char groups[] =
+    "<DescribeSecurityGroupsResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>"
+    "<securityGroupInfo><item><ownerId>111111111111</ownerId><groupId>%s</groupId><groupName>g</groupName>"
+    "<groupDescription>g</groupDescription><vpcId>vpc-1</vpcId><ipPermissions/><ipPermissionsEgress/><tagSet/></item>"
+    "</securityGroupInfo></DescribeSecurityGroupsResponse>";
+
+static size_t answer(const char *body, char *text, size_t size) {
+  char id[64] = "sg-0", content[2048];
+  const char *group = strstr(body, "GroupId.1=");
+  if (group) sscanf(group, "GroupId.1=%63[a-z0-9-]", id);
+  if (strstr(body, "Action=AssumeRole"))
+    snprintf(content, sizeof content, "%s", role);
+  else if (strstr(body, "Action=DescribeSecurityGroupRules"))
+    snprintf(content, sizeof content, "%s", rules);
+  else
+    snprintf(content, sizeof content, groups, id);
+  return (size_t)snprintf(text, size, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %zu\r\n\r\n%s",
+                          strlen(content), content);
+}
+
+/* One request a time: head, then as much body as it announces.  0 when the connection ends. */
+static int next_request(int socket, char *request, const char **body) {
+  size_t used = 0, wanted = 0;
+  while (used < REQUEST_BYTES - 1) {
+    ssize_t got = read(socket, request + used, REQUEST_BYTES - 1 - used);
+    if (got <= 0) return 0;
+    used += (size_t)got;
+    request[used] = 0;
+    char *end = strstr(request, "\r\n\r\n");
+    if (!end) continue;
+    const char *length = strcasestr(request, "\r\ncontent-length:");
+    wanted = (size_t)(end + 4 - request) + (length && length < end ? (size_t)atol(length + 17) : 0);
+    *body = end + 4;
+    if (used >= wanted) return 1;
+  }
+  return 0;
+}
+
+static void *serve(void *argument) {
+  int socket = (int)(intptr_t)argument;
+  char *request = malloc(REQUEST_BYTES), text[4096];
+  const char *body;
+  while (request && next_request(socket, request, &body)) {
+    size_t length = answer(body, text, sizeof text);
+    if (write(socket, text, length) != (ssize_t)length) break;
+  }
+  free(request);
+  close(socket);
+  return NULL;
+}
+
+static void *accept_all(void *argument) {
+  for (;;) {
+    pthread_t thread;
+    int socket = accept((int)(intptr_t)argument, NULL, NULL);
+    if (socket < 0) continue;
+    if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)socket) == 0)
+      pthread_detach(thread);
+    else
+      close(socket);
+  }
+  return NULL;
+}
+
+static int aws(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof address;
+  pthread_t thread;
+  int listener = socket(AF_INET, SOCK_STREAM, 0);
+  if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 512) != 0 ||
+      getsockname(listener, (struct sockaddr *)&address, &size) != 0 ||
+      pthread_create(&thread, NULL, accept_all, (void *)(intptr_t)listener) != 0)
+    die("cannot listen");
+  printf("%u\n", ntohs(address.sin_port));
+  fflush(stdout);
+  while (getchar() != EOF) {}
+  _exit(0);
+}
+
+int main(int argc, char **argv) {
+  const char *verb = argc > 1 ? argv[1] : "";
+  if (strcmp(verb, "produce") == 0 && argc >= 6) return produce(argv + 2, argc > 6 ? argv[6] : NULL);
+  if (strcmp(verb, "consume") == 0 && argc == 6) return consume(argv + 2);
+  if (strcmp(verb, "aws") == 0) return aws();
+  die("usage: bench_pipeline produce|consume|aws …");
+}

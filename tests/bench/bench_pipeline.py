@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""The worker's consumption beside a bare librdkafka consumer, on the same topic of a real broker, turn by turn.
+
+Events are CloudTrail records of the reference data, read over and over; first none of them matches, then one of a
+hundred does and AWS is a local server that always gives the same answers.  A slow machine fails nothing."""
+
+import json
+import os
+import statistics
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
+from stack import Stack  # noqa: E402
+from stack.kafka import recreate_topics  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("PARAPET_REFERENCE_DATA") or ROOT / "../shared/data") / "cloudtrail/invictus/CloudTrail"
+BUILD = Path(os.environ.get("BUILD") or ROOT / "build").resolve()
+TOOL = BUILD / "tests/bench/bench_pipeline"
+MATCHING = ("AuthorizeSecurityGroupIngress", "ModifySecurityGroupRules")
+EVENTS, ROUNDS = int(os.environ.get("BENCH_EVENTS", "1000000")), 3
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def envelope(record, account):
+    return {"version": "0", "id": record["eventID"], "detail-type": "AWS API Call via CloudTrail",
+            "source": "aws." + record["eventSource"].partition(".")[0], "account": account, "time": record["eventTime"],
+            "region": record["awsRegion"], "resources": [], "detail": record}  # fmt: skip
+
+
+def write_events(directory, account):
+    """(file of events none of which matches, file of one that does)"""
+    records = [r for path in sorted(DATA.glob("*.json")) for r in json.loads(path.read_text())["Records"]]
+    quiet, loud = directory / "quiet.jsonl", directory / "loud.jsonl"
+    plain = [r for r in records if r["eventName"] not in MATCHING]
+    quiet.write_text("".join(json.dumps(envelope(r, account), separators=(",", ":")) + "\n" for r in plain))
+    event = {**plain[0], "eventID": "bench-#", "eventSource": "ec2.amazonaws.com", "eventName": MATCHING[0],
+             "awsRegion": "eu-west-1", "requestParameters": {"groupId": "sg-#"}, "responseElements": None}  # fmt: skip
+    event.pop("errorCode", None)
+    loud.write_text(json.dumps(envelope(event, account), separators=(",", ":")) + "\n")
+    return quiet, loud
+
+
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def bare(stack, group, total):
+    """(events/s, CPU µs an event)"""
+    command = [TOOL, "consume", stack.bootstrap, "parapet.events", group, str(total)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    events, seconds, cpu = (float(word) for word in done.stdout.split())
+    return events / seconds, cpu / events * 1e6
+
+
+def worker(stack, group, total, wrapper=(), count_file=None, **settings):
+    """(events/s, CPU µs an event, allocations an event or None): from the first count seen to the last."""
+    program = stack.start_worker(wait=False, wrapper=wrapper, **{"kafka.group": group, "log.level": "warn", **settings})
+    before, deadline = None, time.monotonic() + 120
+    while True:
+        try:
+            seen = program.metric("parapet_events_total")
+        except OSError:
+            seen = 0
+        now = (time.monotonic(), seen, cpu_seconds(program.child.pid), counted(count_file))
+        if seen and before is None:
+            before = now
+        if seen >= total:
+            break
+        if time.monotonic() > deadline or not program.running():
+            raise SystemExit(f"bench: {seen:.0f} of {total} events\n{program.log_tail()}")
+        time.sleep(0.02)
+    program.terminate(30)
+    stack.programs.remove(program)
+    events = now[1] - before[1]
+    allocated = [(b - a) / events for a, b in zip(before[3], now[3])]
+    return events / (now[0] - before[0]), (now[2] - before[2]) / events * 1e6, allocated
+
+
+def counted(path):
+    return struct.unpack("4Q", path.read_bytes()) if path and path.exists() and path.stat().st_size == 32 else (0,) * 4
+
+
+def show(name, rates, beside):
+    ratio = statistics.median(rates["worker"]) / statistics.median(rates["bare"])
+    for kind in ("bare", "worker"):
+        each = ", ".join(f"{rate:.0f}" for rate in rates[kind])
+        print(f"{name + ', ' + kind:<38}{statistics.median(rates[kind]):>10.0f} events/s  "
+              f"{statistics.median(rates[kind + ' cpu']):.2f} µs CPU an event  (each: {each})", flush=True)  # fmt: skip
+    print(f"{name + ', worker / bare':<38}{ratio:>10.2f}           {beside}", flush=True)
+
+
+def measure(stack, name, total, beside, **settings):
+    rates = {"bare": [], "worker": [], "bare cpu": [], "worker cpu": []}
+    for number in range(ROUNDS):
+        rate, cpu = bare(stack, f"bare-{name}-{number}", total)
+        rates["bare"].append(rate), rates["bare cpu"].append(cpu)
+        rate, cpu, _ = worker(stack, f"worker-{name}-{number}", total, **settings)
+        rates["worker"].append(rate), rates["worker cpu"].append(cpu)
+    show(name, rates, beside)
+
+
+def allocations(stack, total):
+    library, counts = BUILD / "bench/count_allocations.so", stack.directory / "allocations"
+    library.parent.mkdir(parents=True, exist_ok=True)
+    source = Path(__file__).with_name("count_allocations.c")
+    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library, source], check=True)
+    wrapper = ["env", f"LD_PRELOAD={library}", f"COUNT_FILE={counts}"]
+    _, _, (calls, size, other_calls, other_size) = worker(stack, "counted", total, wrapper, counts)
+    print(f"{'unmatched, allocated an event':<38}{size:>10.3f} bytes in {calls:.5f} calls by Parapet; "
+          f"{other_size:.0f} bytes in {other_calls:.2f} calls by libraries (librdkafka)", flush=True)  # fmt: skip
+
+
+def produce(stack, *arguments):
+    begun = time.monotonic()
+    subprocess.run([TOOL, "produce", stack.bootstrap, "parapet.events", *map(str, arguments)], check=True, timeout=180)
+    print(f"{arguments[1]} events produced in {time.monotonic() - begun:.0f} s", flush=True)
+
+
+def main():
+    if not DATA.is_dir():
+        print(f"skipped: {DATA} does not exist (PARAPET_REFERENCE_DATA)")
+        return
+    aws = subprocess.Popen([TOOL, "aws"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    url = f"http://127.0.0.1:{int(aws.stdout.readline())}"
+    try:
+        with Stack(kafka="real", accounts=1, regions=["eu-west-1"]) as stack:
+            quiet, loud = write_events(stack.directory, stack.ids[0])
+            size = quiet.stat().st_size / sum(1 for _ in quiet.open())
+            produce(stack, quiet, EVENTS)
+            measure(stack, "none matches", EVENTS, f"{EVENTS} events of {size:.0f} bytes, 6 partitions, 1 consumer")
+            allocations(stack, EVENTS)
+            recreate_topics(stack.bootstrap)
+            produce(stack, quiet, EVENTS // 4, loud)
+            measure(stack, "1 % matches", EVENTS // 4, "AWS answers at once, from this machine",
+                    **{"aws.endpoint_url": url, "patience": "1ms"})  # fmt: skip
+    finally:
+        aws.stdin.close()
+        aws.wait(10)
+
+
+if __name__ == "__main__":
+    main()
