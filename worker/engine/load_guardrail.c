@@ -213,8 +213,8 @@ void guardrail_free(struct guardrail *guardrail) {
   char *texts[] = {guardrail->name, guardrail->title, guardrail->severity, guardrail->why,
                    guardrail->fix,  guardrail->file,  guardrail->schedule, guardrail->session_policy};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
-  json_t *values[] = {guardrail->params,  guardrail->accounts, guardrail->environments,
-                      guardrail->regions, guardrail->units,    guardrail->tests};
+  json_t *values[] = {guardrail->params, guardrail->accounts, guardrail->environments, guardrail->regions,
+                      guardrail->units,  guardrail->tests,    guardrail->overrides};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);
   free(guardrail->uses);
   for (size_t i = 0; i < guardrail->trigger_count; i++) {

@@ -89,6 +89,7 @@ struct guardrail {
   const struct context **uses;
   size_t use_count;
   json_t *params;
+  json_t *overrides; /* what the site says of them by environment and account (site/params.h); NULL: nothing */
   json_t *accounts, *environments, *regions, *units; /* scope: arrays of globs, or NULL for everything */
   struct event_trigger *triggers;
   size_t trigger_count;
