@@ -365,21 +365,3 @@ void steps_operations(const struct step *steps, size_t count, int with_undo, jso
     steps_operations(steps[i].body, steps[i].body_count, with_undo, operations);
   }
 }
-
-char *session_policy(const json_t *operations) {
-  json_t *actions = json_array();
-  size_t index;
-  json_t *operation;
-  json_array_foreach(operations, index, operation) {
-    char action[128];
-    aws_iam_action(json_string_value(operation), action, sizeof action);
-    add_operation(actions, action);
-  }
-  json_t *policy = json_pack("{s:s, s:[{s:s, s:o, s:s}]}", "Version", "2012-10-17", "Statement", "Effect", "Allow",
-                             "Action", actions, "Resource", "*");
-  char *text = policy ? json_dumps(policy, JSON_COMPACT) : NULL;
-  json_decref(policy);
-  if (text && strlen(text) <= 2048) return text;
-  free(text);
-  return NULL;
-}

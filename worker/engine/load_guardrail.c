@@ -184,6 +184,20 @@ static const char *nearest_resource(const char *name, const struct bundle *bundl
   return nearest;
 }
 
+/* A step and its undo stay in one session policy where they fit. */
+static void make_policies(struct loader *loader, struct guardrail *guardrail) {
+  struct error error = {0};
+  json_t *groups = json_array();
+  for (size_t i = 0; i < guardrail->remediate_count; i++) {
+    json_t *operations = json_array();
+    steps_operations(&guardrail->remediate[i], 1, 1, operations);
+    json_array_append_new(groups, operations);
+  }
+  guardrail->write_policies = guardrail->remediate_count > 0 ? aws_policies_make(groups, &error) : NULL;
+  if (guardrail->remediate_count > 0 && !guardrail->write_policies) complain(loader, "/remediate", "%s", error.message);
+  json_decref(groups);
+}
+
 struct guardrail *load_guardrail(struct loader *loader, json_t *document, const struct bundle *bundle) {
   if (check_keys(loader, document, "", guardrail_keys) > 0) return NULL;
   const struct resource *resource = bundle_resource(bundle, json_text_at(document, "resource", NULL));
@@ -198,11 +212,7 @@ struct guardrail *load_guardrail(struct loader *loader, json_t *document, const 
   guardrail->resource = resource;
   load_parts(loader, document, guardrail);
   if (loader->complaints == 0) check_guardrail(loader, guardrail, document);
-  json_t *operations = json_array();
-  steps_operations(guardrail->remediate, guardrail->remediate_count, 1, operations);
-  if (json_array_size(operations) > 0 && !(guardrail->session_policy = session_policy(operations)))
-    complain(loader, "/remediate", "the session policy for its calls would pass 2,048 characters; split the guardrail");
-  json_decref(operations);
+  make_policies(loader, guardrail);
   if (loader->complaints == 0) return guardrail;
   guardrail_free(guardrail);
   return NULL;
@@ -211,8 +221,9 @@ struct guardrail *load_guardrail(struct loader *loader, json_t *document, const 
 void guardrail_free(struct guardrail *guardrail) {
   if (!guardrail) return;
   char *texts[] = {guardrail->name, guardrail->title, guardrail->severity, guardrail->why,
-                   guardrail->fix,  guardrail->file,  guardrail->schedule, guardrail->session_policy};
+                   guardrail->fix,  guardrail->file,  guardrail->schedule};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
+  aws_policies_free(guardrail->write_policies);
   json_t *values[] = {guardrail->params, guardrail->accounts, guardrail->environments, guardrail->regions,
                       guardrail->units,  guardrail->tests,    guardrail->overrides};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);

@@ -57,7 +57,5 @@ void check_resource(struct loader *loader, const struct resource *resource, cons
 void check_guardrail(struct loader *loader, const struct guardrail *guardrail, const json_t *document);
 /* Names of operations that the steps (and their undo) call, once each, into the array. */
 void steps_operations(const struct step *steps, size_t count, int with_undo, json_t *operations);
-/* An inline session policy that allows just these operations; NULL when it would pass 2,048 characters. */
-char *session_policy(const json_t *operations);
 
 #endif

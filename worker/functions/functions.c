@@ -113,4 +113,15 @@ const struct jmes_function engine_functions[] = {
     {"glob", 2, 2, function_glob, "glob(text, pattern or patterns): * is any run of characters, ? any one"},
     {"parse_json", 1, 1, function_parse_json, "parse_json(text): the value, or null when the text is no JSON"},
     {"json_equal", 2, 2, function_json_equal, "json_equal(a, b): equal by value; texts are parsed first"},
+    {"policy_public_statements", 1, 1, function_policy_public_statements,
+     "policy_public_statements(policy): the statements that let everybody in: Allow, principal \"*\", and no condition "
+     "that pins the caller to fixed networks, accounts or resources"},
+    {"policy_is_public", 1, 1, function_policy_is_public,
+     "policy_is_public(policy): does a statement let everybody in?"},
+    {"policy_pin", 2, 2, function_policy_pin,
+     "policy_pin(policy, condition): the policy with the condition added to each statement that lets everybody in"},
+    {"policy_allows", 3, 4, function_policy_allows,
+     "policy_allows(policies, action, resource, boundary): may the action be done on the resource (\"*\": on all)? An "
+     "Allow under conditions counts, a Deny under conditions does not"},
+    {"arn_name", 1, 1, function_arn_name, "arn_name(arn): what stands behind the last / or : of it"},
     {0}};

@@ -21,4 +21,18 @@ json_t *function_cidr_within(json_t *const *arguments, size_t count, const struc
 json_t *function_cidr_overlaps(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
                                struct error *error);
 
+/* Is the CIDR (or address) so large that it is the Internet?  1, 0, or -1 when it is none. */
+int network_text_is_internet(const char *text);
+
+/* policy.c: IAM policy documents, as objects or as text. */
+json_t *function_policy_public_statements(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                          struct error *error);
+json_t *function_policy_is_public(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                  struct error *error);
+json_t *function_policy_pin(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                            struct error *error);
+json_t *function_policy_allows(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                               struct error *error);
+json_t *function_arn_name(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
+
 #endif

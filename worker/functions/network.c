@@ -59,6 +59,11 @@ static int network_is_internet(const struct network *network) {
   return network->prefix < INTERNET_PREFIX_IPV6;
 }
 
+int network_text_is_internet(const char *text) {
+  struct network network;
+  return network_parse(text, &network) == 0 ? network_is_internet(&network) : -1;
+}
+
 static const char *rule_source(const json_t *rule) {
   const char *source = json_text_at(rule, "CidrIpv4", NULL);
   return *source ? source : json_text_at(rule, "CidrIpv6", NULL);

@@ -51,6 +51,8 @@ class Stack:
     moto        processes among which the accounts are spread
     external_id the worker role asks for it; roles: {name: external id or None} (absent: any role can be assumed)
     faketime    moto runs under libfaketime: see moto_time()
+    guardrails  names of those that run, with their resources; None: the whole catalogue.  By default one alone, so that
+                a test of the worker counts its effects and not those of a guardrail that is added tomorrow
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Stack:
         external_id=None,
         roles=None,
         faketime=False,
+        guardrails=("ssh-open-to-internet",),
         verify_signatures=True,
         build=None,
         keep=False,
@@ -75,7 +78,7 @@ class Stack:
         self.accounts, self.regions = account_list(accounts, dev), list(regions or REGIONS)
         self.ids = [account["id"] for account in self.accounts]
         self.hub_account, self.queue_name, self.role = HUB, QUEUE, ROLE
-        self.external_id = external_id
+        self.external_id, self.guardrails = external_id, guardrails
         self.options = {"kafka": kafka, "redis": redis, "moto": moto, "append_only": append_only, "faketime": faketime}
         self.roles = roles if roles is not None or external_id is None else {ROLE: external_id}
         self.verify_signatures, self.keep = verify_signatures, keep
@@ -123,6 +126,7 @@ class Stack:
         if options["kafka"] == "real":
             kafka.create_topics(self.bootstrap)
         self.accounts_file = self.write_accounts()
+        self.playbooks = self._choose_playbooks()
 
     def _tap_config(self):
         return {
@@ -183,7 +187,8 @@ class Stack:
             "accounts": self.accounts_file,
             "aws.models": self.build / "models",
             "aws.region": self.regions[0],
-            "playbooks": ROOT / "worker" / "playbooks",
+            "aws.budget": 0,  # hours of load are pressed into seconds here
+            "playbooks": self.playbooks,
             "log.level": "debug",
         }
 
@@ -228,6 +233,20 @@ class Stack:
                 **programs.environment_of({**self.settings(), **self.collector_settings()}),
             },
         }
+
+    def _choose_playbooks(self):
+        """The catalogue, or a directory with the chosen guardrails and the resources that they look at."""
+        catalogue = ROOT / "worker" / "playbooks"
+        if self.guardrails is None:
+            return catalogue
+        chosen = self.directory / "playbooks"
+        for name in self.guardrails:
+            guardrail = catalogue / "guardrails" / f"{name}.yaml"
+            kind = yaml.safe_load(guardrail.read_text())["resource"].replace(".", "-")
+            for source in (guardrail, catalogue / "resources" / f"{kind}.yaml"):
+                (chosen / source.parent.name).mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, chosen / source.parent.name)
+        return chosen
 
     def write_accounts(self, accounts=None, name="accounts.yaml", **more):
         """Writes an accounts.yaml (these accounts, or the stack's) and returns its path."""
