@@ -176,14 +176,6 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   load_breaker(loader, document, guardrail);
 }
 
-static const char *nearest_resource(const char *name, const struct bundle *bundle) {
-  const char **names = calloc(bundle->resource_count + 1, sizeof *names);
-  for (size_t i = 0; names && i < bundle->resource_count; i++) names[i] = bundle->resources[i]->name;
-  const char *nearest = names ? nearest_word(name, names) : "";
-  free(names);
-  return nearest;
-}
-
 /* A step and its undo stay in one session policy where they fit. */
 static void make_policies(struct loader *loader, struct guardrail *guardrail) {
   struct error error = {0};
@@ -196,6 +188,14 @@ static void make_policies(struct loader *loader, struct guardrail *guardrail) {
   guardrail->write_policies = guardrail->remediate_count > 0 ? aws_policies_make(groups, &error) : NULL;
   if (guardrail->remediate_count > 0 && !guardrail->write_policies) complain(loader, "/remediate", "%s", error.message);
   json_decref(groups);
+}
+
+static const char *nearest_resource(const char *name, const struct bundle *bundle) {
+  const char **names = calloc(bundle->resource_count + 1, sizeof *names);
+  for (size_t i = 0; names && i < bundle->resource_count; i++) names[i] = bundle->resources[i]->name;
+  const char *nearest = names ? nearest_word(name, names) : "";
+  free(names);
+  return nearest;
 }
 
 struct guardrail *load_guardrail(struct loader *loader, json_t *document, const struct bundle *bundle) {
@@ -224,8 +224,8 @@ void guardrail_free(struct guardrail *guardrail) {
                    guardrail->fix,  guardrail->file,  guardrail->schedule};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   aws_policies_free(guardrail->write_policies);
-  json_t *values[] = {guardrail->params, guardrail->accounts, guardrail->environments, guardrail->regions,
-                      guardrail->units,  guardrail->tests,    guardrail->overrides};
+  json_t *values[] = {guardrail->params,  guardrail->accounts, guardrail->environments,
+                      guardrail->regions, guardrail->units,    guardrail->tests};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);
   free(guardrail->uses);
   for (size_t i = 0; i < guardrail->trigger_count; i++) {
