@@ -224,8 +224,8 @@ void guardrail_free(struct guardrail *guardrail) {
                    guardrail->fix,  guardrail->file,  guardrail->schedule};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   aws_policies_free(guardrail->write_policies);
-  json_t *values[] = {guardrail->params,  guardrail->accounts, guardrail->environments,
-                      guardrail->regions, guardrail->units,    guardrail->tests};
+  json_t *values[] = {guardrail->params, guardrail->accounts, guardrail->environments, guardrail->regions,
+                      guardrail->units,  guardrail->tests,    guardrail->overrides};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);
   free(guardrail->uses);
   for (size_t i = 0; i < guardrail->trigger_count; i++) {
