@@ -8,6 +8,7 @@
 
 #include "engine/load_internal.h"
 #include "functions/functions.h"
+#include "site/conflicts.h"
 #include "site/params.h"
 
 #define FILE_LIMIT 10000
@@ -91,16 +92,27 @@ static struct document *read_documents(const char *directory, const json_t *file
   return documents;
 }
 
+static void remove_guardrail(struct bundle *bundle, size_t at) {
+  guardrail_free(bundle->guardrails[at]);
+  memmove(&bundle->guardrails[at], &bundle->guardrails[at + 1],
+          (--bundle->guardrail_count - at) * sizeof *bundle->guardrails);
+}
+
 /* Parameters that are wrong are not left out: the guardrail would act with others than the site wants. */
 static void add_params(struct bundle *bundle, struct loader *loader, json_t *document) {
   struct guardrail *guardrail;
   if (site_params_load(loader, document, bundle, &guardrail) == 0 || !guardrail) return;
   complain(loader, "/params", "guardrail \"%s\" is refused with its parameters", guardrail->name);
-  size_t at = 0;
-  while (bundle->guardrails[at] != guardrail) at++;
-  memmove(&bundle->guardrails[at], &bundle->guardrails[at + 1],
-          (--bundle->guardrail_count - at) * sizeof *bundle->guardrails);
-  guardrail_free(guardrail);
+  for (size_t i = 0; i < bundle->guardrail_count; i++)
+    if (bundle->guardrails[i] == guardrail) remove_guardrail(bundle, i);
+}
+
+static void refuse_conflicts(struct bundle *bundle) {
+  unsigned char *conflicting = calloc(bundle->guardrail_count + 1, 1);
+  if (conflicting && site_conflicts(bundle, conflicting) > 0)
+    for (size_t i = bundle->guardrail_count; i-- > 0;)
+      if (conflicting[i]) remove_guardrail(bundle, i);
+  free(conflicting);
 }
 
 static void load_documents(struct bundle *bundle, struct aws_client *client, struct document *documents, size_t count) {
@@ -179,6 +191,7 @@ struct bundle *bundle_load(const char *directory, struct aws_client *client, str
   documents = read_documents(directory, files, bundle->refused);
   if (!documents) goto out;
   load_documents(bundle, client, documents, count);
+  refuse_conflicts(bundle);
   hash_bundle(bundle, documents, count);
   bundle->read_policies = read_policies(bundle, error);
   result = bundle->read_policies ? build_matcher(bundle, error) : -1;
