@@ -73,7 +73,8 @@ static void check_path(struct check *check, const char *variable, const char *op
   while (*path && count < PATH_LIMIT * 2) full[count++] = *path++;
   full[count] = NULL;
   if (aws_model_check_output(check->loader->client, operation, full, &error) != 0)
-    complain(check->loader, check->pointer, "%s%s of %s: %s", *variable ? "$" : "", variable, operation, error.message);
+    complain(check->loader, check->pointer, "%s%s%s%s: %s", *variable ? "$" : "", variable, *variable ? " of " : "",
+             operation, error.message);
 }
 
 static const struct context *used_context(const struct guardrail *guardrail, const char *name) {
