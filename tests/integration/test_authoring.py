@@ -55,6 +55,13 @@ def test_the_schema_takes_what_the_loader_takes(schema, path):
     schema.validate(load(path))
 
 
+def test_the_schema_knows_a_sites_parameters(schema):
+    right = {"params": "a", "values": {"days": 1}, "environments": {"dev": {}}, "accounts": {"111111111111": {}}}
+    assert schema.is_valid(right)
+    for wrong in ({"value": {}}, {"accounts": {"1": {}}}, {"environments": {"dev": 1}}, {"params": "A b"}):
+        assert not schema.is_valid({**right, **wrong}), wrong
+
+
 def test_the_schema_refuses_what_is_structurally_bad(schema):
     wrong = [name for name, _, _, structural in expected() if structural]
     assert len(wrong) >= 30

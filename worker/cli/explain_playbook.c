@@ -75,6 +75,7 @@ json_t *explain_guardrail(const struct guardrail *guardrail) {
     json_t *value;
   } parts[] = {
       {"params", json_incref(guardrail->params)},
+      {"overrides", guardrail->overrides ? json_incref(guardrail->overrides) : json_null()},
       {"events", events_of(guardrail)},
       {"schedule", guardrail->schedule ? json_string(guardrail->schedule) : json_null()},
       {"reads", reads_of(guardrail)},
@@ -163,6 +164,7 @@ static void print_explanation(const json_t *all) {
   print_changes(all);
   print_gates(json_object_get(all, "gates"));
   print_value("params", json_object_get(all, "params"));
+  if (json_is_object(json_object_get(all, "overrides"))) print_value("overrides", json_object_get(all, "overrides"));
   printf("%-10s %lld of its own: parapet test\n", "tests",
          (long long)json_integer_value(json_object_get(all, "tests")));
   print_value("file", json_object_get(all, "file"));

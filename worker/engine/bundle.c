@@ -8,6 +8,8 @@
 
 #include "engine/load_internal.h"
 #include "functions/functions.h"
+#include "site/conflicts.h"
+#include "site/params.h"
 
 #define FILE_LIMIT 10000
 
@@ -90,21 +92,45 @@ static struct document *read_documents(const char *directory, const json_t *file
   return documents;
 }
 
+static void remove_guardrail(struct bundle *bundle, size_t at) {
+  guardrail_free(bundle->guardrails[at]);
+  memmove(&bundle->guardrails[at], &bundle->guardrails[at + 1],
+          (--bundle->guardrail_count - at) * sizeof *bundle->guardrails);
+}
+
+/* Parameters that are wrong are not left out: the guardrail would act with others than the site wants. */
+static void add_params(struct bundle *bundle, struct loader *loader, json_t *document) {
+  struct guardrail *guardrail;
+  if (site_params_load(loader, document, bundle, &guardrail) == 0 || !guardrail) return;
+  complain(loader, "/params", "guardrail \"%s\" is refused with its parameters", guardrail->name);
+  for (size_t i = 0; i < bundle->guardrail_count; i++)
+    if (bundle->guardrails[i] == guardrail) remove_guardrail(bundle, i);
+}
+
+static void refuse_conflicts(struct bundle *bundle) {
+  unsigned char *conflicting = calloc(bundle->guardrail_count + 1, 1);
+  if (conflicting && site_conflicts(bundle, conflicting) > 0)
+    for (size_t i = bundle->guardrail_count; i-- > 0;)
+      if (conflicting[i]) remove_guardrail(bundle, i);
+  free(conflicting);
+}
+
 static void load_documents(struct bundle *bundle, struct aws_client *client, struct document *documents, size_t count) {
   static const struct {
-    const char *key;
+    const char *key; /* a guardrail has "resource" and "params" as well: the last row that fits counts */
     void (*add)(struct bundle *, struct loader *, json_t *);
-  } kinds[] = {{"resource", add_resource}, {"guardrail", add_guardrail}};
-  for (int pass = 0; pass < 2; pass++) /* resources first: guardrails name them */
+    int pass; /* what is named comes before what names it */
+  } kinds[] = {{"params", add_params, 2}, {"resource", add_resource, 0}, {"guardrail", add_guardrail, 1}};
+  for (int pass = 0; pass < 3; pass++)
     for (size_t i = 0; i < count; i++) {
       struct loader loader = {
           .file = documents[i].file, .lines = documents[i].lines, .refused = bundle->refused, .client = client};
-      int is_guardrail = json_object_get(documents[i].value, "guardrail") != NULL;
-      if (!documents[i].value) continue;
-      if (is_guardrail == pass && (is_guardrail || json_object_get(documents[i].value, "resource")))
-        kinds[pass].add(bundle, &loader, documents[i].value);
-      else if (pass == 1 && !is_guardrail && !json_object_get(documents[i].value, "resource"))
-        complain(&loader, "", "a playbook begins with \"guardrail: NAME\" or \"resource: NAME\"");
+      int kind = 2;
+      while (kind >= 0 && !json_object_get(documents[i].value, kinds[kind].key)) kind--;
+      if (documents[i].value && kind >= 0 && kinds[kind].pass == pass)
+        kinds[kind].add(bundle, &loader, documents[i].value);
+      else if (documents[i].value && kind < 0 && pass == 0)
+        complain(&loader, "", "a playbook begins with \"guardrail: NAME\", \"resource: NAME\" or \"params: NAME\"");
     }
 }
 
@@ -165,6 +191,7 @@ struct bundle *bundle_load(const char *directory, struct aws_client *client, str
   documents = read_documents(directory, files, bundle->refused);
   if (!documents) goto out;
   load_documents(bundle, client, documents, count);
+  refuse_conflicts(bundle);
   hash_bundle(bundle, documents, count);
   bundle->read_policies = read_policies(bundle, error);
   result = bundle->read_policies ? build_matcher(bundle, error) : -1;

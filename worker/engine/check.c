@@ -328,6 +328,25 @@ static void check_tests(struct loader *loader, const struct guardrail *guardrail
     complain(loader, "/tests", "no test expects nothing: does the guardrail leave anything alone?");
 }
 
+/* A context that reads $other sees nothing unless other is used as well: it would be a guardrail that finds nothing. */
+static void check_need(const char *name, const char *const *path, void *argument) {
+  struct check *check = argument;
+  (void)path;
+  for (size_t i = 0; i < check->resource->context_count; i++)
+    if (strcmp(check->resource->contexts[i].name, name) == 0 && !used_context(check->guardrail, name))
+      complain(check->loader, "/use", "context \"%s\" is built on \"%s\": use that as well", check->pointer, name);
+}
+
+static void check_needs(struct check *check) {
+  for (size_t i = 0; i < check->guardrail->use_count; i++) {
+    const struct context *context = check->guardrail->uses[i];
+    check->pointer = context->name;
+    if (context->each) jmes_variables(context->each, check_need, check);
+    jmes_variables(context->read.items, check_need, check);
+    if (context->read.with) template_variables(context->read.with, check_need, check);
+  }
+}
+
 void check_guardrail(struct loader *loader, const struct guardrail *guardrail, const json_t *document) {
   struct check check = {.loader = loader,
                         .guardrail = guardrail,
@@ -335,6 +354,7 @@ void check_guardrail(struct loader *loader, const struct guardrail *guardrail, c
                         .where = IN_JUDGEMENT,
                         .root_call = guardrail->resource->get.operation,
                         .root_items = guardrail->resource->get.items_name};
+  check_needs(&check);
   check_expression(&check, guardrail->where, "/where");
   check_expression(&check, guardrail->find, "/find");
   check.root_call = NULL;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "engine/live.h"
+#include "site/params.h"
 
 void view_add(struct view *view, const char *name, json_t *value) {
   if (view->count >= VIEW_FRAMES) abort();
@@ -41,7 +42,7 @@ void view_open(struct view *view, const struct guardrail *guardrail, const struc
                {"partition", place->partition},     {"now", clock_format(clock_wall_ms(), now, sizeof now)}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     view_own(view, texts[i].name, text_or_nothing(texts[i].value));
-  view_add(view, "params", guardrail->params);
+  view_own(view, "params", site_params(guardrail, place->account, place->environment));
   view_add(view, "event", event);
   view_add(view, "actor", actor);
   view_add(view, "result", NULL);

@@ -1,6 +1,6 @@
 /* Reading live state.  One describe serves all guardrails of a unit; in a sweep a context is listed once and joined,
- * unless it is declared `per: item`: then it costs a read a resource, in both.  Reads see what was read before them:
- * $resource, and the contexts that stand above theirs. */
+ * unless it is declared `per: item` (it then costs a read a resource, in both) or `per: place` (one for them all).
+ * Reads see what was read before them: $resource, and the contexts that stand above theirs. */
 #include "engine/live.h"
 
 #include <stdio.h>
@@ -280,6 +280,23 @@ static int list_contexts(const struct reader *reader, const struct place *place,
   return 0;
 }
 
+/* The contexts of one listed resource: joined ones from their tables, those of the place from the resource that was
+ * first to read them, the others by reads of its own. */
+static int sweep_contexts(const struct reader *reader, const struct place *place, struct live *live,
+                          const unsigned char *wanted, struct joined **tables, json_t **shared, struct error *error) {
+  const struct resource *resource = live->resource;
+  for (size_t i = 0; i < resource->context_count; i++) {
+    if (wanted[i] && resource->contexts[i].by)
+      live->contexts[i] = joined_items(tables[i], json_string_value(live->id));
+    else if (resource->contexts[i].per_place)
+      live->contexts[i] = json_incref(shared[i]);
+  }
+  if (get_contexts(reader, place, live, wanted, error) != 0) return -1;
+  for (size_t i = 0; i < resource->context_count; i++)
+    if (resource->contexts[i].per_place && !shared[i]) shared[i] = json_incref(live->contexts[i]);
+  return 0;
+}
+
 int live_list(const struct reader *reader, const struct place *place, const struct resource *resource,
               const unsigned char *wanted, int (*each)(struct live *live, void *argument), void *argument,
               struct error *error) {
@@ -287,8 +304,9 @@ int live_list(const struct reader *reader, const struct place *place, const stru
   size_t index;
   json_t *item, *items = read_with(reader, place, &resource->list, NULL, &absent, error);
   struct joined **tables = calloc(resource->context_count + 1, sizeof *tables);
+  json_t **shared = calloc(resource->context_count + 1, sizeof *shared);
   if (!items && absent) items = json_array();
-  if (!items || !tables) goto out;
+  if (!items || !tables || !shared) goto out;
   if (json_array_size(items) > 0 && list_contexts(reader, place, resource, wanted, tables, error) != 0) goto out;
   result = 0;
   json_array_foreach(items, index, item) {
@@ -297,11 +315,8 @@ int live_list(const struct reader *reader, const struct place *place, const stru
       result = -1;
       break;
     }
-    for (size_t i = 0; i < resource->context_count; i++)
-      if (wanted[i] && resource->contexts[i].by)
-        live->contexts[i] = joined_items(tables[i], json_string_value(live->id));
     struct error problem = {0};
-    if (get_contexts(reader, place, live, wanted, &problem) == 0) {
+    if (sweep_contexts(reader, place, live, wanted, tables, shared, &problem) == 0) {
       if (each(live, argument) != 0) break;
       continue;
     }
@@ -312,6 +327,8 @@ int live_list(const struct reader *reader, const struct place *place, const stru
   }
 out:
   for (size_t i = 0; tables && i < resource->context_count; i++) joined_free(tables[i]);
+  for (size_t i = 0; shared && i < resource->context_count; i++) json_decref(shared[i]);
+  free(shared);
   free(tables);
   json_decref(items);
   return result;

@@ -167,6 +167,7 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   guardrail->where = load_expression(loader, document, "where", "");
   guardrail->find = load_expression(loader, document, "find", "");
   guardrail->remediate = load_steps(loader, document, "remediate", "", &guardrail->remediate_count);
+  guardrail->steps_as_written = json_incref(json_object_get(document, "remediate"));
   json_hash(document, guardrail->hash);
   check_values(loader, document);
   load_uses(loader, document, guardrail);
@@ -224,8 +225,8 @@ void guardrail_free(struct guardrail *guardrail) {
                    guardrail->fix,  guardrail->file,  guardrail->schedule};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   aws_policies_free(guardrail->write_policies);
-  json_t *values[] = {guardrail->params,  guardrail->accounts, guardrail->environments,
-                      guardrail->regions, guardrail->units,    guardrail->tests};
+  json_t *values[] = {guardrail->params, guardrail->accounts, guardrail->environments, guardrail->regions,
+                      guardrail->units,  guardrail->tests,    guardrail->overrides,    guardrail->steps_as_written};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);
   free(guardrail->uses);
   for (size_t i = 0; i < guardrail->trigger_count; i++) {

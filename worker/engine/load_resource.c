@@ -45,8 +45,10 @@ static void load_contexts(struct loader *loader, const json_t *contexts, struct 
     context->each = load_expression(loader, object, "each", pointer);
     const char *per = json_text_at(object, "per", NULL);
     int has_by = json_object_get(object, "by") != NULL;
-    if (*per && strcmp(per, "item") != 0)
-      complain(loader, pointer_key(pointer, "per"), "\"per\" must be item: one read a resource");
+    context->per_place = strcmp(per, "place") == 0;
+    if (*per && !context->per_place && strcmp(per, "item") != 0)
+      complain(loader, pointer_key(pointer, "per"),
+               "\"per\" must be item (one read a resource) or place (one for all of an account and Region)");
     else if (!has_by && !*per)
       complain(loader, pointer,
                "\"by\" is missing: how does a sweep know which resource an item belongs to? (or \"per: item\": it "

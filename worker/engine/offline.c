@@ -127,6 +127,7 @@ static int check_finding(const struct guardrail *guardrail, const struct place *
 static struct guardrail with_params(const struct guardrail *guardrail, const json_t *test) {
   struct guardrail changed = *guardrail;
   changed.params = json_copy(guardrail->params);
+  changed.overrides = NULL; /* a playbook's tests are about the playbook */
   json_object_update(changed.params, json_object_get(test, "params"));
   return changed;
 }

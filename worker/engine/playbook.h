@@ -31,6 +31,7 @@ struct context { /* more that can be known about a resource, read only when a gu
   struct read_call read;
   struct jmes *by;   /* in a sweep: item → id(s) of the resource that it belongs to; NULL: read once a resource */
   struct jmes *each; /* once an element of this, as $each; NULL: once */
+  int per_place;     /* the same for all resources of an account and Region: in a sweep read once */
 };
 
 struct resource {
@@ -89,6 +90,7 @@ struct guardrail {
   const struct context **uses;
   size_t use_count;
   json_t *params;
+  json_t *overrides; /* what the site says of them by environment and account (site/params.h); NULL: nothing */
   json_t *accounts, *environments, *regions, *units; /* scope: arrays of globs, or NULL for everything */
   struct event_trigger *triggers;
   size_t trigger_count;
@@ -100,6 +102,7 @@ struct guardrail {
   int64_t breaker_actions, breaker_window_ms; /* actions 0: none of its own */
   struct step *remediate;
   size_t remediate_count;
+  json_t *steps_as_written;            /* "remediate"; NULL: none */
   json_t *tests;                       /* array, as written */
   struct aws_policies *write_policies; /* what the steps and their undo call; NULL when it changes nothing */
 };

@@ -118,6 +118,8 @@ const struct jmes_function engine_functions[] = {
      "that pins the caller to fixed networks, accounts or resources"},
     {"policy_is_public", 1, 1, function_policy_is_public,
      "policy_is_public(policy): does a statement let everybody in?"},
+    {"policy_document", 1, 1, function_policy_document,
+     "policy_document(policy): the policy as a value; IAM gives some of them as percent-encoded text"},
     {"policy_pin", 2, 2, function_policy_pin,
      "policy_pin(policy, condition): the policy with the condition added to each statement that lets everybody in"},
     {"policy_allows", 3, 4, function_policy_allows,

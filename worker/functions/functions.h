@@ -29,6 +29,8 @@ json_t *function_policy_public_statements(json_t *const *arguments, size_t count
                                           struct error *error);
 json_t *function_policy_is_public(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
                                   struct error *error);
+json_t *function_policy_document(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                 struct error *error);
 json_t *function_policy_pin(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
                             struct error *error);
 json_t *function_policy_allows(json_t *const *arguments, size_t count, const struct jmes_scope *scope,

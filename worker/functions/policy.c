@@ -170,6 +170,13 @@ json_t *function_policy_is_public(json_t *const *arguments, size_t count, const 
   return answer;
 }
 
+json_t *function_policy_document(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                 struct error *error) {
+  (void)count, (void)scope, (void)error;
+  json_t *document = document_of(arguments[0]);
+  return document ? document : json_null();
+}
+
 /* ---- pinning ---- */
 
 /* The statement under the condition as well.  A key that the same operator holds already is replaced: its values let

@@ -320,13 +320,16 @@ class Stack:
         return self.directory / "faketime"
 
     def _moto_environment(self):
+        # Hundreds of public images and their snapshots in every account and Region are moto's alone.
+        own = {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"} if self.guardrails is None else {}
         if not self.options["faketime"]:
-            return {}
+            return own
         library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
         if library is None:
             raise StackError("libfaketime is missing: apt-get install faketime")
         self._faketime_file().write_text("+0d\n")
         return {
+            **own,
             "LD_PRELOAD": str(library),
             "FAKETIME_TIMESTAMP_FILE": str(self._faketime_file()),
             "FAKETIME_CACHE_DURATION": "1",
