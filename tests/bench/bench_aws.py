@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import botocore.session  # noqa: E402
 from botocore.config import Config  # noqa: E402
-from stack import HUB, ROOT, Stack, permission  # noqa: E402
+from stack import ROOT, Stack, permission  # noqa: E402
+from stack.cloud import in_threads  # noqa: E402
 
 BUILD = Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 PROGRAM, SERVER, MODELS = BUILD / "tests/bench/bench_aws", BUILD / "tests/bench/bench_aws_server", BUILD / "models"
@@ -143,6 +144,15 @@ def bench_memory(recorded):
 # ---- the answers ----
 
 
+def plant(ec2, number):
+    """A group with three permissions and two tags, by a client that tries again."""
+    tags = [{"Key": "owner", "Value": "team-a"}, {"Key": "stage", "Value": "production"}]
+    made = ec2.create_security_group(GroupName=f"group-{number}", Description="planted",
+                                     TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}])  # fmt: skip
+    permissions = [permission(), permission(ports=(443, 443), cidr="10.0.0.0/8"), permission(ports=(5432, 5432))]
+    ec2.authorize_security_group_ingress(GroupId=made["GroupId"], IpPermissions=permissions)
+
+
 def record(moto, operation, directory):
     """What moto answers, as bytes of HTTP, under the operation's name."""
     name, _, parameters = operation.partition(" ")
@@ -162,8 +172,8 @@ def main():
         os.environ.update(stack.aws_environment())
         moto = os.environ.pop("AWS_ENDPOINT_URL")
         client(moto, "organizations").create_organization(FeatureSet="ALL")
-        permissions = [permission(), permission(ports=(443, 443), cidr="10.0.0.0/8"), permission(ports=(5432, 5432))]
-        stack.plant(HUB, "us-east-1", permissions, GROUPS, tags={"owner": "team-a", "stage": "production"})
+        ec2 = client(moto, "ec2")
+        in_threads(lambda number: plant(ec2, number), range(GROUPS), threads=4)
         sizes = {one: record(moto, one, Path(place)) for one in {*LOADED, *SMALL}}
         print(f"{LARGE} with {GROUPS} groups: {sizes[LARGE] / 1024:.0f} KiB of XML; botocore {botocore.__version__}")
         server = subprocess.Popen([str(SERVER), place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
