@@ -133,7 +133,7 @@ unit: $(BUILD)/models/.stamp ## the unit tests alone (MODULE=match: one folder's
 	@$(MAKE) -j$(JOBS) unit-programs
 	@BUILD=$(BUILD) MODULE=$(MODULE) tests/support/unit.sh
 
-test: ## every test: unit, conformance, offline playbook tests, integration on the full stack
+test: ## every test: unit, conformance, offline playbook tests, documents, integration on the full stack
 	@tests/support/deps.sh all
 	@$(MAKE) -j$(JOBS) programs unit-programs
 	@BUILD=$(BUILD) tests/support/run.sh

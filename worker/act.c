@@ -141,7 +141,7 @@ static struct aws_role write_role(const struct journal *journal) {
                            .external_id = accounts_external_id(worker->accounts),
                            .session_name = "parapet",
                            .source_identity = "parapet",
-                           .session_policy = journal->one->guardrail->session_policy};
+                           .policies = journal->one->guardrail->write_policies};
 }
 
 static json_t *aws_now(struct journal *journal, const struct step_call *call, const struct aws_role *role,

@@ -17,7 +17,7 @@ struct reader unit_reader(const struct unit *unit, struct aws_role *role) {
                             .external_id = accounts_external_id(unit->worker->accounts),
                             .session_name = "parapet",
                             .source_identity = "parapet",
-                            .session_policy = unit->bundle->read_policy};
+                            .policies = unit->bundle->read_policies};
   return (struct reader){.client = unit->worker->aws, .role = *name ? role : NULL};
 }
 

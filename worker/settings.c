@@ -21,6 +21,11 @@ const struct setting worker_settings[] = {
      0, 0, 0},
     {"aws.region", SETTING_TEXT, NULL, "Region of the fleet's own calls; else AWS_REGION, AWS_DEFAULT_REGION", 0, 0, 0},
     {"aws.call_timeout", SETTING_DURATION, "10s", "longest wait for one attempt of an AWS call", 100, 120000, 0},
+    {"aws.assume_rate", SETTING_NUMBER, "50",
+     "AssumeRole calls a second by this process; STS allows all of the hub account 600 in a Region", 1, 600, 0},
+    {"aws.budget", SETTING_NUMBER, "100",
+     "percent of AWS's published request rates that this process may use in an account and Region; 0: no limit", 0,
+     1000, 0},
     {"playbooks", SETTING_TEXT, NULL, "directory of the playbooks", 0, 0, 0},
     {"playbooks.reload", SETTING_DURATION, "10s", "how often the directory is looked at for changes", 1000, 3600000, 0},
     {"accounts", SETTING_TEXT, NULL, "YAML file of the accounts and their environments (deploy/config/accounts.yaml)",
@@ -53,7 +58,9 @@ struct aws_options settings_aws(const struct config *config) {
   return (struct aws_options){.models = config_path(config, "aws.models", "models"),
                               .endpoint_url = *endpoint ? endpoint : NULL,
                               .hub_region = *region ? region : NULL,
-                              .call_timeout_ms = config_ms(config, "aws.call_timeout")};
+                              .call_timeout_ms = config_ms(config, "aws.call_timeout"),
+                              .budget_percent = (int)config_number(config, "aws.budget"),
+                              .assume_per_second = (int)config_number(config, "aws.assume_rate")};
 }
 
 struct bus_options settings_bus(const struct config *config, const char *client_id) {

@@ -111,7 +111,7 @@ static void sweep_task(void *argument) {
                           .external_id = accounts_external_id(worker->accounts),
                           .session_name = "parapet",
                           .source_identity = "parapet",
-                          .session_policy = sweep->bundle->read_policy};
+                          .policies = sweep->bundle->read_policies};
   struct reader reader = {
       .client = worker->aws, .role = *name ? &role : NULL, .deadline_ms = clock_monotonic_ms() + CALL_MS};
   unsigned char wanted[64] = {0};

@@ -46,6 +46,23 @@ struct aws_transport {
 };
 void aws_http_response_free(struct aws_http_response *response);
 
+/* ---- budget: before each attempt ---- */
+struct aws_budget_call {
+  const char *account;      /* "": the base credentials' own */
+  const char *region;       /* "" where the account has one bucket for all Regions */
+  char class[128];          /* what shares a bucket there: "ec2:DescribeInstances", "iam:write" */
+  double burst, per_second; /* the bucket that AWS publishes, scaled by budget_percent; else ours */
+  const char *operation;    /* "ec2.DescribeInstances" */
+  int attempt;              /* 1, 2 … */
+  int64_t deadline_ms;      /* the call's: a longer wait is as good as a refusal */
+};
+struct aws_budget {
+  /* How many milliseconds to wait before this attempt is sent (the client sleeps, never past the deadline; too long:
+   * the call ends THROTTLED, "BudgetExceeded"), or -1 to refuse it with *error (THROTTLED).  Called by many threads. */
+  int64_t (*take)(void *context, const struct aws_budget_call *call, struct error *error);
+  void *context;
+};
+
 /* ---- client ---- */
 struct aws_options {
   const char *models;       /* directory of the compiled models (`make models`) */
@@ -56,19 +73,36 @@ struct aws_options {
   int max_attempts;                      /* 0: 3, as botocore's standard mode */
   size_t response_limit;                 /* bytes; 0: 32 MiB */
   const struct aws_transport *transport; /* NULL: libcurl */
+  int budget_percent;                    /* how much of AWS's published buckets this process may use; 0: no budget */
+  const struct aws_budget *budget; /* asked instead of the client's own, process-wide buckets; copied; NULL: those */
+  int assume_per_second;           /* AssumeRole's pace, with as much again as a burst; 0: 50 (STS allows an account
+                                      600/s in a Region, which the whole fleet and everybody else in the hub share) */
 };
 struct aws_client *aws_open(const struct aws_options *options, struct error *error);
 void aws_close(struct aws_client *client); /* NULL accepted; no call may be running */
 /* Frees what the calling thread keeps (its connections); give it to pool_options.thread_end. */
 void aws_thread_end(void);
 
+/* Session policies for a set of operations, split where one would pass STS's 2,048 characters.  Immutable. */
+struct aws_policies;
+/* groups: array whose elements are arrays of operations (["ec2.RevokeSecurityGroupIngress", …], kept in one policy
+ * where it fits) or single operations; borrowed.  NULL with *error when even 64 policies do not hold them. */
+struct aws_policies *aws_policies_make(const json_t *groups, struct error *error);
+void aws_policies_free(struct aws_policies *policies); /* NULL accepted */
+size_t aws_policies_count(const struct aws_policies *policies);
+const char *aws_policies_text(const struct aws_policies *policies, size_t index);
+/* The policy that allows the operation; the first (which does not) where none does: AWS refuses it then.  NULL when
+ * there is no policy at all. */
+const char *aws_policies_for(const struct aws_policies *policies, const char *operation);
+
 /* Whom to become in an account.  Strings are the caller's and must live as long as the calls. */
 struct aws_role {
-  const char *name;            /* role name or path/name; NULL or "": use the base credentials as they are */
-  const char *external_id;     /* may be NULL */
-  const char *session_name;    /* 2-64 of [\w+=,.@-]; NULL: "parapet" */
-  const char *source_identity; /* may be NULL */
-  const char *session_policy;  /* inline session policy, JSON text of at most 2,048 characters; may be NULL */
+  const char *name;                    /* role name or path/name; NULL or "": use the base credentials as they are */
+  const char *external_id;             /* may be NULL */
+  const char *session_name;            /* 2-64 of [\w+=,.@-]; NULL: "parapet" */
+  const char *source_identity;         /* may be NULL */
+  const char *session_policy;          /* inline session policy, JSON text of at most 2,048 characters; may be NULL */
+  const struct aws_policies *policies; /* in its place: each call uses the policy that allows it; may be NULL */
 };
 struct aws_target {
   const char *account;         /* 12 digits; may be NULL when role is NULL */
@@ -80,6 +114,7 @@ struct aws_call_options {
   int64_t deadline_ms; /* clock_monotonic_ms() by which everything, retries included, has ended; 0: 60 s from now */
   int one_attempt;     /* no retry by the client (the caller journals each try) */
   char *request_id;    /* out, may be NULL: at least 96 bytes; the last attempt's id, also after a failure */
+  int *status;         /* out, may be NULL: the last answer's HTTP status; 0: there was none */
 };
 
 /* `operation` is "service.Operation".  params: borrowed, may be NULL; idempotency tokens that are absent are filled in.
@@ -98,6 +133,32 @@ int aws_paginate(struct aws_client *client, const struct aws_target *target, con
                  const struct aws_call_options *options, int (*page)(json_t *result, void *argument), void *argument,
                  struct error *error);
 
+/* ---- waiters: "until it is so", from the models ---- */
+enum aws_wait_result {
+  AWS_WAIT_FAILED = -1, /* the call failed, and the waiter has nothing to say about that error: *error is the call's */
+  AWS_WAIT_AGAIN,       /* not yet: ask again in wait->delay_ms */
+  AWS_WAIT_SUCCESS,
+  AWS_WAIT_FAILURE /* it will not become so (INVALID, "WaiterFailure"), or was asked for as often as the model allows
+                      (RETRYABLE, "WaiterAttempts"): *error says which */
+};
+struct aws_wait {   /* all that is to be kept between two steps; zeroed at first */
+  int attempts;     /* calls made */
+  int64_t delay_ms; /* out: until the next step is worth while */
+};
+/* One call of the waiter's operation ("ec2.InstanceTerminated", params as the operation's), judged by its acceptors as
+ * botocore does.  Never sleeps but for the call itself: the caller may store wait->attempts and come back. */
+enum aws_wait_result aws_wait_step(struct aws_client *client, const struct aws_target *target, const char *waiter,
+                                   json_t *params, const struct aws_call_options *options, struct aws_wait *wait,
+                                   struct error *error);
+/* Steps until success (0), or -1 with *error: as the steps say, or RETRYABLE "DeadlineExceeded" when the next step
+ * would begin behind deadline_ms (clock_monotonic_ms(); it is never slept past).  Failed calls that may pass by
+ * themselves count as steps that say "not yet". */
+int aws_wait_until(struct aws_client *client, const struct aws_target *target, const char *waiter, json_t *params,
+                   int64_t deadline_ms, struct error *error);
+/* 0 with the operation that the waiter calls ("ec2.DescribeInstances") in `operation` (may be NULL), or -1 with *error
+ * (MISSING, message with the nearest name).  No network. */
+int aws_model_waiter(struct aws_client *client, const char *waiter, char *operation, size_t size, struct error *error);
+
 /* Is the role session's issuer the role that we assume there?  Its ARN, e.g.
  * "arn:aws:iam::111111111111:role/parapet-worker", into `arn`; partition by the Region. */
 void aws_role_arn(const struct aws_target *target, char *arn, size_t size);
@@ -114,14 +175,27 @@ int aws_model_check_input(struct aws_client *client, const char *operation, cons
  * *error (message with the nearest member). */
 int aws_model_check_output(struct aws_client *client, const char *operation, const char *const *path,
                            struct error *error);
+/* An operation for people: {operation, iam_action, reads, paginates, parameters: [{name, type, required}], result:
+ * [{name, type, …}], result_keys, other_keys, token_keys: [JMESPath] of its paginator}.  New, or NULL with *error
+ * (MISSING). */
+json_t *aws_model_describe(struct aws_client *client, const char *operation, struct error *error);
+/* The request that aws_call would send: {method, url, headers, body (text, null, or {base64})}.  Nothing is sent, no
+ * credentials are fetched: access key, session token, signature and what the model
+ * calls sensitive are stand-ins, shown as ****.  New, or NULL with
+ * *error. */
+json_t *aws_dry_run(struct aws_client *client, const struct aws_target *target, const char *operation, json_t *params,
+                    struct error *error);
 /* Does the operation only read?  By its name (Describe, Get, List, Head, Lookup, Search, Batch+Get … a table). */
 int aws_operation_reads(const char *operation);
 /* IAM's action for an operation ("s3.ListBuckets" → "s3:ListAllMyBuckets"), from a table of exceptions; text must hold
  * 128. */
 void aws_iam_action(const char *operation, char *text, size_t size);
+/* What else a call needs ("ec2.CreateFlowLogs" hands a role over: "iam.PassRole"), as an operation; NULL: nothing. */
+const char *aws_iam_dependent(const char *operation);
 
 struct aws_counters {
   uint64_t calls, attempts, retries, throttled, denied, failed, assumed;
+  uint64_t delayed, refused; /* by the budget or AssumeRole's pace */
 };
 struct aws_counters aws_counters(struct aws_client *client);
 

@@ -9,6 +9,7 @@
 
 #define DEFAULT_TIMEOUT_MS 20000
 #define DEFAULT_ATTEMPTS 3
+#define DEFAULT_ASSUME_PER_SECOND 50
 #define DEFAULT_RESPONSE_LIMIT ((size_t)32 << 20)
 
 /* ---- time and chance ---- */
@@ -78,7 +79,18 @@ static int copy_options(struct aws_client *client, const struct aws_options *opt
   client->use_fips = flag("AWS_USE_FIPS_ENDPOINT");
   client->use_dualstack = flag("AWS_USE_DUALSTACK_ENDPOINT");
   client->endpoints = json_object();
-  return client->hub_region && client->endpoints ? 0 : -1;
+  client->buckets = json_object();
+  return client->hub_region && client->endpoints && client->buckets ? 0 : -1;
+}
+
+static int open_budget(struct aws_client *client, const struct aws_options *options) {
+  client->assume_per_second = options->assume_per_second > 0 ? options->assume_per_second : DEFAULT_ASSUME_PER_SECOND;
+  client->budget_percent = options->budget_percent;
+  if (options->budget) client->budget = *options->budget;
+  if (client->budget.take && client->budget_percent <= 0) client->budget_percent = 100;
+  if (client->budget_percent <= 0 || client->budget.take) return 0;
+  client->budgets = calloc(1, sizeof *client->budgets);
+  return client->budgets ? 0 : -1;
 }
 
 static int open_transport(struct aws_client *client, const struct aws_options *options, struct error *error) {
@@ -109,7 +121,7 @@ struct aws_client *aws_open_with(const struct aws_options *options, const struct
     return NULL;
   }
   set_hooks(client, hooks);
-  if (copy_options(client, options) != 0)
+  if (copy_options(client, options) != 0 || open_budget(client, options) != 0)
     error_set(error, ERROR_FATAL, "Memory", "out of memory");
   else if (open_transport(client, options, error) == 0 && open_models(client, options, error) == 0 &&
            (client->sessions = aws_sessions_open(client, error)) != NULL)
@@ -129,7 +141,9 @@ void aws_close(struct aws_client *client) {
   aws_models_close(client->models);
   aws_curl_close(client->curl);
   json_decref(client->endpoints);
+  json_decref(client->buckets);
   pthread_mutex_destroy(&client->endpoints_lock);
+  free(client->budgets);
   free(client->endpoint_url);
   free(client->hub_region);
   free(client);
@@ -137,12 +151,28 @@ void aws_close(struct aws_client *client) {
 
 /* ---- calls ---- */
 
+/* The session for this operation: of its role's policies the one that allows it. */
+static struct aws_session *find_session(struct aws_client *client, const struct aws_target *target,
+                                        const char *operation, struct error *error) {
+  const struct aws_role *given = target->role;
+  if (!given || !given->name || !*given->name || !given->policies)
+    return aws_session_find(client->sessions, target, error);
+  struct aws_role role = *given;
+  struct aws_target there = *target;
+  there.role = &role;
+  role.session_policy = aws_policies_for(given->policies, operation);
+  if (role.session_policy) return aws_session_find(client->sessions, &there, error);
+  error_set(error, ERROR_DENIED, "SessionPolicy", "the role's session policies allow nothing");
+  return NULL;
+}
+
 json_t *aws_call(struct aws_client *client, const struct aws_target *target, const char *operation, json_t *params,
                  const struct aws_call_options *options, struct error *error) {
-  struct aws_session *session = aws_session_find(client->sessions, target, error);
+  struct aws_session *session = find_session(client, target, operation, error);
   if (!session) {
     error_where(error, "%s", operation);
     if (options && options->request_id) options->request_id[0] = '\0';
+    if (options && options->status) *options->status = 0;
     return NULL;
   }
   struct aws_invocation invocation = {.operation = operation,
@@ -163,6 +193,8 @@ struct aws_counters aws_counters(struct aws_client *client) {
       .denied = atomic_load(&client->denied),
       .failed = atomic_load(&client->failed),
       .assumed = atomic_load(&client->assumed),
+      .delayed = atomic_load(&client->delayed),
+      .refused = atomic_load(&client->refused),
   };
 }
 

@@ -1,15 +1,16 @@
 /* One call: serialise once, then attempts until one ends it.
  *
  * An attempt that failed is followed by another when botocore's standard mode would try again, the quota has the price
- * and the deadline leaves room for the wait.  Two failures have a remedy and get one more attempt at once, outside that
- * count: AWS's clock is not ours (the Date header tells by how much; kept for all later calls), and the session's
- * credentials have expired before their time (fetched anew). */
+ * and the deadline leaves room for the wait.  Three failures have a remedy and get one more attempt at once, outside
+ * that count: AWS's clock is not ours (the Date header tells by how much; kept for all later calls), the session's
+ * credentials have expired before their time (fetched anew), and the S3 bucket lives in another Region (s3.c). */
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "aws/checks.h"
 #include "aws/client_internal.h"
+#include "aws/shape_internal.h"
 
 #define DEFAULT_CALL_MS 60000
 #define SKEW_CERTAIN_MS 30000
@@ -22,21 +23,24 @@ struct call {
   const struct aws_service *service;
   const struct aws_operation *operation;
   struct aws_request request;
+  json_t *params; /* borrowed, may be NULL */
   json_t *endpoint;
   struct aws_quota quota;
   int64_t deadline_ms, attempt_ms;
   int one_attempt, unsigned_call, strip_bucket, secret;
-  int skew_corrected, session_renewed; /* each remedy is tried once */
+  int skew_corrected, session_renewed, redirected; /* each remedy is tried once */
+  int attempts;                                    /* begun, as retries count them */
+  int status;                                      /* of the last answer; 0: none */
   char request_id[REQUEST_ID];
   struct error *error;
 };
 
-static int starts_with_bucket(const struct call *call) {
-  const char *uri = json_text_at(aws_operation_definition(call->operation), "http", "requestUri", NULL);
-  return strcmp(aws_service_name(call->service), "s3") == 0 && strncmp(uri, "/{Bucket}", 9) == 0;
+int aws_operation_has_bucket(const struct aws_service *service, const struct aws_operation *operation) {
+  const char *uri = json_text_at(aws_operation_definition(operation), "http", "requestUri", NULL);
+  return aws_s3_is(service) && strncmp(uri, "/{Bucket}", 9) == 0;
 }
 
-static int is_unsigned(const struct aws_operation *operation) {
+int aws_operation_is_unsigned(const struct aws_operation *operation) {
   const json_t *definition = aws_operation_definition(operation);
   return strcmp(json_text_at(definition, "authtype", NULL), "none") == 0 ||
          strcmp(json_string_value(json_array_get(json_object_get(definition, "auth"), 0)) ?: "", "smithy.api#noAuth") ==
@@ -49,19 +53,32 @@ static int64_t attempt_limit(const struct aws_client *client, const json_t *para
   return client->call_timeout_ms + (poll > 0 && poll <= 60 ? poll * 1000 : 0);
 }
 
+/* (Again) where the call goes: S3 buckets have a Region of their own, once it is known. */
+static int find_endpoint(struct call *call) {
+  char region[AWS_REGION_SIZE];
+  const char *there = call->invocation->region;
+  if (aws_s3_is(call->service) && aws_s3_region_of(call->client, there, call->params, region)) there = region;
+  json_t *endpoint =
+      aws_client_endpoint(call->client, call->service, call->operation, there, call->params, call->error);
+  if (!endpoint) return -1;
+  json_decref(call->endpoint);
+  call->endpoint = endpoint;
+  return 0;
+}
+
 static int prepare(struct call *call, json_t *params) {
   struct aws_client *client = call->client;
   const struct aws_invocation *invocation = call->invocation;
   if (aws_models_operation(client->models, invocation->operation, &call->service, &call->operation, call->error) != 0)
     return -1;
   if (aws_serialize(call->service, call->operation, params, &call->request, call->error) != 0) return -1;
-  call->endpoint = aws_client_endpoint(client, call->service, call->operation, invocation->region, params, call->error);
-  if (!call->endpoint) return -1;
+  call->params = params;
+  if (find_endpoint(call) != 0) return -1;
   const char *service = aws_service_name(call->service);
   call->quota = aws_quota_of(&client->quotas, invocation->account, invocation->region, service);
   call->attempt_ms = attempt_limit(client, params);
-  call->strip_bucket = starts_with_bucket(call);
-  call->unsigned_call = is_unsigned(call->operation);
+  call->strip_bucket = aws_operation_has_bucket(call->service, call->operation);
+  call->unsigned_call = aws_operation_is_unsigned(call->operation);
   call->secret = strcmp(service, "sts") == 0;
   return 0;
 }
@@ -97,6 +114,57 @@ static int send_once(struct call *call, const struct aws_credentials *credential
   return result;
 }
 
+/* ---- the budget ---- */
+
+static int is_assume_role(const struct call *call) {
+  return strcmp(call->invocation->operation, "sts.AssumeRole") == 0;
+}
+
+/* The hub's STS is shared by every account's sessions, whoever made the budget. */
+static int64_t pace_of_assume(struct call *call) {
+  struct aws_client *client = call->client;
+  double rate = client->assume_per_second;
+  int64_t now = aws_client_now(client), left = (call->deadline_ms - now) * 1000;
+  int64_t wait = aws_bucket_take(&client->assume_bucket, rate, rate, now * 1000, left);
+  return wait < 0 ? -1 : (wait + 999) / 1000;
+}
+
+static int64_t budget_of(struct call *call) {
+  struct aws_client *client = call->client;
+  const struct aws_invocation *invocation = call->invocation;
+  if (client->budget_percent <= 0) return 0;
+  struct aws_budget_call asked = {.account = invocation->account,
+                                  .region = invocation->region,
+                                  .operation = invocation->operation,
+                                  .attempt = call->attempts,
+                                  .deadline_ms = call->deadline_ms};
+  aws_budget_classify(aws_service_name(call->service), aws_operation_name(call->operation), call->params, &asked);
+  asked.per_second *= client->budget_percent / 100.0;
+  asked.burst *= client->budget_percent / 100.0;
+  if (asked.burst < 1) asked.burst = 1;
+  if (client->budget.take) return client->budget.take(client->budget.context, &asked, call->error);
+  return aws_budget_local(client->budgets, &asked, aws_client_now(client));
+}
+
+/* Waits for what this attempt may cost; 0, or -1 with the call's error: not before the deadline. */
+static int wait_for_budget(struct call *call) {
+  struct aws_client *client = call->client;
+  struct error before = *call->error;
+  error_clear(call->error);
+  int64_t wait = is_assume_role(call) ? pace_of_assume(call) : budget_of(call);
+  if (wait == 0 || (wait > 0 && aws_client_now(client) + wait < call->deadline_ms)) {
+    if (wait > 0) atomic_fetch_add(&client->delayed, 1);
+    aws_client_sleep(client, wait);
+    *call->error = before;
+    return 0;
+  }
+  atomic_fetch_add(&client->refused, 1);
+  if (call->error->class == ERROR_NONE)
+    error_set(call->error, ERROR_THROTTLED, AWS_CODE_BUDGET,
+              "the budget of this account, Region and kind of call has no room before the deadline");
+  return -1;
+}
+
 static json_t *parse_response(struct call *call, const struct aws_http_response *response) {
   json_t *result = aws_parse(call->service, call->operation, response, call->request_id, call->error);
   /* What a gateway says is weather, in whatever format it says it. */
@@ -127,6 +195,19 @@ static int renew_session(struct call *call, const struct aws_credentials *creden
   return 1;
 }
 
+/* The bucket lives elsewhere, and now it is known where. */
+static int redirect(struct call *call, const struct aws_http_response *response) {
+  char region[AWS_REGION_SIZE];
+  if (!aws_s3_is(call->service) || call->redirected) return 0;
+  if (!aws_s3_redirected(call->client, call->invocation, call->params, response, call->error->code, call->deadline_ms,
+                         region))
+    return 0;
+  call->redirected = 1;
+  if (find_endpoint(call) != 0) return 0;
+  call->error->class = ERROR_RETRYABLE; /* as for the clock */
+  return 1;
+}
+
 /* A remedy that makes an attempt at once worth while, each once a call. */
 static int remedied(struct call *call, const struct aws_http_response *response,
                     const struct aws_credentials *credentials) {
@@ -134,6 +215,7 @@ static int remedied(struct call *call, const struct aws_http_response *response,
     if (call->skew_corrected) return 0;
     return call->skew_corrected = 1;
   }
+  if (redirect(call, response)) return 1;
   if (!renew_session(call, credentials) || call->session_renewed) return 0;
   return call->session_renewed = 1;
 }
@@ -155,12 +237,19 @@ static enum verdict attempt(struct call *call, json_t **result) {
   struct aws_http_response response = {0};
   if (credentials_of(call, &credentials) != 0) return VERDICT_OVER;
   call->request_id[0] = '\0';
+  call->status = 0;
+  if (wait_for_budget(call) != 0) {
+    aws_credentials_release(credentials);
+    return VERDICT_OVER;
+  }
   enum verdict verdict;
   if (send_once(call, credentials, &response) != 0) {
     verdict = judge(call, 0, &response, credentials);
   } else {
+    call->status = response.status;
     *result = parse_response(call, &response);
-    verdict = *result ? VERDICT_DONE : judge(call, response.status, &response, credentials);
+    int status = *result || !aws_s3_is(call->service) ? response.status : aws_s3_status(&response, call->error);
+    verdict = *result ? VERDICT_DONE : judge(call, status, &response, credentials);
   }
   if (call->secret && response.body) OPENSSL_cleanse(response.body, response.body_length);
   aws_http_response_free(&response);
@@ -189,6 +278,7 @@ static json_t *run(struct call *call) {
         error_set(call->error, ERROR_RETRYABLE, AWS_CODE_DEADLINE, "the call's deadline passed before it was sent");
       return NULL;
     }
+    call->attempts = attempts;
     enum verdict verdict = attempt(call, &result);
     if (verdict == VERDICT_AGAIN_NOW) {
       attempts--;
@@ -225,6 +315,7 @@ json_t *aws_client_invoke(struct aws_client *client, const struct aws_invocation
     memcpy(place, call.error->where, sizeof place);
     error_where(call.error, place[0] == '/' ? "%s %s" : "%s", invocation->operation, place);
   }
+  if (options && options->status) *options->status = call.status;
   if (options && options->request_id) memcpy(options->request_id, call.request_id, sizeof call.request_id);
   json_decref(call.endpoint);
   aws_request_free(&call.request);

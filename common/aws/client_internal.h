@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "aws/budget.h"
 #include "aws/credentials.h"
 #include "aws/endpoint.h"
 #include "aws/model.h"
@@ -32,12 +33,17 @@ struct aws_client {
   struct aws_partitions *partitions;
   struct aws_sessions *sessions;
   struct aws_quotas quotas;
+  int budget_percent, assume_per_second;
+  struct aws_budget budget;    /* take NULL: our own buckets */
+  struct aws_budgets *budgets; /* NULL: no budget, or the caller's */
+  aws_bucket assume_bucket;
   _Atomic int64_t skew_ms; /* AWS's clock minus ours */
   int use_fips, use_dualstack;
   /* Resolved endpoints by service and parameters: an object of immutable objects, replaced when it has grown. */
   pthread_mutex_t endpoints_lock;
   json_t *endpoints;
-  _Atomic uint64_t calls, attempts, retries, throttled, denied, failed, assumed;
+  json_t *buckets; /* "partition/bucket" to the Region where it lives; same lock, bounded as well */
+  _Atomic uint64_t calls, attempts, retries, throttled, denied, failed, assumed, delayed, refused;
 };
 
 /* aws_open with a clock of one's own; `hooks` is copied, NULL: none. */
@@ -56,11 +62,29 @@ struct aws_invocation {
 json_t *aws_client_invoke(struct aws_client *client, const struct aws_invocation *invocation, json_t *params,
                           const struct aws_call_options *options, struct error *error);
 
+int aws_operation_is_unsigned(const struct aws_operation *operation);
+/* S3: does the path begin with the bucket, which the endpoint holds already? */
+int aws_operation_has_bucket(const struct aws_service *service, const struct aws_operation *operation);
+
 /* Where a call goes and how it is signed: {"url", "headers", "signing_region", "signing_name", "plain_path" (bool: S3's
  * path rules), "plain_host" (bool: no host prefix)}.  New reference to an immutable object, or NULL with *error. */
 json_t *aws_client_endpoint(struct aws_client *client, const struct aws_service *service,
                             const struct aws_operation *operation, const char *region, const json_t *params,
                             struct error *error);
+
+/* ---- s3.c ---- */
+#define AWS_REGION_SIZE 64
+int aws_s3_is(const struct aws_service *service);
+/* Is it known that params' bucket lives in another Region than asked for?  1 with `found`, or 0. */
+int aws_s3_region_of(struct aws_client *client, const char *region, const json_t *params, char found[AWS_REGION_SIZE]);
+/* Does this failed answer mean that the bucket lives elsewhere?  1 with `region`, which is remembered; or 0.  May call
+ * HeadBucket to find out where. */
+int aws_s3_redirected(struct aws_client *client, const struct aws_invocation *invocation, const json_t *params,
+                      const struct aws_http_response *response, const char *code, int64_t deadline_ms,
+                      char region[AWS_REGION_SIZE]);
+/* The status that a failed answer should have had: 500 for an <Error> in a 200, and for a 200 that was cut off, which
+ * also becomes retryable. */
+int aws_s3_status(const struct aws_http_response *response, struct error *error);
 
 /* ---- HTTP pieces ---- */
 /* Appends copies; 0, or -1 when memory is out.  For transports. */

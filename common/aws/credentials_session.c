@@ -142,12 +142,17 @@ static void land_success(struct aws_session *session, struct aws_credentials *cr
   session->mandatory_ms = credentials->expires_ms - smaller(MANDATORY_MS, life / 6);
 }
 
-/* Under the session's lock.  Whose own deadline cut the fetch speaks for nobody else. */
+/* Whose own deadline cut the fetch speaks for nobody else; AssumeRole's pace may leave room before another's. */
+static int cut_short(const struct error *error, int64_t now, int64_t deadline_ms) {
+  return error_is_transient(error) && (now >= deadline_ms || strcmp(error->code, AWS_CODE_BUDGET) == 0);
+}
+
+/* Under the session's lock. */
 static void land_failure(struct aws_session *session, const struct error *error, int64_t now, int64_t deadline_ms) {
   int transient = error_is_transient(error);
   session->failure = *error;
   session->failure_until_ms = now + (transient ? FAILED_KEPT_MS : DENIED_KEPT_MS);
-  if (transient && now >= deadline_ms) session->failure_until_ms = 0;
+  if (cut_short(error, now, deadline_ms)) session->failure_until_ms = 0;
   session->background_after_ms = now + BACKGROUND_RETRY_MS;
 }
 

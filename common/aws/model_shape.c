@@ -102,8 +102,8 @@ static int read_reference(const struct aws_service *service, struct aws_referenc
 }
 
 static unsigned hash_text(const char *text, size_t length) {
-  unsigned hash = 2166136261u;
-  for (size_t i = 0; i < length; i++) hash = (hash ^ (unsigned char)text[i]) * 16777619u;
+  unsigned hash = AWS_HASH_START;
+  for (size_t i = 0; i < length; i++) hash = aws_hash_byte(hash, text[i]);
   return hash;
 }
 
@@ -271,14 +271,18 @@ const struct aws_reference *aws_shape_member(const struct aws_shape *shape, cons
   return NULL;
 }
 
-const struct aws_reference *aws_shape_wire_member(const struct aws_shape *shape, const char *name) {
+const struct aws_reference *aws_shape_hashed_member(const struct aws_shape *shape, const char *name, unsigned hash) {
   if (shape->type != AWS_TYPE_STRUCTURE) return NULL;
   unsigned mask = shape->table_size - 1;
-  for (unsigned place = hash_text(name, strlen(name)) & mask; shape->by_wire[place] >= 0; place = (place + 1) & mask) {
+  for (unsigned place = hash & mask; shape->by_wire[place] >= 0; place = (place + 1) & mask) {
     const struct aws_reference *member = &shape->members[shape->by_wire[place]];
     if (strcmp(member->answer_name, name) == 0) return member;
   }
   return NULL;
+}
+
+const struct aws_reference *aws_shape_wire_member(const struct aws_shape *shape, const char *name) {
+  return aws_shape_hashed_member(shape, name, hash_text(name, strlen(name)));
 }
 
 struct aws_operation *aws_operation_compile(const struct aws_service *service, const char *name, json_t *definition,

@@ -253,12 +253,23 @@ static int read_fault(struct aws_parsing *parsing, struct aws_fault *fault) {
   }
 }
 
+/* After a wrong signature AWS tells the request as it saw it, session token and signature included: no error may. */
+static void cut_echo(char *message) {
+  static const char *const marks[] = {"The Canonical String", "The String-to-Sign", "Authorization header:"};
+  for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+    char *end = strstr(message, marks[i]);
+    while (end && end > message && strchr(" \r\n", end[-1])) end--;
+    if (end) *end = '\0';
+  }
+}
+
 void *aws_parse_fault(struct aws_parsing *parsing, int status) {
   struct aws_fault fault = {0};
   snprintf(fault.code, sizeof fault.code, "%d", status);
   set_text(fault.message, sizeof fault.message, reason_of(status));
   if (read_fault(parsing, &fault) != 0 && !is_gateway_trouble(status))
     return aws_not_an_answer(parsing, is_html(parsing->response) ? "it is HTML" : "the body is not the protocol's", "");
+  cut_echo(fault.message);
   enum error_class class = modeled_class(parsing, fault.code, aws_error_class(fault.code, status));
   error_set(parsing->error, class, fault.code, "%s", fault.message);
   return NULL;

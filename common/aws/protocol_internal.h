@@ -85,9 +85,6 @@ json_t *aws_parse_rest(struct aws_parsing *parsing); /* rest-json and rest-xml *
 json_t *aws_json_value(struct aws_parsing *parsing, const struct aws_reference *reference, json_t *value, int depth);
 json_t *aws_xml_value(struct aws_parsing *parsing, const struct aws_reference *reference,
                       const struct aws_xml_node *node, int depth);
-/* A structure's members from an element's children and attributes, into `into`. */
-int aws_xml_members(struct aws_parsing *parsing, const struct aws_shape *shape, const struct aws_xml_node *node,
-                    json_t *into, int depth);
 
 /* A body in the service's form (JSON, or XML) as a value of that shape. */
 json_t *aws_body_value(struct aws_parsing *parsing, const struct aws_reference *reference, const char *bytes,

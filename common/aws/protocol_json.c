@@ -153,7 +153,7 @@ static json_t *structure_value(struct aws_parsing *parsing, const struct aws_ref
   json_object_foreach(value, key, inner) {
     const struct aws_reference *member = json_is_null(inner) ? NULL : aws_shape_wire_member(shape, key);
     for (; member; member = member->same_wire >= 0 ? &shape->members[member->same_wire] : NULL)
-      if (json_object_set_new(result, member->name, aws_json_value(parsing, member, inner, depth + 1)) != 0) {
+      if (json_object_set_new_nocheck(result, member->name, aws_json_value(parsing, member, inner, depth + 1)) != 0) {
         json_decref(result);
         return NULL;
       }
@@ -183,7 +183,7 @@ static json_t *map_value(struct aws_parsing *parsing, const struct aws_reference
   if (!json_is_object(value)) return wrong_type(parsing, reference);
   json_t *result = json_object();
   json_object_foreach(value, key, inner) {
-    if (json_object_set_new(result, key, aws_json_value(parsing, &shape->members[1], inner, depth + 1)) != 0) {
+    if (json_object_set_new_nocheck(result, key, aws_json_value(parsing, &shape->members[1], inner, depth + 1)) != 0) {
       json_decref(result);
       return NULL;
     }

@@ -4,6 +4,7 @@
  *
  * Not here: presigned URLs inside parameters (CopySnapshot across Regions of ec2, rds, neptune, docdb), tree hashes of
  * Glacier uploads.  IAM's policy documents and CloudFormation's templates stay text (botocore makes them objects). */
+#include <ctype.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -368,6 +369,19 @@ int aws_quirks_drops_header(const struct aws_parsing *parsing, const struct aws_
          aws_time_parse(text, &microseconds) != 0;
 }
 
+/* Does the document's first element begin with <Error?  S3 keeps a slow answer alive with white space behind the XML
+ * declaration, so it may stand far behind. */
+static int begins_with_error(const struct aws_http_response *response) {
+  const char *at = response->body, *end = at ? at + response->body_length : at;
+  while (at < end && isspace((unsigned char)*at)) at++;
+  if (end - at > 2 && at[0] == '<' && at[1] == '?') {
+    at = memmem(at, (size_t)(end - at), "?>", 2);
+    if (at) at += 2;
+  }
+  while (at && at < end && isspace((unsigned char)*at)) at++;
+  return at && end - at > 6 && memcmp(at, "<Error", 6) == 0;
+}
+
 /* S3 may begin to answer 200 and fail later: then the body is <Error>.  Not where the body is the object itself. */
 int aws_quirks_hidden_fault(const struct aws_parsing *parsing) {
   const struct aws_http_response *response = parsing->response;
@@ -377,8 +391,7 @@ int aws_quirks_hidden_fault(const struct aws_parsing *parsing) {
   const struct aws_reference *member = output && payload ? aws_shape_member(output, payload, strlen(payload)) : NULL;
   const struct aws_shape *body = member ? aws_resolve(parsing->service, member, NULL) : NULL;
   if (body && (body->type == AWS_TYPE_BLOB || body->type == AWS_TYPE_STRING)) return 0;
-  const char *at = response->body ? memmem(response->body, response->body_length, "<Error", 6) : NULL;
-  if (!at || at - response->body > 200) return 0;
+  if (!begins_with_error(response)) return 0;
   struct aws_xml *xml = aws_xml_parse(response->body, response->body_length, NULL);
   int hidden = xml && strcmp(aws_xml_root(xml)->name, "Error") == 0;
   aws_xml_free(xml);

@@ -14,7 +14,7 @@ static int read_entry(struct aws_parsing *parsing, const struct aws_reference *r
   const char *key_name = aws_wire(&shape->members[0], "key"), *value_name = aws_wire(&shape->members[1], "value");
   const struct aws_xml_node *key = aws_xml_child(entry, key_name), *value = aws_xml_child(entry, value_name);
   if (!key || !value) return wrong(parsing, reference, "no key and value in") ? 0 : -1;
-  return json_object_set_new(into, key->text, aws_xml_value(parsing, &shape->members[1], value, depth + 1));
+  return json_object_set_new_nocheck(into, key->text, aws_xml_value(parsing, &shape->members[1], value, depth + 1));
 }
 
 static json_t *map_value(struct aws_parsing *parsing, const struct aws_reference *reference,
@@ -51,14 +51,35 @@ static int read_flattened(struct aws_parsing *parsing, const struct aws_referenc
   return json_array_append_new(so_far, aws_xml_value(parsing, &shape->members[0], node, depth + 1));
 }
 
-static int read_member(struct aws_parsing *parsing, const struct aws_reference *member, const struct aws_xml_node *node,
-                       json_t *into, int depth) {
-  const struct aws_shape *shape = aws_resolve(parsing->service, member, parsing->error);
+/* A structure being filled.  `seen` has a bit for each of the first 64 members that has come: that is asked for every
+ * element, and an object's answer costs a search. */
+struct filling {
+  struct aws_parsing *parsing;
+  const struct aws_shape *shape;
+  json_t *into;
+  uint64_t seen;
+  int depth;
+};
+
+/* Has this member come before? */
+static int has_come(struct filling *filling, const struct aws_reference *member) {
+  ptrdiff_t index = member - filling->shape->members;
+  if (index >= 64) return json_object_get(filling->into, member->name) != NULL;
+  uint64_t bit = UINT64_C(1) << index;
+  int has = (filling->seen & bit) != 0;
+  filling->seen |= bit;
+  return has;
+}
+
+static int read_member(struct filling *filling, const struct aws_reference *member, const struct aws_xml_node *node) {
+  const struct aws_shape *shape = aws_resolve(filling->parsing->service, member, filling->parsing->error);
   if (!shape) return -1;
   int many = shape->type == AWS_TYPE_LIST || shape->type == AWS_TYPE_MAP;
-  if (many && aws_has(member, AWS_FLATTENED)) return read_flattened(parsing, member, shape, node, into, depth);
-  if (json_object_get(into, member->name)) return 0; /* of a repeated element the first counts */
-  return json_object_set_new_nocheck(into, member->name, aws_xml_value(parsing, member, node, depth + 1));
+  if (many && aws_has(member, AWS_FLATTENED))
+    return read_flattened(filling->parsing, member, shape, node, filling->into, filling->depth);
+  if (has_come(filling, member)) return 0; /* of a repeated element the first counts */
+  json_t *value = aws_xml_value(filling->parsing, member, node, filling->depth + 1);
+  return json_object_set_new_nocheck(filling->into, member->name, value);
 }
 
 /* "xsi:type" is found whatever prefix the answer gave the namespace. */
@@ -78,12 +99,14 @@ static int read_attribute(struct aws_parsing *parsing, const struct aws_referenc
   return 0;
 }
 
-int aws_xml_members(struct aws_parsing *parsing, const struct aws_shape *shape, const struct aws_xml_node *node,
-                    json_t *into, int depth) {
+/* A structure's members from an element's children and attributes. */
+static int read_members(struct aws_parsing *parsing, const struct aws_shape *shape, const struct aws_xml_node *node,
+                        json_t *into, int depth) {
+  struct filling filling = {.parsing = parsing, .shape = shape, .into = into, .depth = depth};
   for (const struct aws_xml_node *child = node->first; child; child = child->next) {
-    const struct aws_reference *member = aws_shape_wire_member(shape, child->name);
+    const struct aws_reference *member = aws_shape_hashed_member(shape, child->name, child->name_hash);
     for (; member; member = member->same_wire >= 0 ? &shape->members[member->same_wire] : NULL)
-      if (read_member(parsing, member, child, into, depth) != 0) return -1;
+      if (read_member(&filling, member, child) != 0) return -1;
   }
   for (int i = 0; node->attributes && i < shape->member_count; i++)
     if (aws_has(&shape->members[i], AWS_XML_ATTRIBUTE) && read_attribute(parsing, &shape->members[i], node, into) != 0)
@@ -98,7 +121,7 @@ static json_t *union_value(struct aws_parsing *parsing, const struct aws_referen
   if (!aws_shape_wire_member(shape, node->first->name))
     return json_pack("{s:{s:s}}", "SDK_UNKNOWN_MEMBER", "name", node->first->name);
   json_t *result = json_object();
-  if (aws_xml_members(parsing, shape, node, result, depth) == 0) return result;
+  if (read_members(parsing, shape, node, result, depth) == 0) return result;
   json_decref(result);
   return NULL;
 }
@@ -107,7 +130,7 @@ static json_t *structure_value(struct aws_parsing *parsing, const struct aws_ref
                                const struct aws_shape *shape, const struct aws_xml_node *node, int depth) {
   if (aws_has(reference, AWS_UNION)) return union_value(parsing, reference, shape, node, depth);
   json_t *result = json_object();
-  if (result && aws_xml_members(parsing, shape, node, result, depth) == 0) return result;
+  if (result && read_members(parsing, shape, node, result, depth) == 0) return result;
   json_decref(result);
   return NULL;
 }
@@ -124,7 +147,9 @@ json_t *aws_xml_value(struct aws_parsing *parsing, const struct aws_reference *r
       return list_value(parsing, shape, node, depth);
     case AWS_TYPE_MAP:
       return map_value(parsing, reference, shape, node, depth);
+    case AWS_TYPE_STRING:
+      return json_stringn_nocheck(node->text, node->text_length); /* the parser has looked at every byte */
     default:
-      return aws_scalar_value(parsing, reference, shape, node->text, strlen(node->text));
+      return aws_scalar_value(parsing, reference, shape, node->text, node->text_length);
   }
 }

@@ -91,9 +91,14 @@ const struct aws_reference *aws_operation_input(const struct aws_operation *oper
 const struct aws_reference *aws_operation_output(const struct aws_operation *operation);
 const char *aws_operation_name(const struct aws_operation *operation);
 
+/* FNV-1a, what the tables of members are addressed by: from AWS_HASH_START on, byte after byte. */
+#define AWS_HASH_START 2166136261u
+static inline unsigned aws_hash_byte(unsigned hash, char byte) { return (hash ^ (unsigned char)byte) * 16777619u; }
+
 /* A structure's member by its name, or by its name in answers (several may share one: see same_wire); NULL: none. */
 const struct aws_reference *aws_shape_member(const struct aws_shape *shape, const char *name, size_t length);
 const struct aws_reference *aws_shape_wire_member(const struct aws_shape *shape, const char *name);
+const struct aws_reference *aws_shape_hashed_member(const struct aws_shape *shape, const char *name, unsigned hash);
 
 static inline int aws_has(const struct aws_reference *reference, unsigned flag) {
   /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a shape that is asked has traits */

@@ -78,7 +78,12 @@ static int compare_pairs(const void *left, const void *right) {
 /* ---- hashes ---- */
 
 static void hex(const unsigned char hash[HASH_SIZE], char text[HEX_SIZE]) {
-  for (size_t i = 0; i < HASH_SIZE; i++) snprintf(text + 2 * i, 3, "%02x", hash[i]);
+  static const char digits[] = "0123456789abcdef";
+  for (size_t i = 0; i < HASH_SIZE; i++) {
+    text[2 * i] = digits[hash[i] >> 4];
+    text[2 * i + 1] = digits[hash[i] & 15];
+  }
+  text[2 * (size_t)HASH_SIZE] = '\0';
 }
 
 static int sha256_hex(const char *bytes, size_t length, char text[HEX_SIZE]) {

@@ -71,12 +71,12 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context) {
 static size_t take_header(char *bytes, size_t size, size_t count, void *context) {
   struct reception *reception = context;
   size_t length = size * count;
+  reception->header_bytes += length; /* also those of a 100 Continue, and of the next */
   if (length >= 5 && memcmp(bytes, "HTTP/", 5) == 0) {
     aws_http_response_free(reception->response);
     reception->headers_ended = 0;
     return length;
   }
-  reception->header_bytes += length;
   if (reception->header_bytes > HEADER_BYTES_LIMIT || reception->response->header_count == HEADERS_LIMIT) {
     reception->too_large = 1;
     return 0;
@@ -106,7 +106,9 @@ static struct curl_slist *make_headers(const struct aws_http_request *request) {
     const struct aws_http_header *header = &request->headers[i];
     struct buffer line = {.ceiling = HEADER_BYTES_LIMIT};
     has_type |= strcasecmp(header->name, "Content-Type") == 0;
-    buffer_addf(&line, *header->value ? "%s: %s" : "%s;", header->name, header->value);
+    buffer_add_text(&line, header->name);
+    buffer_add_text(&line, *header->value ? ": " : ";");
+    buffer_add_text(&line, header->value);
     struct curl_slist *longer = line.failed ? NULL : curl_slist_append(list, buffer_text(&line));
     buffer_free(&line);
     if (!longer) goto failed;
@@ -215,13 +217,20 @@ static int status_of(CURL *handle) {
   return curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status >= 100 ? (int)status : 0;
 }
 
+/* Of a header without end libcurl says that memory is out; so it may be, but then no byte of an answer has come. */
+static int is_endless_header(CURL *handle, CURLcode code, const struct reception *reception) {
+  curl_off_t first_byte = 0;
+  return code == CURLE_OUT_OF_MEMORY && !reception->headers_ended && !reception->no_memory &&
+         curl_easy_getinfo(handle, CURLINFO_STARTTRANSFER_TIME_T, &first_byte) == CURLE_OK && first_byte > 0;
+}
+
 static CURLcode exchange(CURL *handle, const struct aws_curl *curl, const struct aws_http_request *request,
                          struct reception *reception, int64_t left_ms) {
   struct curl_slist *headers = make_headers(request);
   if (!headers) return CURLE_OUT_OF_MEMORY;
-  curl_easy_reset(handle);
   CURLcode code = set_options(handle, curl, request, reception, headers, left_ms);
   if (code == CURLE_OK) code = curl_easy_perform(handle);
+  reception->too_large |= is_endless_header(handle, code, reception);
   reception->response->status = code == CURLE_OK ? status_of(handle) : 0;
   /* libcurl takes a connection that closes amid the headers for an answer without a body. */
   if (code == CURLE_OK && (reception->response->status == 0 || !reception->headers_ended)) code = CURLE_RECV_ERROR;

@@ -14,7 +14,9 @@ struct aws_xml_attribute {
 
 struct aws_xml_node {
   const char *name;
-  const char *text; /* of an element without children; "" when it has none */
+  const char *text; /* UTF-8; of an element without children; "" when it has none */
+  size_t text_length;
+  unsigned name_hash; /* aws_hash_byte over the name: members are found by it */
   const struct aws_xml_attribute *attributes;
   const struct aws_xml_node *first, *next; /* child, sibling */
 };

@@ -293,6 +293,8 @@ struct config *config_load(const struct setting *table, int argc, char **argv, s
   }
   if (loader.out_of_memory)
     error_set(error, ERROR_FATAL, "OutOfMemory", "No memory for the settings.");
+  else if (loader.mistakes == 1 && complaints) /* it was just printed; nobody wants to read it twice */
+    error_set(error, ERROR_INVALID, "Settings", "1 mistake in the settings");
   else
     error_set(error, ERROR_INVALID, "Settings", "%d mistake%s in the settings%s: %s", loader.mistakes,
               loader.mistakes == 1 ? "" : "s", loader.mistakes == 1 ? "" : ", the first", loader.first);

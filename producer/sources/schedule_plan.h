@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "cron.h"
+#include "base/cron.h"
 #include "json/value.h"
 
 struct plan_guardrail {

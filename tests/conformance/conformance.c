@@ -12,7 +12,7 @@ static const struct {
   json_t *(*answer)(json_t *request, struct error *error);
 } verbs[] = {
     {"jmespath", verb_jmespath},   {"pattern", verb_pattern}, {"sign", verb_sign},
-    {"serialize", verb_serialize}, {"parse", verb_parse},
+    {"serialize", verb_serialize}, {"parse", verb_parse},     {"endpoint", verb_endpoint},
 };
 
 static json_t *dispatch(json_t *request, struct error *error) {

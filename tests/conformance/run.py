@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Feeds the reference data to build/conformance and compares its answers.
 
-    tests/conformance/run.py [SUITE ...]       suites: jmespath patterns sigv4 aws-protocols (default: all)
+    tests/conformance/run.py [SUITE ...]       suites: jmespath patterns sigv4 aws-protocols endpoint-rules (default: all)
 
 BUILD names the build directory, PARAPET_REFERENCE_DATA the data (default: ../shared/data beside the checkout).
 One line a suite: "conformance/NAME: N passed, N failed[, N skipped]"; exit status 1 when a case failed.
@@ -266,11 +266,38 @@ def run_protocols(program, folder, tally):
                     check(program, suite, case, name, tally)
 
 
+# ---- endpoints ------------------------------------------------------------------------------------------------
+
+
+def check_endpoint(program, cases, subject, name, tally):
+    for number, case in enumerate(cases["testCases"]):
+        answer = program.ask(do="endpoint", params=case.get("params", {}), **subject)
+        title = f"{name} {number} {case.get('documentation', '')}"
+        if "error" in case["expect"]:
+            tally.note(answer == {"error": case["expect"]["error"]}, title, case["expect"]["error"], answer)
+            continue
+        expected = case["expect"]["endpoint"]
+        wanted = {part: expected[part] for part in ("url", "headers", "properties") if part in expected}
+        tally.note(same({part: answer.get(part) for part in wanted}, wanted), title, wanted, answer)
+
+
+def run_endpoints(program, folder, tally):
+    for path in sorted(folder.glob("*/endpoint-tests-1.json")):
+        check_endpoint(program, load(path), {"service": path.parent.name}, path.parent.name, tally)
+    partitions = next(iter(sorted((folder / "engine").rglob("partitions.json"))), None)
+    for path in sorted((folder / "engine" / "test-cases").glob("*.json")):
+        subject = {"ruleset": load(folder / "engine" / "valid-rules" / path.name)}
+        if partitions:
+            subject["partitions"] = load(partitions)
+        check_endpoint(program, load(path), subject, f"engine/{path.name}", tally)
+
+
 SUITES = {
     "jmespath": run_jmespath,
     "patterns": run_patterns,
     "sigv4": run_sigv4,
     "aws-protocols": run_protocols,
+    "endpoint-rules": run_endpoints,
 }
 
 

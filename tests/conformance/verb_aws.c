@@ -5,15 +5,14 @@
  * in is 00000000-0000-4000-8000-000000000000, and the body of an event stream is given as base64.  Instead of metadata,
  * shapes and given, {"service", "operation"} takes them from the compiled models (PARAPET_MODELS, or the directory
  * "models" beside this program). */
-#include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "aws/model.h"
 #include "aws/protocol.h"
+#include "models.h"
 #include "verbs.h"
 
 /* The operation that a request is about. */
@@ -25,20 +24,8 @@ struct subject {
 
 /* ---- which operation ---- */
 
-/* Opened once, used until the program ends. */
-static struct aws_models *models(struct error *error) {
-  static struct aws_models *opened;
-  const char *given = getenv("PARAPET_MODELS");
-  char path[PATH_MAX] = "";
-  if (opened) return opened;
-  ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-  char *slash = length > 0 ? strrchr(path, '/') : NULL;
-  if (slash) snprintf(slash, sizeof path - (size_t)(slash - path), "/models");
-  return opened = aws_models_open(given ? given : path, error);
-}
-
 static int find_subject(struct subject *subject, json_t *request, struct error *error) {
-  struct aws_models *all = models(error);
+  struct aws_models *all = conformance_models(error);
   subject->service = all ? aws_models_service(all, json_text_at(request, "service", NULL), error) : NULL;
   if (!subject->service) return -1;
   subject->operation = aws_service_operation(subject->service, json_text_at(request, "operation", NULL), error);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "json/value.h"
 
+json_t *verb_endpoint(json_t *request, struct error *error);
 json_t *verb_jmespath(json_t *request, struct error *error);
 json_t *verb_pattern(json_t *request, struct error *error);
 json_t *verb_sign(json_t *request, struct error *error);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test: unit, conformance, offline playbook tests, integration on the full stack.  Goes on after a failure.
+# Every test: unit, conformance, offline playbook tests, documents, integration on the full stack.  Goes on after a failure.
 #   TESTS="unit integration" run.sh                      only these suites
 #   TESTS=integration PYTEST_ADDOPTS="-k 'sqs or tap'" run.sh   only these tests
 # Each suite ends with "<suite>: N passed, N failed, N skipped (seconds)"; the last line adds them up.  Exit 1 when one
@@ -8,7 +8,7 @@ set -u
 cd "$(dirname "$0")/../.."
 export BUILD=${BUILD:-build}
 python=build/venv/bin/python
-suites=${TESTS:-unit conformance playbooks integration}
+suites=${TESTS:-unit conformance playbooks documents integration}
 summary=() all_passed=0 all_failed=0 all_skipped=0
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -36,6 +36,8 @@ conformance() { "$python" tests/conformance/run.py; }
 
 playbooks() { "$BUILD/parapet" test worker/playbooks; }
 
+documents() { tests/support/documents.sh; }
+
 integration() {
   # No caches: a run leaves nothing in the tree.
   PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest -q -p no:cacheprovider --tb=short -rfEs --durations=5 \
@@ -59,8 +61,8 @@ run() { # run SUITE: its output, and its counts
 
 for suite in $suites; do
   case $suite in
-    unit | conformance | playbooks | integration) run "$suite" ;;
-    *) echo "run.sh: no suite $suite (unit, conformance, playbooks, integration)" >&2; exit 2 ;;
+    unit | conformance | playbooks | documents | integration) run "$suite" ;;
+    *) echo "run.sh: no suite $suite (unit, conformance, playbooks, documents, integration)" >&2; exit 2 ;;
   esac
 done
 

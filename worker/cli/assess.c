@@ -149,7 +149,7 @@ static int assess_accounts(struct assessment *assessment, struct error *error) {
   struct aws_role role = {.name = name,
                           .external_id = assessment->accounts ? accounts_external_id(assessment->accounts) : NULL,
                           .session_name = "parapet-assess",
-                          .session_policy = assessment->bundle->read_policy};
+                          .policies = assessment->bundle->read_policies};
   if (!*name && caller_account(assessment->client, own, error) != 0) return -1;
   if (!*accounts && *name && assessment->accounts) {
     for (size_t i = 0; i < accounts_count(assessment->accounts); i++)

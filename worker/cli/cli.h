@@ -29,6 +29,9 @@ extern const struct verb verbs[]; /* ends with a NULL name */
 int run_assess(struct cli *cli);
 int run_playbooks_validate(struct cli *cli);
 int run_playbooks_list(struct cli *cli);
+int run_playbooks_explain(struct cli *cli);
+int run_iam(struct cli *cli);
+int run_docs(struct cli *cli);
 int run_test(struct cli *cli);
 int run_status(struct cli *cli);
 int run_findings(struct cli *cli);
@@ -43,9 +46,10 @@ int run_stop(struct cli *cli);
 int run_resume(struct cli *cli);
 int run_replay(struct cli *cli);
 int run_settings(struct cli *cli);
+int run_aws(struct cli *cli);
 
-extern const struct setting assess_options[], findings_options[], exception_options[], operator_options[],
-    reset_options[], replay_options[], settings_options[];
+extern const struct setting iam_options[], assess_options[], findings_options[], exception_options[],
+    operator_options[], reset_options[], replay_options[], settings_options[], aws_verb_options[];
 
 /* ---- output.c ---- */
 struct column {

@@ -19,6 +19,13 @@ const struct verb verbs[] = {
     {"playbooks validate", "[DIRECTORY]", "check every playbook: file, line and reason of each mistake", NULL,
      run_playbooks_validate, NULL},
     {"playbooks list", "", "the guardrails that are loaded", NULL, run_playbooks_list, NULL},
+    {"playbooks explain", "GUARDRAIL", "what a guardrail watches, reads and may change, and what holds it back", NULL,
+     run_playbooks_explain, NULL},
+    {"iam", "", "the least-privilege policies of the roles, derived from the playbooks", iam_options, run_iam,
+     "  parapet iam --read                                   # what the worker's role must be allowed to read\n"
+     "  parapet iam --write --playbook ssh-open-to-internet  # what one guardrail may change\n"
+     "  parapet iam --trust --fleet arn:aws:iam::999999999999:role/parapet-fleet --external-id our-id\n"},
+    {"docs", "[DIRECTORY]", "the catalogue of guardrails as Markdown, on standard output", NULL, run_docs, NULL},
     {"test", "[DIRECTORY]", "run the playbooks' own tests, offline", NULL, run_test, NULL},
     {"status", "", "the fleet: workers, gates, breakers, findings, what is parked", NULL, run_status, NULL},
     {"findings", "", "what was found, the latest first", findings_options, run_findings, NULL},
@@ -38,6 +45,17 @@ const struct verb verbs[] = {
     {"resume", "", "lift the stop", operator_options, run_resume, NULL},
     {"replay", "FILE ...", "send recorded events (.json, .json.gz, JSON lines) to the fleet", replay_options,
      run_replay, NULL},
+    {"aws", "SERVICE.OPERATION [JSON | @FILE | -]", "call any operation of AWS, in any account and Region",
+     aws_verb_options, run_aws,
+     "  Parameters are one JSON object: as a word, from a file, or (-) from standard input.  Results come whole: "
+     "every\n"
+     "  page is read, unless --no-paginate or --max-items say otherwise.\n\n"
+     "  parapet aws ec2.DescribeSecurityGroups --explain                     # what it takes and gives\n"
+     "  parapet aws ec2.DescribeSecurityGroups '{\"GroupIds\": [\"sg-0abc\"]}' --region eu-west-1 --output json\n"
+     "  parapet aws s3.PutBucketTagging @tags.json --account 111111111111 --role admin --dry-run\n\n"
+     "  Exit codes: 0 fine, 2 what was asked for is invalid, 4 try again later, 5 throttled, 6 denied, 7 it does not\n"
+     "  exist, 1 anything else.  The error names class, code and AWS's request id (--output json: as JSON on "
+     "stderr).\n"},
     {"settings", "", "the settings in force, and where each comes from", settings_options, run_settings, NULL},
     {0}};
 

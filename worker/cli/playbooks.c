@@ -2,17 +2,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authoring.h"
 #include "aws/aws.h"
-#include "cli.h"
 #include "engine/offline.h"
 
-/* The playbooks of the directory given as a word, else of the setting.  *client: caller closes. */
-static struct bundle *load(struct cli *cli, struct aws_client **client, struct error *error) {
-  const char *directory =
-      cli->words.count > 0 ? cli->words.words[0] : config_path(cli->config, "playbooks", "playbooks");
+struct bundle *cli_bundle(struct cli *cli, const char *directory, struct aws_client **client, struct error *error) {
+  if (!directory) directory = config_path(cli->config, "playbooks", "playbooks");
   struct aws_options options = settings_aws(cli->config);
   *client = aws_open(&options, error);
   return *client ? bundle_load(directory, *client, error) : NULL;
+}
+
+/* Of the directory given as a word, else of the setting. */
+static struct bundle *load(struct cli *cli, struct aws_client **client, struct error *error) {
+  return cli_bundle(cli, cli->words.count > 0 ? cli->words.words[0] : NULL, client, error);
 }
 
 static void print_refused(const struct bundle *bundle) {

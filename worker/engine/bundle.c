@@ -128,8 +128,8 @@ static int build_matcher(struct bundle *bundle, struct error *error) {
   return bundle->matcher ? 0 : -1;
 }
 
-/* One policy for all reads: what every resource's calls need. */
-static char *read_policy(const struct bundle *bundle) {
+/* One policy (or more, where it would grow too long) for all reads: what every resource's calls need. */
+static struct aws_policies *read_policies(const struct bundle *bundle, struct error *error) {
   json_t *operations = json_array();
   for (size_t i = 0; i < bundle->resource_count; i++) {
     const struct resource *resource = bundle->resources[i];
@@ -138,9 +138,9 @@ static char *read_policy(const struct bundle *bundle) {
     for (size_t c = 0; c < resource->context_count; c++)
       json_array_append_new(operations, json_string(resource->contexts[c].read.operation));
   }
-  char *policy = session_policy(operations);
+  struct aws_policies *policies = aws_policies_make(operations, error);
   json_decref(operations);
-  return policy;
+  return policies;
 }
 
 static void hash_bundle(struct bundle *bundle, const struct document *documents, size_t count) {
@@ -166,8 +166,8 @@ struct bundle *bundle_load(const char *directory, struct aws_client *client, str
   if (!documents) goto out;
   load_documents(bundle, client, documents, count);
   hash_bundle(bundle, documents, count);
-  bundle->read_policy = read_policy(bundle);
-  result = build_matcher(bundle, error);
+  bundle->read_policies = read_policies(bundle, error);
+  result = bundle->read_policies ? build_matcher(bundle, error) : -1;
 out:
   for (size_t i = 0; documents && i < count; i++) {
     json_decref(documents[i].value);
@@ -192,7 +192,7 @@ void bundle_drop(struct bundle *bundle) {
   free(bundle->guardrails);
   free(bundle->resources);
   free(bundle->triggers);
-  free(bundle->read_policy);
+  aws_policies_free(bundle->read_policies);
   match_set_free(bundle->matcher);
   json_decref(bundle->refused);
   free(bundle);

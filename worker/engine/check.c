@@ -15,6 +15,18 @@ struct names {
   const struct names *outer;
 };
 
+/* Which built-in variables an expression may read: by where it stands. */
+enum {
+  IN_PLACE = 1,
+  IN_GET = 2,
+  IN_JUDGEMENT = 4,
+  IN_STEP = 8,
+  IN_CALL = 16,
+  IN_UNDO = 32,
+  IN_CONTEXT = 64,
+  IN_ITEM = 0
+};
+
 struct check {
   struct loader *loader;
   const struct guardrail *guardrail; /* NULL while a resource is checked */
@@ -25,11 +37,42 @@ struct check {
   const char *root_items;         /* … and where in its answer; NULL: the answer itself */
   const struct context *contexts; /* a resource's, above the one being checked */
   size_t context_count;
+  int where; /* IN_… of the expression */
 };
 
-static const char *const built_in[] = {"resource", "id",     "event",     "actor",       "params",
-                                       "account",  "region", "partition", "environment", "tags",
-                                       "finding",  "result", "run",       "now",         NULL};
+#define EVERYWHERE (IN_PLACE | IN_GET | IN_JUDGEMENT | IN_STEP)
+static const struct {
+  const char *name;
+  int where;
+} built_in[] = {
+    {"account", EVERYWHERE},
+    {"region", EVERYWHERE},
+    {"partition", EVERYWHERE},
+    {"environment", EVERYWHERE},
+    {"unit", EVERYWHERE},
+    {"id", IN_GET | IN_JUDGEMENT | IN_STEP},
+    {"now", IN_JUDGEMENT | IN_STEP},
+    {"resource", IN_JUDGEMENT | IN_STEP | IN_CONTEXT},
+    {"event", IN_JUDGEMENT | IN_STEP},
+    {"actor", IN_JUDGEMENT | IN_STEP},
+    {"params", IN_JUDGEMENT | IN_STEP},
+    {"tags", IN_JUDGEMENT | IN_STEP},
+    {"finding", IN_STEP},
+    {"run", IN_CALL | IN_UNDO},
+    {"result", IN_UNDO},
+};
+enum { BUILT_IN = sizeof built_in / sizeof *built_in };
+
+int is_built_in(const char *name) {
+  for (size_t i = 0; i < BUILT_IN; i++)
+    if (strcmp(built_in[i].name, name) == 0) return 1;
+  return 0;
+}
+
+static int is_there(const struct check *check, size_t i) {
+  if (!(built_in[i].where & check->where)) return 0;
+  return strcmp(built_in[i].name, "tags") != 0 || check->resource->tags;
+}
 
 /* "Reservations[].Instances" → {"Reservations","[]","Instances","[]"}: the path of one item. Returns the count, 0 when
  * the expression is more than fields and flattening: it makes its items, and what they hold is not checked. */
@@ -92,7 +135,8 @@ static const struct context *known_context(const struct check *check, const char
 static void complain_variable(struct check *check, const char *name) {
   const char *known[96];
   size_t count = 0;
-  for (size_t i = 0; built_in[i]; i++) known[count++] = built_in[i];
+  for (size_t i = 0; i < BUILT_IN; i++)
+    if (is_there(check, i)) known[count++] = built_in[i].name;
   for (size_t i = 0; check->guardrail && i < check->guardrail->use_count && count < 80; i++)
     known[count++] = check->guardrail->uses[i]->name;
   for (size_t i = 0; i < check->context_count && count < 80; i++) known[count++] = check->contexts[i].name;
@@ -107,13 +151,19 @@ static void complain_variable(struct check *check, const char *name) {
 static void check_param(struct check *check, const char *const *path) {
   if (!path || !path[0] || strcmp(path[0], "[]") == 0 || !check->guardrail) return;
   if (!json_object_get(check->guardrail->params, path[0]))
-    complain(check->loader, check->pointer, "there is no parameter \"%s\" under \"params\"", path[0]);
+    complain(check->loader, check->pointer, "there is no parameter \"%s\" under \"params\"%s", path[0],
+             nearest_key(path[0], check->guardrail->params));
 }
 
 static void check_variable(const char *name, const char *const *path, void *argument) {
   struct check *check = argument;
   if (!*name) {
-    if (check->root_call) check_path(check, "", check->root_call, check->root_items, 0, path);
+    if (check->root_call)
+      check_path(check, "", check->root_call, check->root_items, 0, path);
+    else if ((check->where & (IN_PLACE | IN_GET | IN_STEP)) && path && path[0])
+      complain(check->loader, check->pointer, "\"%s\" is a field of nothing: variables begin with $%s%s%s", path[0],
+               is_built_in(path[0]) ? "; did you mean $" : "", is_built_in(path[0]) ? path[0] : "",
+               is_built_in(path[0]) ? "?" : "");
     return;
   }
   for (const struct names *names = check->names; names; names = names->outer)
@@ -123,13 +173,13 @@ static void check_variable(const char *name, const char *const *path, void *argu
     check_path(check, name, context->read.operation, context->read.items_name, 1, path);
     return;
   }
-  if (strcmp(name, "resource") == 0)
+  if (strcmp(name, "resource") == 0 && (check->where & (IN_JUDGEMENT | IN_STEP | IN_CONTEXT)))
     check_path(check, name, check->resource->get.operation, check->resource->get.items_name, 0, path);
-  else if (strcmp(name, "params") == 0)
+  else if (strcmp(name, "params") == 0 && check->guardrail)
     check_param(check, path);
   else {
-    for (size_t i = 0; built_in[i]; i++)
-      if (strcmp(built_in[i], name) == 0) return;
+    for (size_t i = 0; i < BUILT_IN; i++)
+      if (is_there(check, i) && strcmp(built_in[i].name, name) == 0) return;
     complain_variable(check, name);
   }
 }
@@ -182,19 +232,24 @@ static void check_read(struct check *check, const struct read_call *read, const 
 static void check_context(struct check *check, const struct context *context, const json_t *object,
                           const char *pointer) {
   const struct names each = {.name = "each"};
+  check->where = IN_GET | IN_CONTEXT;
   check_expression(check, context->each, pointer_key(pointer, "each"));
   check->names = context->each ? &each : NULL;
+  int before = check->loader->complaints;
   check_read(check, &context->read, object, pointer);
   check->names = NULL;
+  if (check->loader->complaints > before) return;
   check->root_call = context->read.operation;
   check->root_items = context->read.items_name;
+  check->where = IN_ITEM;
   check_expression(check, context->by, pointer_key(pointer, "by"));
   check->root_call = NULL;
 }
 
 void check_resource(struct loader *loader, const struct resource *resource, const json_t *document) {
-  struct check check = {.loader = loader, .resource = resource};
+  struct check check = {.loader = loader, .resource = resource, .where = IN_PLACE};
   check_read(&check, &resource->list, json_object_get(document, "list"), "/list");
+  check.where = IN_GET;
   check_read(&check, &resource->get, json_object_get(document, "get"), "/get");
   for (size_t i = 0; i < resource->context_count; i++) {
     const struct context *context = &resource->contexts[i];
@@ -205,7 +260,9 @@ void check_resource(struct loader *loader, const struct resource *resource, cons
     check_context(&check, context, json_at(document, "context", context->name, NULL), pointer);
   }
   check.context_count = 0;
+  check.where = IN_GET;
   check_template(&check, resource->arn, "/arn");
+  check.where = IN_ITEM;
   check.root_call = resource->get.operation;
   check.root_items = resource->get.items_name;
   check_expression(&check, resource->id, "/id");
@@ -217,9 +274,13 @@ static void check_steps(struct check *check, const struct step *steps, size_t co
 static void check_step(struct check *check, const struct step *step, const json_t *object) {
   check_expression(check, step->when, step->path);
   if (step->kind == STEP_CALL) {
+    int outside = check->where;
     check_operation(check, step->operation, json_object_get(object, "with"), step->path);
-    check_template(check, step->with, step->path);
+    check->where |= IN_CALL;
+    check_template(check, step->with, pointer_key(step->path, "with"));
+    check->where |= IN_UNDO;
     check_steps(check, step->undo, step->undo_count, json_object_get(object, "undo"));
+    check->where = outside;
   }
   check_expression(check, step->each, step->path);
   check_expression(check, step->value, step->path);
@@ -269,24 +330,42 @@ static void check_needs(struct check *check) {
   }
 }
 
+/* A guardrail that nothing has shown to find something, or to leave something alone, is not believed. */
+static void check_tests(struct loader *loader, const struct guardrail *guardrail) {
+  int finds = 0, leaves = 0;
+  for (size_t i = 0; i < json_array_size(guardrail->tests); i++) {
+    const json_t *test = json_array_get(guardrail->tests, i), *expect = json_object_get(test, "expect");
+    if (!json_is_string(json_object_get(test, "name")) || !json_object_get(test, "resource") || !expect)
+      complain(loader, pointer_index("/tests", i), "a test needs \"name\", \"resource\" and \"expect\"");
+    int nothing = json_is_string(expect) && strcmp(json_string_value(expect), "nothing") == 0;
+    leaves += nothing;
+    finds += !nothing;
+  }
+  if (finds == 0)
+    complain(loader, "/tests", "no test expects a finding: does the guardrail find anything?");
+  else if (leaves == 0)
+    complain(loader, "/tests", "no test expects nothing: does the guardrail leave anything alone?");
+}
+
 void check_guardrail(struct loader *loader, const struct guardrail *guardrail, const json_t *document) {
   struct check check = {.loader = loader,
                         .guardrail = guardrail,
                         .resource = guardrail->resource,
+                        .where = IN_JUDGEMENT,
                         .root_call = guardrail->resource->get.operation,
                         .root_items = guardrail->resource->get.items_name};
   check_needs(&check);
   check_expression(&check, guardrail->where, "/where");
   check_expression(&check, guardrail->find, "/find");
   check.root_call = NULL;
+  check.guardrail = NULL; /* an event is looked at before anything is known of the resource */
+  check.where = IN_ITEM;
   for (size_t i = 0; i < guardrail->trigger_count; i++)
-    check_expression(&check, guardrail->triggers[i].ids, pointer_index("/trigger/events", i));
+    check_expression(&check, guardrail->triggers[i].ids, pointer_key(pointer_index("/trigger/events", i), "ids"));
+  check.guardrail = guardrail;
+  check.where = IN_STEP;
   check_steps(&check, guardrail->remediate, guardrail->remediate_count, json_object_get(document, "remediate"));
-  for (size_t i = 0; i < json_array_size(guardrail->tests); i++) {
-    const json_t *test = json_array_get(guardrail->tests, i);
-    if (!json_is_object(test) || !json_is_string(json_object_get(test, "name")) || !json_object_get(test, "expect"))
-      complain(loader, pointer_index("/tests", i), "a test needs \"name\", \"resource\" and \"expect\"");
-  }
+  check_tests(loader, guardrail);
 }
 
 static void add_operation(json_t *operations, const char *operation) {
@@ -300,25 +379,9 @@ void steps_operations(const struct step *steps, size_t count, int with_undo, jso
   for (size_t i = 0; i < count; i++) {
     if (steps[i].operation) add_operation(operations, steps[i].operation);
     if (steps[i].creates_tags) add_operation(operations, "ec2.CreateTags");
+    const char *dependent = steps[i].operation ? aws_iam_dependent(steps[i].operation) : NULL;
+    if (dependent) add_operation(operations, dependent);
     if (with_undo) steps_operations(steps[i].undo, steps[i].undo_count, 1, operations);
     steps_operations(steps[i].body, steps[i].body_count, with_undo, operations);
   }
-}
-
-char *session_policy(const json_t *operations) {
-  json_t *actions = json_array();
-  size_t index;
-  json_t *operation;
-  json_array_foreach(operations, index, operation) {
-    char action[128];
-    aws_iam_action(json_string_value(operation), action, sizeof action);
-    add_operation(actions, action);
-  }
-  json_t *policy = json_pack("{s:s, s:[{s:s, s:o, s:s}]}", "Version", "2012-10-17", "Statement", "Effect", "Allow",
-                             "Action", actions, "Resource", "*");
-  char *text = policy ? json_dumps(policy, JSON_COMPACT) : NULL;
-  json_decref(policy);
-  if (text && strlen(text) <= 2048) return text;
-  free(text);
-  return NULL;
 }

@@ -16,7 +16,12 @@ int complain(struct loader *loader, const char *pointer, const char *format, ...
   va_end(arguments);
   json_t *line = json_sprintf("%s:%d: %s", loader->file, loader->lines ? yaml_line(loader->lines, pointer) : 1, reason);
   if (!line) line = json_string("a complaint that is not UTF-8");
-  json_array_append_new(loader->refused, line);
+  /* An expression that reads a wrong name three times is one mistake. */
+  size_t told = json_array_size(loader->refused);
+  if (told > 0 && json_equal(json_array_get(loader->refused, told - 1), line))
+    json_decref(line);
+  else
+    json_array_append_new(loader->refused, line);
   loader->complaints++;
   return -1;
 }
@@ -62,16 +67,54 @@ static const char *type_words(int types) {
   return "something else";
 }
 
+const char *nearest_word(const char *word, const char *const *words) {
+  static _Thread_local char text[128];
+  const char *nearest = config_nearest(word, words);
+  snprintf(text, sizeof text, "%s%s%s", nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+           nearest ? "\"?" : "");
+  return text;
+}
+
+const char *nearest_key(const char *word, const json_t *object) {
+  const char *words[64], *key;
+  size_t count = 0;
+  json_t *value;
+  json_object_foreach((json_t *)object, key, value) if (count < 63) words[count++] = key;
+  words[count] = NULL;
+  return nearest_word(word, words);
+}
+
+void check_texts(struct loader *loader, const json_t *object, const char *key, const char *pointer) {
+  const json_t *list = json_object_get(object, key);
+  char where[512];
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    snprintf(where, sizeof where, "%s/%s/%zu", pointer, key, i);
+    if (!json_is_string(json_array_get(list, i)))
+      complain(loader, where, "\"%s\" must hold texts (numbers in quotes)", key);
+  }
+}
+
+static void key_names(const struct key *keys, const char *names[40]) {
+  size_t count = 0;
+  for (; keys[count].name && count < 39; count++) names[count] = keys[count].name;
+  names[count] = NULL;
+}
+
+/* Is the key there, but misspelt?  Then it is not missing as well. */
+static int is_misspelt(const json_t *object, const char *wanted, const char *const *known) {
+  const char *name;
+  json_t *value;
+  json_object_foreach((json_t *)object, name, value) {
+    const char *nearest = config_nearest(name, known);
+    if (nearest == wanted && strcmp(name, wanted) != 0) return 1;
+  }
+  return 0;
+}
+
 static void complain_unknown(struct loader *loader, const char *pointer, const char *name, const struct key *keys) {
   const char *known[40];
-  size_t count = 0;
-  for (; keys[count].name && count < 39; count++) known[count] = keys[count].name;
-  known[count] = NULL;
-  const char *nearest = config_nearest(name, known);
-  if (nearest)
-    complain(loader, pointer_key(pointer, name), "unknown key \"%s\"; did you mean \"%s\"?", name, nearest);
-  else
-    complain(loader, pointer_key(pointer, name), "unknown key \"%s\"", name);
+  key_names(keys, known);
+  complain(loader, pointer_key(pointer, name), "unknown key \"%s\"%s", name, nearest_word(name, known));
 }
 
 int check_keys(struct loader *loader, const json_t *object, const char *pointer, const struct key *keys) {
@@ -87,8 +130,11 @@ int check_keys(struct loader *loader, const json_t *object, const char *pointer,
     else if (!(type_bit(value) & key->types))
       complain(loader, pointer_key(pointer, name), "\"%s\" must be %s", name, type_words(key->types));
   }
+  const char *known[40];
+  key_names(keys, known);
   for (const struct key *key = keys; key->name; key++)
-    if (key->required && !json_object_get(object, key->name)) complain(loader, pointer, "\"%s\" is missing", key->name);
+    if (key->required && !json_object_get(object, key->name) && !is_misspelt(object, key->name, known))
+      complain(loader, pointer, "\"%s\" is missing", key->name);
   return loader->complaints - before;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/cron.h"
 #include "engine/load_internal.h"
 
 static const struct key guardrail_keys[] = {
@@ -40,16 +41,18 @@ static void load_uses(struct loader *loader, const json_t *document, struct guar
   const json_t *uses = json_object_get(document, "use");
   guardrail->uses = calloc(json_array_size(uses) + 1, sizeof *guardrail->uses);
   for (size_t i = 0; guardrail->uses && i < json_array_size(uses); i++) {
-    const char *name = json_string_value(json_array_get(uses, i));
+    const char *name = json_string_value(json_array_get(uses, i)), *known[64] = {0};
     const struct resource *resource = guardrail->resource;
     const struct context *found = NULL;
-    for (size_t c = 0; name && c < resource->context_count; c++)
+    for (size_t c = 0; name && c < resource->context_count; c++) {
+      if (c < 63) known[c] = resource->contexts[c].name;
       if (strcmp(resource->contexts[c].name, name) == 0) found = &resource->contexts[c];
+    }
     if (found)
       guardrail->uses[guardrail->use_count++] = found;
     else
-      complain(loader, pointer_index("/use", i), "resource %s has no context \"%s\"", resource->name,
-               name ? name : "?");
+      complain(loader, pointer_index("/use", i), "resource %s has no context \"%s\"%s", resource->name,
+               name ? name : "?", nearest_word(name ? name : "", known));
   }
 }
 
@@ -65,10 +68,7 @@ static void load_scope(struct loader *loader, const json_t *document, struct gua
                {"units", &guardrail->units}};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     json_t *list = json_object_get(scope, lists[i].key);
-    size_t index;
-    json_t *entry;
-    json_array_foreach(list, index, entry) if (!json_is_string(entry)) complain(
-        loader, pointer_key("/scope", lists[i].key), "\"%s\" must hold texts (account ids in quotes)", lists[i].key);
+    check_texts(loader, scope, lists[i].key, "/scope");
     *lists[i].to = json_incref(list);
   }
 }
@@ -89,7 +89,11 @@ static void load_trigger(struct loader *loader, const json_t *document, struct g
   if (check_keys(loader, trigger, "/trigger", trigger_keys) > 0) return;
   const json_t *events = json_object_get(trigger, "events");
   guardrail->schedule = load_text(trigger, "schedule");
-  if (!events && !guardrail->schedule)
+  struct error error = {0};
+  struct cron cron;
+  if (guardrail->schedule && cron_parse(guardrail->schedule, &cron, &error) != 0)
+    complain(loader, "/trigger/schedule", "\"schedule\": %s", error.message);
+  if (json_array_size(events) == 0 && !guardrail->schedule)
     complain(loader, "/trigger", "a guardrail needs \"events\", a \"schedule\", or both");
   guardrail->triggers = calloc(json_array_size(events) + 1, sizeof *guardrail->triggers);
   if (!guardrail->triggers) return;
@@ -109,8 +113,8 @@ static void load_modes(struct loader *loader, const json_t *document, struct gua
   json_object_foreach((json_t *)modes, environment, value) {
     int mode = word_index(mode_names, json_is_string(value) ? json_string_value(value) : "");
     if (mode < 0) {
-      complain(loader, pointer_key("/mode", environment), "mode \"%s\" must be assess, notify or remediate",
-               environment);
+      complain(loader, pointer_key("/mode", environment), "mode \"%s\" must be assess, notify or remediate%s",
+               environment, json_is_string(value) ? nearest_word(json_string_value(value), mode_names) : "");
     } else if (strcmp(environment, "default") == 0) {
       guardrail->default_mode = (enum mode)mode;
     } else {
@@ -139,7 +143,11 @@ static void load_breaker(struct loader *loader, const json_t *document, struct g
 static void check_values(struct loader *loader, const json_t *document) {
   const char *severity = json_text_at(document, "severity", NULL);
   if (word_index(severities, severity) < 0)
-    complain(loader, "/severity", "\"severity\" must be low, medium, high or critical");
+    complain(loader, "/severity", "\"severity\" must be low, medium, high or critical%s",
+             nearest_word(severity, severities));
+  if (!json_is_integer(json_object_get(document, "version")) ||
+      json_integer_value(json_object_get(document, "version")) < 1)
+    complain(loader, "/version", "\"version\" must be a whole number from 1");
   const char *name = json_text_at(document, "guardrail", NULL);
   if (!*name || strlen(name) > 64 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(name))
     complain(loader, "/guardrail", "a name has 1 to 64 of a-z, 0-9 and -");
@@ -168,12 +176,35 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   load_breaker(loader, document, guardrail);
 }
 
+/* A step and its undo stay in one session policy where they fit. */
+static void make_policies(struct loader *loader, struct guardrail *guardrail) {
+  struct error error = {0};
+  json_t *groups = json_array();
+  for (size_t i = 0; i < guardrail->remediate_count; i++) {
+    json_t *operations = json_array();
+    steps_operations(&guardrail->remediate[i], 1, 1, operations);
+    json_array_append_new(groups, operations);
+  }
+  guardrail->write_policies = guardrail->remediate_count > 0 ? aws_policies_make(groups, &error) : NULL;
+  if (guardrail->remediate_count > 0 && !guardrail->write_policies) complain(loader, "/remediate", "%s", error.message);
+  json_decref(groups);
+}
+
+static const char *nearest_resource(const char *name, const struct bundle *bundle) {
+  const char **names = calloc(bundle->resource_count + 1, sizeof *names);
+  for (size_t i = 0; names && i < bundle->resource_count; i++) names[i] = bundle->resources[i]->name;
+  const char *nearest = names ? nearest_word(name, names) : "";
+  free(names);
+  return nearest;
+}
+
 struct guardrail *load_guardrail(struct loader *loader, json_t *document, const struct bundle *bundle) {
   if (check_keys(loader, document, "", guardrail_keys) > 0) return NULL;
   const struct resource *resource = bundle_resource(bundle, json_text_at(document, "resource", NULL));
   if (!resource) {
-    complain(loader, "/resource", "no resource \"%s\" is described in resources/",
-             json_text_at(document, "resource", NULL));
+    complain(loader, "/resource", "no resource \"%s\" is described in resources/%s",
+             json_text_at(document, "resource", NULL),
+             nearest_resource(json_text_at(document, "resource", NULL), bundle));
     return NULL;
   }
   struct guardrail *guardrail = calloc(1, sizeof *guardrail);
@@ -181,11 +212,7 @@ struct guardrail *load_guardrail(struct loader *loader, json_t *document, const 
   guardrail->resource = resource;
   load_parts(loader, document, guardrail);
   if (loader->complaints == 0) check_guardrail(loader, guardrail, document);
-  json_t *operations = json_array();
-  steps_operations(guardrail->remediate, guardrail->remediate_count, 1, operations);
-  if (json_array_size(operations) > 0 && !(guardrail->session_policy = session_policy(operations)))
-    complain(loader, "/remediate", "the session policy for its calls would pass 2,048 characters; split the guardrail");
-  json_decref(operations);
+  make_policies(loader, guardrail);
   if (loader->complaints == 0) return guardrail;
   guardrail_free(guardrail);
   return NULL;
@@ -194,8 +221,9 @@ struct guardrail *load_guardrail(struct loader *loader, json_t *document, const 
 void guardrail_free(struct guardrail *guardrail) {
   if (!guardrail) return;
   char *texts[] = {guardrail->name, guardrail->title, guardrail->severity, guardrail->why,
-                   guardrail->fix,  guardrail->file,  guardrail->schedule, guardrail->session_policy};
+                   guardrail->fix,  guardrail->file,  guardrail->schedule};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
+  aws_policies_free(guardrail->write_policies);
   json_t *values[] = {guardrail->params,  guardrail->accounts, guardrail->environments,
                       guardrail->regions, guardrail->units,    guardrail->tests};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);

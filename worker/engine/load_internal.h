@@ -28,6 +28,12 @@ struct key {
  * complaints. */
 int check_keys(struct loader *loader, const json_t *object, const char *pointer, const struct key *keys);
 
+/* "; did you mean \"x\"?" with the nearest of the NULL-terminated words, or of the object's keys; "" when none is near.
+ * Valid until the thread's next call. */
+const char *nearest_word(const char *word, const char *const *words);
+const char *nearest_key(const char *word, const json_t *object);
+/* Complains when object[key], a list, holds anything but texts. */
+void check_texts(struct loader *loader, const json_t *object, const char *key, const char *pointer);
 /* Compile the expression or template at object[key] (absent: NULL, no complaint). */
 struct jmes *load_expression(struct loader *loader, const json_t *object, const char *key, const char *pointer);
 struct template *load_template(struct loader *loader, const json_t *object, const char *key, const char *pointer);
@@ -46,11 +52,10 @@ struct step *load_steps(struct loader *loader, const json_t *object, const char 
 void steps_free(struct step *steps, size_t count);
 
 /* check.c: names and models.  Each complains. */
+int is_built_in(const char *name); /* a variable of the language: no name for a context, `as` or `set` */
 void check_resource(struct loader *loader, const struct resource *resource, const json_t *document);
 void check_guardrail(struct loader *loader, const struct guardrail *guardrail, const json_t *document);
 /* Names of operations that the steps (and their undo) call, once each, into the array. */
 void steps_operations(const struct step *steps, size_t count, int with_undo, json_t *operations);
-/* An inline session policy that allows just these operations; NULL when it would pass 2,048 characters. */
-char *session_policy(const json_t *operations);
 
 #endif

@@ -24,6 +24,7 @@ static void load_read(struct loader *loader, const json_t *object, const char *p
   read->with = load_template(loader, object, "with", pointer);
   read->items = load_expression(loader, object, "items", pointer);
   read->items_name = load_text(object, "items");
+  check_texts(loader, object, "absent", pointer);
   read->absent = json_incref(json_object_get(object, "absent"));
 }
 
@@ -37,6 +38,8 @@ static void load_contexts(struct loader *loader, const json_t *contexts, struct 
     char pointer[256];
     snprintf(pointer, sizeof pointer, "/context/%s", name);
     context->name = strdup(name);
+    if (is_built_in(name))
+      complain(loader, pointer, "$%s is a variable of the language: name the context otherwise", name);
     load_read(loader, object, pointer, context_keys, &context->read);
     context->by = load_expression(loader, object, "by", pointer);
     context->each = load_expression(loader, object, "each", pointer);

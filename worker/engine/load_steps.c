@@ -34,22 +34,61 @@ static const struct step_row *step_row(const json_t *object) {
   return NULL;
 }
 
+static void complain_step(struct loader *loader, const json_t *object, const char *pointer) {
+  static const char *const words[] = {"call", "each", "set", "notify", "stop", NULL};
+  const char *key, *hint = "";
+  json_t *value;
+  json_object_foreach((json_t *)object, key, value) if (!*hint) hint = nearest_word(key, words);
+  complain(loader, pointer, "a step must have one of: call, each, set, notify, stop%s", hint);
+}
+
+/* The name of a variable that a step brings in. */
+static char *load_name(struct loader *loader, const json_t *object, const char *key, const char *pointer) {
+  char *name = load_text(object, key);
+  if (name &&
+      (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name) || strspn(name, "0123456789")))
+    complain(loader, pointer_key(pointer, key), "\"%s\": a variable's name has a-z, 0-9 and _", key);
+  else if (name && is_built_in(name))
+    complain(loader, pointer_key(pointer, key), "\"%s\": $%s is a variable of the language", key, name);
+  return name;
+}
+
+/* "$id" under `with` is a text, not a variable; nobody means that. */
+static void check_literals(struct loader *loader, const json_t *value, const char *pointer) {
+  const char *key, *text = json_string_value(value);
+  size_t index;
+  json_t *member;
+  if (text && text[0] == '$' && text[1] >= 'a' && text[1] <= 'z')
+    complain(loader, pointer, "\"%.60s\" is plain text here; did you mean \"${%.60s}\"?", text, text);
+  char below[512];
+  json_object_foreach((json_t *)value, key, member) {
+    snprintf(below, sizeof below, "%s/%s", pointer, key);
+    check_literals(loader, member, below);
+  }
+  json_array_foreach(value, index, member) {
+    snprintf(below, sizeof below, "%s/%zu", pointer, index);
+    check_literals(loader, member, below);
+  }
+}
+
 static void load_step(struct loader *loader, const json_t *object, const char *pointer, struct step *step) {
   const struct step_row *row = json_is_object(object) ? step_row(object) : NULL;
   if (!row) {
-    complain(loader, pointer, "a step must have one of: call, each, set, notify, stop");
+    complain_step(loader, object, pointer);
     return;
   }
   if (check_keys(loader, object, pointer, row->keys) > 0) return;
   step->kind = row->kind;
   step->path = strdup(pointer);
   step->when = load_expression(loader, object, "when", pointer);
-  step->as = load_text(object, "as");
+  step->as = load_name(loader, object, "as", pointer);
   switch (row->kind) {
     case STEP_CALL:
       step->operation = load_text(object, "call");
       step->with = load_template(loader, object, "with", pointer);
       step->creates_tags = json_object_get(json_object_get(object, "with"), "TagSpecifications") != NULL;
+      check_literals(loader, json_object_get(object, "with"), pointer_key(pointer, "with"));
+      check_texts(loader, object, "ignore", pointer);
       step->ignore = json_incref(json_object_get(object, "ignore"));
       step->undo = load_steps(loader, object, "undo", pointer, &step->undo_count);
       break;
@@ -58,7 +97,7 @@ static void load_step(struct loader *loader, const json_t *object, const char *p
       step->body = load_steps(loader, object, "do", pointer, &step->body_count);
       break;
     case STEP_SET:
-      step->set = load_text(object, "set");
+      step->set = load_name(loader, object, "set", pointer);
       step->value = load_expression(loader, object, "to", pointer);
       break;
     case STEP_NOTIFY:

@@ -101,9 +101,8 @@ struct guardrail {
   int64_t breaker_actions, breaker_window_ms; /* actions 0: none of its own */
   struct step *remediate;
   size_t remediate_count;
-  json_t *tests;        /* array, as written */
-  char *session_policy; /* inline policy for its writes: what the steps and their undo call; NULL when it changes
-                           nothing */
+  json_t *tests;                       /* array, as written */
+  struct aws_policies *write_policies; /* what the steps and their undo call; NULL when it changes nothing */
 };
 
 struct bundle {
@@ -118,8 +117,8 @@ struct bundle {
     uint32_t guardrail, trigger;
   } * triggers;
   size_t trigger_count;
-  json_t *refused;   /* array of "file:line: reason" */
-  char *read_policy; /* inline session policy for all reads */
+  json_t *refused;                    /* array of "file:line: reason" */
+  struct aws_policies *read_policies; /* for all reads */
 };
 
 /* Loads every *.yaml, *.yml, *.json under `directory` (recursively), or the one file given together with the resources

@@ -187,6 +187,7 @@ class Stack:
             "accounts": self.accounts_file,
             "aws.models": self.build / "models",
             "aws.region": self.regions[0],
+            "aws.budget": 0,  # hours of load are pressed into seconds here
             "playbooks": self.playbooks,
             "log.level": "debug",
         }

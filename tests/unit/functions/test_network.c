@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "functions/functions.h"
 #include "engine/playbook.h"
+#include "functions/functions.h"
 
 #include <cmocka.h>
 
