@@ -234,11 +234,17 @@ static void test_rebalance(void **state) {
   for (int i = 1; i < 40; i++) bus_finish(first, held[i]);
   for (int i = 0; i < repeated; i++) {
     if (more == 0) assert_false(bus_message_revoked(again[i]));
-    if (i > 0) bus_finish(first, again[i]);
+    bus_finish(first, again[i]);
+  }
+  /* A further round may take what was just finished before it was committed: whoever gets it finishes it again. */
+  deadline = clock_monotonic_ms() + PATIENCE_MS;
+  while (mock_committed(&mock, "g", "t", 0) + mock_committed(&mock, "g", "t", 1) < 40 &&
+         clock_monotonic_ms() < deadline) {
+    struct bus_message *message = bus_poll(first, 50, NULL);
+    if (message) bus_finish(first, message);
   }
   __atomic_store_n(&second.stop, 1, __ATOMIC_RELEASE);
   pthread_join(thread, NULL);
-  bus_finish(first, again[0]);
   assert_int_equal(bus_lag(first).in_flight, 0);
   bus_consumer_close(first);
   bus_consumer_close(second.consumer);
