@@ -25,7 +25,7 @@ static void channel_keys(struct state_call *call, const char *channel) {
 
 static void digest_key(struct state_call *call, const char *kind, const char *channel, const char *key) {
   char id[STATE_ID_BYTES + 1] = "";
-  if (!key || (size_t)snprintf(id, sizeof id, "%s|%s", channel ? channel : "", key) >= sizeof id)
+  if (!key || !*key || (size_t)snprintf(id, sizeof id, "%s|%s", channel ? channel : "", key) >= sizeof id)
     state_call_invalid(call, "a digest's key must have 1 to %d bytes", STATE_ID_BYTES - CHANNEL_BYTES);
   state_call_key(call, kind, id);
 }
