@@ -166,7 +166,9 @@ def test_a_receiver_that_refuses_a_body_is_not_asked_again(stack):
 
 
 def test_a_storm_keeps_each_channels_limit(stack):
-    """600 violations in twenty places and guardrails' accounts: at most 3 messages in 20 s a channel, and SNS as many."""
+    """200 fixes in four accounts: at most 3 messages begun within 20 s on one channel, 2 on the other, whoever sends.
+
+    What is begun arrives within its timeout of 5 s, so at the receiver the fourth is at least 15 s behind the first."""
     accounts = stack.ids[:4]
     places = stack.plant_everywhere([], 200, accounts, stack.regions)
     topic = sns_topic(stack)
@@ -190,11 +192,11 @@ def test_a_storm_keeps_each_channels_limit(stack):
 
         stack.wait_until(lambda: told() == 200, 90, lambda: f"all two hundred told: {told()}", 0.5)
         posts = sorted(post["time"] for post in receiver.posts)
-        assert all(later - posts[i] > 19.5 for i, later in enumerate(posts[3:])), posts
+        assert all(later - posts[i] > 15 for i, later in enumerate(posts[3:])), posts
         sent = sorted(call["time"] for call in stack.calls(service="sns", operation="Publish"))
-        assert 1 <= len(sent) and all(later - sent[i] > 19.5 for i, later in enumerate(sent[2:])), sent
+        assert 1 <= len(sent) and all(later - sent[i] > 15 for i, later in enumerate(sent[2:])), sent
         assert published(stack) and counts(stack) == {"fixed": 200}
-        assert len(posts) <= 3 * (1 + int((posts[-1] - posts[0]) / 19.5))
+        assert len(posts) <= 3 * (1 + int((posts[-1] - posts[0] + 5) / 20))
 
 
 def test_mistakes_in_the_routes_are_told_before_anything_starts(stack):
