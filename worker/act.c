@@ -49,6 +49,14 @@ static json_t *pre_image(const struct live *live) {
   return json_pack("{s:O, s:o}", "resource", live->item, "context", contexts);
 }
 
+/* What Redis' index of the action is made of again when it is lost: all but its calls, and what the record has. */
+static json_t *opening(const json_t *intent) {
+  json_t *open = json_copy((json_t *)intent);
+  json_object_del(open, "calls");
+  json_object_del(open, "finding");
+  return open;
+}
+
 static int journal_intent(struct journal *journal, const struct step_call *call, struct error *error) {
   json_t *calls = json_object_get(journal->intent, "calls");
   int first = json_array_size(calls) == 0;
@@ -63,6 +71,7 @@ static int journal_intent(struct journal *journal, const struct step_call *call,
     json_object_set(record, "finding", journal->one->finding_value);
     if (journal->unit->delivery->actor) json_object_set(record, "actor", journal->unit->delivery->actor);
     json_object_set_new(record, "trigger", json_string(journal->unit->delivery->id));
+    json_object_set_new(record, "open", opening(journal->intent));
   }
   int result = record_action(journal->unit, journal->one, record, 1, error);
   json_decref(record);

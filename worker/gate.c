@@ -1,14 +1,15 @@
 /* peek, read and gate: what has to be true before anything is read, and before anything is changed.
  *
  * Order of the gates: own change → exception → environment's mode → lease → read and judge again under the lease →
- * breaker's grant, last, so that no grant is spent on work that does not happen.  (Stop and lease are checked once more
- * before every mutation, in act.c.)  Every refusal is recorded with its reason. */
+ * the version's rollout → breaker's grant, last, so that no grant is spent on work that does not happen.  (Stop and
+ * lease are checked once more before every mutation, in act.c.)  Every refusal is recorded with its reason. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "rollout.h"
 #include "unit.h"
 
 struct reader unit_reader(const struct unit *unit, struct aws_role *role) {
@@ -200,6 +201,7 @@ enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **l
   if (verdict == VERDICT_GO) verdict = gate_mode(unit, one, *finding, error);
   if (verdict == VERDICT_GO) verdict = gate_lease(unit, one, error);
   if (verdict == VERDICT_GO) verdict = look_again(unit, one, live, finding, error);
+  if (verdict == VERDICT_GO) verdict = gate_rollout(unit, one, *live, *finding, error);
   if (verdict == VERDICT_GO) verdict = gate_breaker(unit, one, error);
   if (verdict == VERDICT_PARK) {
     json_decref(one->finding_value);

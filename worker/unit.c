@@ -56,6 +56,7 @@ void unit_free(struct unit *unit) {
   for (size_t i = 0; i < unit->case_count; i++) {
     json_decref(unit->cases[i].finding_value);
     json_decref(unit->cases[i].record);
+    json_decref(unit->cases[i].planned);
   }
   live_free(unit->listed);
   free(unit->id);

@@ -45,6 +45,7 @@ struct unit_case { /* one guardrail's view of the unit */
   char action[64];              /* id of the action, "" before there is one */
   json_t *finding_value;        /* what `find` said before the action */
   json_t *record;               /* STAGE_RECORD: what is still to be written */
+  json_t *planned;              /* the calls that a shadow would have made; NULL: it is none */
   int resolved;                 /* its action was begun by an earlier try, perhaps of a worker that is dead */
   int64_t matched_ms, acted_ms; /* wall */
 };

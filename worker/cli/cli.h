@@ -45,13 +45,18 @@ int run_breaker_reset(struct cli *cli);
 int run_stop(struct cli *cli);
 int run_resume(struct cli *cli);
 int run_replay(struct cli *cli);
+int run_playbooks_diff(struct cli *cli);
+int run_rollout_set(struct cli *cli);
+int run_rollout_list(struct cli *cli);
+int run_rollout_clear(struct cli *cli);
 int run_notices_check(struct cli *cli);
 int run_notices_list(struct cli *cli);
 int run_settings(struct cli *cli);
 int run_aws(struct cli *cli);
 
 extern const struct setting iam_options[], assess_options[], findings_options[], exception_options[],
-    operator_options[], reset_options[], replay_options[], settings_options[], aws_verb_options[];
+    operator_options[], rollout_options[], diff_options[], reset_options[], replay_options[], settings_options[],
+    aws_verb_options[];
 
 /* ---- output.c ---- */
 struct column {
