@@ -153,8 +153,8 @@ static int start_partitions(struct reading *reading, int64_t since_ms, int64_t d
     rd_kafka_resp_err_t code =
         rd_kafka_query_watermark_offsets(reading->handle, name, i, &low, &high, bus_wait_ms(deadline, INT_MAX));
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return bus_error(error, code, "ask for the topic's end", name);
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): allocated for that many partitions */
     int empty = low >= high || first == RD_KAFKA_OFFSET_END || first >= high;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): allocated for that many partitions */
     reading->ends[i] = empty ? -1 : high;
     if (!empty) reading->open++;
     if (rd_kafka_consume_start_queue(reading->topic, i, first, reading->queue) != 0)
