@@ -46,6 +46,16 @@ static void note_call(json_t *action, json_t *call) {
   json_array_append(calls, call);
 }
 
+/* What acted is to be verified yet; what failed or was stopped is at its end. */
+static void note_result(json_t *action, json_t *status) {
+  const char *word = json_is_string(status) ? json_string_value(status) : "";
+  json_t *intent = json_object_get(action, "intent");
+  if (strcmp(word, "acted") != 0 && strcmp(word, "resolved") != 0)
+    json_object_set_new(action, "ended", json_true());
+  else if (json_is_object(intent))
+    json_object_set(intent, "status", status);
+}
+
 int mirror_note_action(json_t *actions, const json_t *record) {
   const char *kind = json_text_at(record, "kind", NULL), *id = json_text_at(record, "action", NULL);
   json_t *action = json_object_get(actions, id);
@@ -56,11 +66,12 @@ int mirror_note_action(json_t *actions, const json_t *record) {
     if (action) json_object_set_new(actions, id, action);
   }
   if (!action) return 0; /* it began before the window */
-  if (strcmp(kind, "result") == 0) {
-    json_object_set_new(action, "ended", json_true());
-  } else {
+  if (strcmp(kind, "result") == 0)
+    note_result(action, json_object_get(record, "status"));
+  else if (strcmp(kind, "verified") == 0)
+    json_object_set_new(action, "ended", json_string("verified"));
+  else
     note_call(action, json_object_get(record, "call"));
-  }
   return 0;
 }
 
@@ -84,21 +95,31 @@ static int each_record(const char *key, size_t key_length, const char *value, si
   return reading->too_many || reading->lost;
 }
 
+/* Is it told when an action's effect was verified?  A journal of before that was the custom does not say, and what
+ * acted is taken for verified then. */
+static int tells_verified(json_t *actions) {
+  const char *id;
+  json_t *action;
+  json_object_foreach(actions, id, action) if (json_is_string(json_object_get(action, "ended"))) return 1;
+  return 0;
+}
+
 /* Its index in Redis may be there; what the journal says of it is as new. */
-static int put_intent(struct state *state, json_t *action, struct error *error) {
+static int put_intent(struct state *state, json_t *action, int verified, struct error *error) {
   json_t *intent = json_object_get(action, "intent");
   if (!json_is_object(intent) || json_object_get(action, "ended")) return 0;
+  if (json_object_get(intent, "status") && !verified) return 0;
   return state_rebuild(state, "intent", json_text_at(intent, "subject", NULL), intent, error);
 }
 
 static int put_back(struct state *state, json_t *actions, struct error *error) {
   const char *id;
   json_t *action;
-  int open = 0;
+  int open = 0, verified = tells_verified(actions);
   json_object_foreach(actions, id, action) {
     struct error why = {0};
     int result = state_rebuild(state, "grant", id, action, &why);
-    if (result == 0) result = put_intent(state, action, &why);
+    if (result == 0) result = put_intent(state, action, verified, &why);
     if (result != 0 && why.class != ERROR_INVALID) {
       if (error) *error = why;
       return -1;

@@ -32,7 +32,7 @@ static void test_an_action_counts_once_in_all_its_scopes(void **state) {
   (void)state;
   static const char *const records[] = {
       HEAD("intent", "a") OPEN CALL("r-1", ""), HEAD("outcome", "a") CALL("r-1", ", \"outcome\": \"applied\""),
-      HEAD("intent", "a") CALL("r-2", ""), HEAD("result", "a") ", \"status\": \"acted\"}"};
+      HEAD("intent", "a") CALL("r-2", ""), HEAD("result", "a") ", \"status\": \"failed\"}"};
   json_t *actions = note(records, 4), *action = json_object_get(actions, "a");
   assert_int_equal(json_object_size(actions), 1);
   assert_int_equal(json_integer_value(json_object_get(action, "at")), 1795557845000);
