@@ -122,7 +122,7 @@ static enum verdict gate_mode(struct unit *unit, struct unit_case *one, json_t *
                                                                                           : VERDICT_LATER;
 }
 
-static enum verdict gate_lease(struct unit *unit, struct unit_case *one, struct error *error) {
+enum verdict unit_lease(struct unit *unit, struct unit_case *one, struct error *error) {
   if (unit->leased) return VERDICT_GO;
   int taken = state_lease_take(unit->worker->state, unit->lease_key, config_ms(unit->worker->config, "lease"),
                                &unit->lease, error);
@@ -187,7 +187,7 @@ enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct err
   if (state_intent_get(unit->worker->state, one->subject, &intent, error) != 0) return VERDICT_LATER;
   if (!intent) return VERDICT_GO;
   json_decref(intent);
-  enum verdict verdict = gate_lease(unit, one, error); /* whoever works on it has the lease */
+  enum verdict verdict = unit_lease(unit, one, error); /* whoever works on it has the lease */
   if (verdict == VERDICT_GO) verdict = unit_read(unit, &live, error);
   if (verdict == VERDICT_GO) verdict = unit_resolve(unit, one, live, error);
   live_free(live);
@@ -198,7 +198,7 @@ enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **l
                        struct error *error) {
   enum verdict verdict = gate_exception(unit, one, *finding, error);
   if (verdict == VERDICT_GO) verdict = gate_mode(unit, one, *finding, error);
-  if (verdict == VERDICT_GO) verdict = gate_lease(unit, one, error);
+  if (verdict == VERDICT_GO) verdict = unit_lease(unit, one, error);
   if (verdict == VERDICT_GO) verdict = look_again(unit, one, live, finding, error);
   if (verdict == VERDICT_GO) verdict = gate_breaker(unit, one, error);
   if (verdict == VERDICT_PARK) {

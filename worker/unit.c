@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "journal.h"
 
 struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, const struct account *account,
                        const struct resource *resource, const char *region, const char *id, size_t guardrails) {
@@ -56,6 +57,7 @@ void unit_free(struct unit *unit) {
   for (size_t i = 0; i < unit->case_count; i++) {
     json_decref(unit->cases[i].finding_value);
     json_decref(unit->cases[i].record);
+    json_decref(unit->cases[i].begun);
   }
   live_free(unit->listed);
   free(unit->id);
@@ -217,8 +219,10 @@ static enum verdict advance_verify(struct unit *unit, struct unit_case *one, str
     json_decref(finding);
     return VERDICT_AGAIN;
   }
-  verdict = record_finding(unit, one, fixed ? "fixed" : "failed", fixed ? one->finding_value : finding,
-                           fixed ? NULL : "acted but not fixed: the violation is still there", error);
+  verdict = journal_verified(unit, one, live, fixed ? "fixed" : "failed", error);
+  if (verdict == VERDICT_GO)
+    verdict = record_finding(unit, one, fixed ? "fixed" : "failed", fixed ? one->finding_value : finding,
+                             fixed ? NULL : "acted but not fixed: the violation is still there", error);
   json_decref(finding);
   return verdict == VERDICT_GO ? recorded(unit, one, error) : VERDICT_LATER;
 }

@@ -189,6 +189,26 @@ int state_tick_done(struct state *state, const char *schedule, int64_t tick_ms, 
 int state_sweep_begin(struct state *state, const char *subject, int64_t ttl_ms, struct error *error);
 int state_sweep_end(struct state *state, const char *subject, struct error *error);
 
+/* ---- index of what was done: the latest 20,000 actions, for 30 days; all of them are in parapet.actions ---- */
+/* action: {action (its id), guardrail, account, region, resource, arn, time, status, …}.  images (NULL: those that are
+ * there stay): {before, after, calls}; over 256 KiB they are not kept. */
+int state_action_put(struct state *state, json_t *action, json_t *images, struct error *error);
+/* *action and *images (may be NULL) new, or NULL when the index does not have them. */
+int state_action_get(struct state *state, const char *id, json_t **action, json_t **images, struct error *error);
+/* Those first written between the two times (wall ms), the latest first, at most 10,000.  *oldest_ms (may be NULL): when
+ * the oldest one that the index has was written, 0: it has none. */
+int state_actions(struct state *state, int64_t since_ms, int64_t until_ms, size_t limit, json_t **list,
+                  int64_t *oldest_ms, struct error *error);
+/* {name: new name} of what undos brought back in this resource under a name that AWS chose anew; kept 30 days. */
+int state_renames_put(struct state *state, const char *arn, json_t *renames, struct error *error);
+int state_renames_get(struct state *state, const char *arn, json_t **renames /* new or NULL */, struct error *error);
+
+/* ---- commands of operators: their answers, and that each is carried out once ---- */
+/* 1: this is the first time that anybody asks for this id; 0: there is a record already; -1 error. */
+int state_command_begin(struct state *state, const char *id, json_t *record, int64_t ttl_ms, struct error *error);
+int state_command_put(struct state *state, const char *id, json_t *record, int64_t ttl_ms, struct error *error);
+int state_command_get(struct state *state, const char *id, json_t **record /* new or NULL */, struct error *error);
+
 /* ---- workers ---- */
 int state_heartbeat(struct state *state, json_t *worker /* {owner, started, bundle, version, ready, …} */,
                     int64_t ttl_ms, struct error *error);

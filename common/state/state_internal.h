@@ -127,7 +127,9 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(tick_claim, 1)        \
   X(tick_done, 1)         \
   X(heartbeat, 1)         \
-  X(workers, 1)
+  X(workers, 1)           \
+  X(action_put, 1)        \
+  X(action_list, 1)
 enum state_script {
 #define X(name, guarded) STATE_SCRIPT_##name,
   STATE_SCRIPTS(X)

@@ -1,0 +1,85 @@
+/* Commands: sent to the workers through Kafka, their answers awaited in Redis. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "bus/topics.h"
+#include "cli.h"
+#include "operate/command.h"
+
+enum { POLL_MS = 100, TAKEN_MS = 30000, SEND_MS = 10000, WAIT_MS = 30 * 60 * 1000 };
+
+static void operator_at(char *by, size_t size) {
+  char host[128] = "host";
+  const char *user = getenv("USER");
+  gethostname(host, sizeof host - 1);
+  snprintf(by, size, "%s@%s", user && *user ? user : "operator", host);
+}
+
+static int send_command(struct cli *cli, const json_t *command, struct error *error) {
+  struct bus_options options = settings_bus(cli->config, "parapet-cli");
+  struct bus_producer *producer = bus_producer_open(&options, error);
+  char *text = producer ? json_text(command) : NULL;
+  int result = text ? bus_produce_durably(producer, BUS_TOPIC_COMMANDS, json_text_at(command, "id", NULL), text,
+                                          strlen(text), SEND_MS, error)
+                    : -1;
+  free(text);
+  bus_producer_close(producer);
+  return result;
+}
+
+static void show_progress(const json_t *record) {
+  json_t *total = json_object_get(record, "total");
+  if (isatty(STDERR_FILENO) && total)
+    fprintf(stderr, "\r%lld of %lld ", (long long)json_integer_value(json_object_get(record, "done")),
+            (long long)json_integer_value(total));
+}
+
+/* New record of its end, or NULL with *error. */
+static json_t *await(struct state *state, const char *id, struct error *error) {
+  int64_t begun = clock_monotonic_ms();
+  for (;;) {
+    json_t *record = NULL;
+    struct error problem = {0};
+    int64_t waited = clock_monotonic_ms() - begun;
+    if (state_command_get(state, id, &record, &problem) != 0 && !error_is_transient(&problem)) {
+      *error = problem;
+      return NULL;
+    }
+    if (record && strcmp(json_text_at(record, "state", NULL), "running") != 0) {
+      if (isatty(STDERR_FILENO)) fputs("\r", stderr);
+      return record;
+    }
+    show_progress(record);
+    int taken = record != NULL;
+    json_decref(record);
+    if (!taken && waited > TAKEN_MS) {
+      error_set(error, ERROR_RETRYABLE, "NotTaken", "no worker has taken the command: is one running? (parapet status)");
+      return NULL;
+    }
+    if (waited > WAIT_MS) {
+      error_set(error, ERROR_RETRYABLE, "NotDone", "it is still being carried out (parapet:v1:command:%s)", id);
+      return NULL;
+    }
+    clock_sleep_ms(POLL_MS);
+  }
+}
+
+json_t *cli_command(struct cli *cli, const char *verb, json_t *arguments, struct error *error) {
+  char by[256];
+  operator_at(by, sizeof by);
+  json_t *command = command_new(verb, arguments, by), *record = NULL, *result = NULL;
+  struct state *state = command ? cli_state(cli, error) : NULL;
+  if (state && send_command(cli, command, error) == 0)
+    record = await(state, json_text_at(command, "id", NULL), error);
+  if (record && strcmp(json_text_at(record, "state", NULL), "done") == 0)
+    result = json_incref(json_object_get(record, "result"));
+  else if (record)
+    error_set(error, ERROR_INVALID, "Refused", "%s: %s", json_text_at(record, "state", NULL),
+              json_text_at(record, "reason", NULL));
+  state_close(state);
+  json_decref(record);
+  json_decref(command);
+  return result;
+}

@@ -1,0 +1,200 @@
+/* Operators' commands: one thread polls parapet.commands, the pool's first lane carries them out, before events.
+ *
+ * A command is carried out once: its id is claimed in Redis, with the place in the topic where it stood.  The same
+ * message that comes again (its worker died) is gone on with; the same id at another place is a replay. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "operate/command.h"
+#include "operate/undo.h"
+#include "pipeline.h"
+
+enum { RECORD_MS = 5000, PROGRESS_MS = 300, CLAIM_TRIES = 240, RETRY_MS = 500 };
+
+struct command {
+  struct task task;
+  struct worker *worker;
+  struct bus_message *message;
+  json_t *request;
+  char id[64], position[96], principal[256];
+  int tries;
+  pthread_mutex_t lock; /* guards the two below */
+  json_t *answer;       /* what Redis has of it */
+  int64_t answered_ms;  /* monotonic */
+};
+
+static void command_free(struct command *command) {
+  json_decref(command->request);
+  json_decref(command->answer);
+  pthread_mutex_destroy(&command->lock);
+  free(command);
+}
+
+static void command_abandon(void *argument) {
+  struct command *command = argument;
+  bus_abandon(command->worker->commands, command->message);
+  command_free(command);
+}
+
+static void command_finish(struct command *command) {
+  bus_finish(command->worker->commands, command->message);
+  command_free(command);
+}
+
+/* ---- what is written about it ---- */
+static int record_operator(const struct command *command, const char *result, const char *reason) {
+  char now[32];
+  struct error error = {0};
+  json_t *record = json_pack(
+      "{s:s, s:s, s:s, s:s, s:O?, s:s, s:s, s:s, s:s}", "kind", "operator", "time",
+      clock_format(clock_wall_ms(), now, sizeof now), "command", command->id, "verb",
+      json_text_at(command->request, "verb", NULL), "arguments", json_object_get(command->request, "arguments"),
+      "principal", command->principal, "result", result, "reason", reason, "owner", command->worker->owner);
+  char *text = record ? json_text(record) : NULL;
+  int written = text && bus_produce_durably(command->worker->producer, BUS_TOPIC_ACTIONS, command->id, text,
+                                            strlen(text), RECORD_MS, &error) == 0;
+  if (!written) log_warn("an operator's command could not be recorded", LOG_TEXT("id", command->id), LOG_ERROR(&error));
+  free(text);
+  json_decref(record);
+  return written ? 0 : -1;
+}
+
+static int put_answer(struct command *command, struct error *error) {
+  command->answered_ms = clock_monotonic_ms();
+  return state_command_put(command->worker->state, command->id, command->answer, COMMAND_KEPT_MS, error);
+}
+
+/* state: done, refused, failed. */
+static void answer(struct command *command, const char *state, json_t *result, const char *reason) {
+  struct error error = {0};
+  pthread_mutex_lock(&command->lock);
+  json_object_set_new(command->answer, "state", json_string(state));
+  if (result) json_object_set(command->answer, "result", result);
+  if (reason) json_object_set_new(command->answer, "reason", json_string(reason));
+  for (int tries = 0; put_answer(command, &error) != 0 && tries < 20 && error_is_transient(&error); tries++)
+    clock_sleep_ms(250);
+  pthread_mutex_unlock(&command->lock);
+  if (error.class != ERROR_NONE) log_warn("an answer could not be given", LOG_TEXT("id", command->id), LOG_ERROR(&error));
+}
+
+static void refuse(struct command *command, const char *reason) {
+  log_warn("a command was refused", LOG_TEXT("id", command->id),
+           LOG_TEXT("verb", json_text_at(command->request, "verb", NULL)), LOG_TEXT("principal", command->principal),
+           LOG_TEXT("reason", reason));
+  record_operator(command, "refused", reason);
+}
+
+/* ---- undo ---- */
+static void on_progress(void *context, int64_t done, int64_t total) {
+  struct command *command = context;
+  pthread_mutex_lock(&command->lock);
+  json_object_set_new(command->answer, "done", json_integer(done));
+  json_object_set_new(command->answer, "total", json_integer(total));
+  if (clock_monotonic_ms() - command->answered_ms >= PROGRESS_MS) put_answer(command, NULL);
+  pthread_mutex_unlock(&command->lock);
+}
+
+static void on_end(void *context, json_t *result, const struct error *error) {
+  struct command *command = context;
+  record_operator(command, result ? "done" : "failed", result ? "" : error->message);
+  answer(command, result ? "done" : "failed", result, result ? NULL : error->message);
+  json_decref(result);
+  command_finish(command);
+}
+
+static void run_undo(struct command *command) {
+  struct undo_report report = {
+      .progress = on_progress, .end = on_end, .abandon = command_abandon, .context = command};
+  undo_start(command->worker, json_object_get(command->request, "arguments"), command->principal, command->id,
+             &report);
+}
+
+/* ---- what a worker carries out ---- */
+static const struct command_verb {
+  const char *name;
+  void (*run)(struct command *command);
+} command_verbs[] = {{"undo", run_undo}};
+
+static const struct command_verb *find_verb(const json_t *request) {
+  for (size_t i = 0; i < sizeof command_verbs / sizeof *command_verbs; i++)
+    if (strcmp(command_verbs[i].name, json_text_at(request, "verb", NULL)) == 0) return &command_verbs[i];
+  return NULL;
+}
+
+/* 1 = ours to carry out, 0 = it is not (and is settled), -1 = Redis does not answer. */
+static int claim(struct command *command, struct error *error) {
+  json_t *earlier = NULL;
+  int begun = state_command_begin(command->worker->state, command->id, command->answer, COMMAND_KEPT_MS, error);
+  if (begun != 0) return begun;
+  if (state_command_get(command->worker->state, command->id, &earlier, error) != 0) return -1;
+  int same = strcmp(json_text_at(earlier, "position", NULL), command->position) == 0;
+  int over = same && strcmp(json_text_at(earlier, "state", NULL), "running") != 0;
+  json_decref(earlier);
+  if (!same) refuse(command, "replayed: a command with this id was there before");
+  return same && !over;
+}
+
+static void command_task(void *argument) {
+  struct command *command = argument;
+  struct error error = {0};
+  const struct command_verb *verb = find_verb(command->request);
+  const char *reason = command->tries == 0 ? command_check(command->request, clock_wall_ms()) : NULL;
+  if (!reason && !verb) reason = "there is no such verb";
+  int claimed = command->worker->state_ready ? claim(command, &error) : -1;
+  if (claimed < 0 && command->tries++ < CLAIM_TRIES) {
+    if (pool_submit(command->worker->pool, POOL_LANE_COMMAND, NULL, RETRY_MS, command_task, command) != 0)
+      command_abandon(command);
+    return;
+  }
+  if (claimed == 1 && !reason) {
+    log_info("command", LOG_TEXT("id", command->id), LOG_TEXT("verb", verb->name),
+             LOG_TEXT("principal", command->principal));
+    verb->run(command);
+    return;
+  }
+  if (claimed == 1) {
+    refuse(command, reason);
+    answer(command, "refused", NULL, reason);
+  }
+  command_finish(command);
+}
+
+/* ---- the thread ---- */
+static void on_command(struct worker *worker, struct bus_message *message) {
+  size_t length;
+  const char *value = bus_message_value(message, &length);
+  struct error error = {0};
+  json_t *request = value && length <= COMMAND_BYTES ? json_parse(value, length, &error) : NULL;
+  struct command *command = json_is_object(request) ? calloc(1, sizeof *command) : NULL;
+  if (!command) {
+    json_decref(request);
+    dead_letter(worker, worker->commands, message, "no command: not a JSON object of at most 64 KiB");
+    return;
+  }
+  pthread_mutex_init(&command->lock, NULL);
+  command->task.abandon = command_abandon;
+  command->worker = worker;
+  command->message = message;
+  command->request = request;
+  snprintf(command->id, sizeof command->id, "%s", json_text_at(request, "id", NULL));
+  snprintf(command->position, sizeof command->position, "%d/%lld", (int)bus_message_partition(message),
+           (long long)bus_message_offset(message));
+  snprintf(command->principal, sizeof command->principal, "unproven:%.200s", json_text_at(request, "by", NULL));
+  command->answer = json_pack("{s:s, s:s, s:s, s:s}", "state", "running", "verb", json_text_at(request, "verb", NULL),
+                              "principal", command->principal, "position", command->position);
+  if (!command->id[0]) snprintf(command->id, sizeof command->id, "none");
+  if (pool_submit(worker->pool, POOL_LANE_COMMAND, NULL, 0, command_task, command) != 0) command_abandon(command);
+}
+
+void *commands_thread(void *argument) {
+  struct worker *worker = argument;
+  while (!worker->stopping) {
+    struct error error = {0};
+    struct bus_message *message = bus_poll(worker->commands, 100, &error);
+    if (message) on_command(worker, message);
+  }
+  return NULL;
+}
