@@ -64,8 +64,7 @@ static int journal_intent(struct journal *journal, const struct step_call *call,
   }
   int result = record_action(journal->unit, journal->one, record, 1, error);
   json_decref(record);
-  if (result == 0)
-    result = state_intent_put(journal->unit->worker->state, journal->subject, journal->intent, error);
+  if (result == 0) result = state_intent_put(journal->unit->worker->state, journal->subject, journal->intent, error);
   return result;
 }
 
@@ -97,8 +96,7 @@ int journal_end(struct journal *journal, const char *status, const struct error 
   int result = record_action(journal->unit, journal->one, record, 1, error);
   json_decref(record);
   json_object_set_new(journal->intent, "status", json_string(status));
-  if (result == 0)
-    result = state_intent_put(journal->unit->worker->state, journal->subject, journal->intent, error);
+  if (result == 0) result = state_intent_put(journal->unit->worker->state, journal->subject, journal->intent, error);
   metric_add(&worker_metrics[M_ACTIONS], 1, journal->one->guardrail->name, status);
   return result;
 }
@@ -153,9 +151,8 @@ static int index_action(struct unit *unit, struct unit_case *one, const char *st
                 "region", unit->region, "environment", unit->place.environment, "resource", unit->id, "arn", unit->arn,
                 "type", unit->resource->name, "time", clock_format(clock_wall_ms(), now, sizeof now), "status", status,
                 "operations", applied_operations(calls));
-  json_t *images = before && calls
-                       ? json_pack("{s:O, s:O, s:O}", "before", before, "after", after, "calls", calls)
-                       : NULL;
+  json_t *images =
+      before && calls ? json_pack("{s:O, s:O, s:O}", "before", before, "after", after, "calls", calls) : NULL;
   json_t *undoes = json_object_get(one->begun, "undoes");
   if (undoes) json_object_set(action, "undoes", undoes);
   int result = state_action_put(unit->worker->state, action, images, error);
@@ -177,7 +174,8 @@ enum verdict journal_verified(struct unit *unit, struct unit_case *one, const st
   json_object_set_new(record, "hash", json_string(hash));
   if (json_object_get(one->begun, "undoes")) json_object_set(record, "undoes", json_object_get(one->begun, "undoes"));
   int result = record_action(unit, one, record, 0, &problem);
-  if (result != 0) log_warn("what an action left was not recorded", LOG_TEXT("action", one->action), LOG_ERROR(&problem));
+  if (result != 0)
+    log_warn("what an action left was not recorded", LOG_TEXT("action", one->action), LOG_ERROR(&problem));
   result = index_action(unit, one, status, after, error);
   json_decref(after);
   json_decref(record);

@@ -9,10 +9,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "operate/command.h"
+#include "operate/operate.h"
 #include "operate/undo.h"
 #include "pipeline.h"
 
-enum { RECORD_MS = 5000, PROGRESS_MS = 300, CLAIM_TRIES = 240, RETRY_MS = 500 };
+enum { PROGRESS_MS = 300, TRIES = 240, RETRY_MS = 500 };
 
 struct command {
   struct task task;
@@ -20,7 +21,8 @@ struct command {
   struct bus_message *message;
   json_t *request;
   char id[64], position[96], principal[256];
-  int tries;
+  const char *reason; /* why it is refused; NULL: it is not */
+  int tries, claimed;
   pthread_mutex_t lock; /* guards the two below */
   json_t *answer;       /* what Redis has of it */
   int64_t answered_ms;  /* monotonic */
@@ -44,22 +46,22 @@ static void command_finish(struct command *command) {
   command_free(command);
 }
 
+static void command_task(void *argument);
+
+static void again(struct command *command) {
+  if (pool_submit(command->worker->pool, POOL_LANE_COMMAND, NULL, RETRY_MS, command_task, command) != 0)
+    command_abandon(command);
+}
+
 /* ---- what is written about it ---- */
-static int record_operator(const struct command *command, const char *result, const char *reason) {
-  char now[32];
+static void record_operator(const struct command *command, const char *result, const char *reason) {
+  struct operate operate = {
+      .state = command->worker->state, .producer = command->worker->producer, .principal = command->principal};
   struct error error = {0};
-  json_t *record = json_pack(
-      "{s:s, s:s, s:s, s:s, s:O?, s:s, s:s, s:s, s:s}", "kind", "operator", "time",
-      clock_format(clock_wall_ms(), now, sizeof now), "command", command->id, "verb",
-      json_text_at(command->request, "verb", NULL), "arguments", json_object_get(command->request, "arguments"),
-      "principal", command->principal, "result", result, "reason", reason, "owner", command->worker->owner);
-  char *text = record ? json_text(record) : NULL;
-  int written = text && bus_produce_durably(command->worker->producer, BUS_TOPIC_ACTIONS, command->id, text,
-                                            strlen(text), RECORD_MS, &error) == 0;
-  if (!written) log_warn("an operator's command could not be recorded", LOG_TEXT("id", command->id), LOG_ERROR(&error));
-  free(text);
-  json_decref(record);
-  return written ? 0 : -1;
+  if (operate_record(&operate, command->id, json_text_at(command->request, "verb", NULL),
+                     json_object_get(command->request, "arguments"), result, reason, command->worker->owner,
+                     &error) != 0)
+    log_warn("an operator's command could not be recorded", LOG_TEXT("id", command->id), LOG_ERROR(&error));
 }
 
 static int put_answer(struct command *command, struct error *error) {
@@ -77,7 +79,8 @@ static void answer(struct command *command, const char *state, json_t *result, c
   for (int tries = 0; put_answer(command, &error) != 0 && tries < 20 && error_is_transient(&error); tries++)
     clock_sleep_ms(250);
   pthread_mutex_unlock(&command->lock);
-  if (error.class != ERROR_NONE) log_warn("an answer could not be given", LOG_TEXT("id", command->id), LOG_ERROR(&error));
+  if (error.class != ERROR_NONE)
+    log_warn("an answer could not be given", LOG_TEXT("id", command->id), LOG_ERROR(&error));
 }
 
 static void refuse(struct command *command, const char *reason) {
@@ -97,31 +100,28 @@ static void on_progress(void *context, int64_t done, int64_t total) {
   pthread_mutex_unlock(&command->lock);
 }
 
-static void on_end(void *context, json_t *result, const struct error *error) {
-  struct command *command = context;
+static void end(struct command *command, json_t *result, const struct error *error) {
   record_operator(command, result ? "done" : "failed", result ? "" : error->message);
   answer(command, result ? "done" : "failed", result, result ? NULL : error->message);
   json_decref(result);
   command_finish(command);
 }
 
+static void on_end(void *context, json_t *result, const struct error *error) { end(context, result, error); }
+
 static void run_undo(struct command *command) {
-  struct undo_report report = {
-      .progress = on_progress, .end = on_end, .abandon = command_abandon, .context = command};
-  undo_start(command->worker, json_object_get(command->request, "arguments"), command->principal, command->id,
-             &report);
+  struct undo_report report = {.progress = on_progress, .end = on_end, .abandon = command_abandon, .context = command};
+  undo_start(command->worker, json_object_get(command->request, "arguments"), command->principal, command->id, &report);
 }
 
-/* ---- what a worker carries out ---- */
-static const struct command_verb {
-  const char *name;
-  void (*run)(struct command *command);
-} command_verbs[] = {{"undo", run_undo}};
-
-static const struct command_verb *find_verb(const json_t *request) {
-  for (size_t i = 0; i < sizeof command_verbs / sizeof *command_verbs; i++)
-    if (strcmp(command_verbs[i].name, json_text_at(request, "verb", NULL)) == 0) return &command_verbs[i];
-  return NULL;
+static void run(struct command *command, const char *verb) {
+  struct error error = {0};
+  struct operate operate = {
+      .state = command->worker->state, .producer = command->worker->producer, .principal = command->principal};
+  if (strcmp(verb, "undo") == 0) return run_undo(command);
+  json_t *result = operate_run(&operate, verb, json_object_get(command->request, "arguments"), &error);
+  if (!result && error_is_transient(&error) && command->tries++ < TRIES) return again(command);
+  end(command, result, &error);
 }
 
 /* 1 = ours to carry out, 0 = it is not (and is settled), -1 = Redis does not answer. */
@@ -140,24 +140,17 @@ static int claim(struct command *command, struct error *error) {
 static void command_task(void *argument) {
   struct command *command = argument;
   struct error error = {0};
-  const struct command_verb *verb = find_verb(command->request);
-  const char *reason = command->tries == 0 ? command_check(command->request, clock_wall_ms()) : NULL;
-  if (!reason && !verb) reason = "there is no such verb";
-  int claimed = command->worker->state_ready ? claim(command, &error) : -1;
-  if (claimed < 0 && command->tries++ < CLAIM_TRIES) {
-    if (pool_submit(command->worker->pool, POOL_LANE_COMMAND, NULL, RETRY_MS, command_task, command) != 0)
-      command_abandon(command);
-    return;
-  }
-  if (claimed == 1 && !reason) {
-    log_info("command", LOG_TEXT("id", command->id), LOG_TEXT("verb", verb->name),
-             LOG_TEXT("principal", command->principal));
-    verb->run(command);
-    return;
+  const char *verb = json_text_at(command->request, "verb", NULL);
+  int claimed = command->claimed ? 1 : !command->worker->state_ready ? -1 : claim(command, &error);
+  if (claimed < 0 && command->tries++ < TRIES) return again(command);
+  command->claimed = claimed == 1;
+  if (claimed == 1 && !command->reason) {
+    log_info("command", LOG_TEXT("id", command->id), LOG_TEXT("verb", verb), LOG_TEXT("principal", command->principal));
+    return run(command, verb);
   }
   if (claimed == 1) {
-    refuse(command, reason);
-    answer(command, "refused", NULL, reason);
+    refuse(command, command->reason);
+    answer(command, "refused", NULL, command->reason);
   }
   command_finish(command);
 }
@@ -185,6 +178,9 @@ static void on_command(struct worker *worker, struct bus_message *message) {
   snprintf(command->principal, sizeof command->principal, "unproven:%.200s", json_text_at(request, "by", NULL));
   command->answer = json_pack("{s:s, s:s, s:s, s:s}", "state", "running", "verb", json_text_at(request, "verb", NULL),
                               "principal", command->principal, "position", command->position);
+  command->reason = command_check(request, clock_wall_ms());
+  if (!command->reason && !operate_permission(json_text_at(request, "verb", NULL)))
+    command->reason = "there is no such verb";
   if (!command->id[0]) snprintf(command->id, sizeof command->id, "none");
   if (pool_submit(worker->pool, POOL_LANE_COMMAND, NULL, 0, command_task, command) != 0) command_abandon(command);
 }

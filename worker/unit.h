@@ -45,6 +45,9 @@ struct unit_case { /* one guardrail's view of the unit */
   char action[64];              /* id of the action, "" before there is one */
   json_t *finding_value;        /* what `find` said before the action */
   json_t *record;               /* STAGE_RECORD: what is still to be written */
+  json_t *approval;             /* somebody agreed to this plan: to be used up before the first call */
+  int approved;                 /* it was used up */
+  int64_t parked_until_ms;      /* VERDICT_WAIT: wall */
   json_t *begun;                /* the action's {before, calls}, as far as this process knows them */
   int resolved;                 /* its action was begun by an earlier try, perhaps of a worker that is dead */
   int64_t matched_ms, acted_ms; /* wall */
@@ -90,6 +93,7 @@ enum verdict {
   VERDICT_AGAIN, /* look again, with patience (reads may lag) */
   VERDICT_LATER, /* a transient trouble: try again soon, park when it lasts */
   VERDICT_PARK,  /* a gate holds it: park until an operator releases it */
+  VERDICT_WAIT,  /* somebody has to agree: park until then, or one->parked_until_ms */
 };
 
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error);

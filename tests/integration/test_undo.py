@@ -2,11 +2,9 @@
 
 import json
 import os
+import threading
 
-from spine import (
-    GUARDRAIL, HTTPS, SSH, assert_whole, counts, findings, open_to_internet, own_mutations, start_collector, start_worker,
-    statuses, sweep, wait_fixed, wait_idle,
-)  # fmt: skip
+from spine import GUARDRAIL, HTTPS, SSH, findings, lag, own_mutations, start_worker, statuses, sweep, wait_fixed
 from stack import permission
 from stack.cloud import in_threads
 
@@ -45,16 +43,9 @@ def undo(stack, *words, check=True, timeout=300):
     return json.loads(done.stdout) if done.stdout else done.stderr
 
 
-def fixed_group(stack, **settings):
-    """A group with HTTPS and SSH open that a worker has narrowed: (place, its image before)."""
-    place = (stack.ids[0], "eu-west-1", stack.plant(stack.ids[0], "eu-west-1", [HTTPS])[0])
-    start_collector(stack)
-    start_worker(stack, **settings)
-    open_to_internet(stack, [place])
-    # The image while it was open is what the tap's reads would show; it is made again from the rules.
-    wait_fixed(stack, [place[2]], 60)
-    wait_idle(stack)
-    return place
+def wait_done(stack):
+    """Until all messages are finished; no collector brings new ones."""
+    stack.wait_until(lambda: lag(stack) == 0, 60, lambda: f"no lag: {lag(stack)}", 0.3)
 
 
 def test_undo_restores_every_field_and_the_next_sweep_leaves_it(stack):
@@ -94,7 +85,7 @@ def test_undo_restores_every_field_and_the_next_sweep_leaves_it(stack):
 
     mark = stack.tap.mark()
     sweep(stack, [(account, region)])
-    wait_idle(stack)
+    wait_done(stack)
     assert own_mutations(stack, mark) == [] and image(stack, place) == before
     assert "undone" in findings(stack)[group][-2]["note"] and statuses(stack)[group] == "excepted"
 
@@ -116,7 +107,7 @@ def test_undo_of_many_refuses_just_those_changed_since_and_says_what(stack):
     start_worker(stack)
     sweep(stack, [(account, "eu-west-1"), (account, "us-east-1")])
     wait_fixed(stack, [group for _, _, group in places], 240)
-    wait_idle(stack)
+    wait_done(stack)
     changed = places[:: MANY // changed_count][:changed_count]
     for n, (owner, region, group) in enumerate(changed):
         client = stack.stranger(owner).client("ec2", region)
@@ -148,13 +139,11 @@ def test_an_undo_that_its_worker_did_not_survive_is_finished_by_another(stack):
     first = start_worker(stack)
     sweep(stack, [(account, region)])
     wait_fixed(stack, [group], 60)
-    wait_idle(stack)
+    wait_done(stack)
     action = actions(stack)[group]["action"]
     # Its second call hangs; killed in it, nobody knows whether it was made.
-    stack.tap.fault({"service": "ec2", "operation": "RevokeSecurityGroupIngress"}, delay=30, count=1)
+    stack.tap.fault({"service": "ec2", "operation": "RevokeSecurityGroupIngress"}, delay_ms=30000, count=1)
     mark = stack.tap.mark()
-    import threading
-
     answers = []
     asker = threading.Thread(target=lambda: answers.append(undo(stack, action)))
     asker.start()
@@ -175,7 +164,7 @@ def test_undo_needs_no_redis_that_remembers(stack):
     start_worker(stack)
     sweep(stack, [(account, region)])
     wait_fixed(stack, [group], 60)
-    wait_idle(stack)
+    wait_done(stack)
     stack.redis.client().flushall()
     action = stack.wait_until(lambda: actions(stack).get(group), 60, "the action, from the topic", 1)
     assert action is None or action["status"] == "fixed"
@@ -190,7 +179,7 @@ def test_a_stop_stops_undo_and_its_lane_has_its_own_limit(stack):
     start_worker(stack, **{"breaker.undo_actions": 2})
     sweep(stack, [(account, region)])
     wait_fixed(stack, groups, 60)
-    wait_idle(stack)
+    wait_done(stack)
     mark = stack.tap.mark()
     stack.parapet("stop", "--reason", "incident", check=True)
     refused = undo(stack, "--guardrail", GUARDRAIL, "--since", "1h", check=False)

@@ -45,6 +45,10 @@ int run_breaker_reset(struct cli *cli);
 int run_actions_list(struct cli *cli);
 int run_actions_show(struct cli *cli);
 int run_undo(struct cli *cli);
+int run_approvals_list(struct cli *cli);
+int run_approvals_show(struct cli *cli);
+int run_approvals_approve(struct cli *cli);
+int run_approvals_deny(struct cli *cli);
 int run_stop(struct cli *cli);
 int run_resume(struct cli *cli);
 int run_replay(struct cli *cli);
@@ -52,7 +56,8 @@ int run_settings(struct cli *cli);
 int run_aws(struct cli *cli);
 
 extern const struct setting iam_options[], assess_options[], findings_options[], exception_options[],
-    operator_options[], reset_options[], actions_options[], undo_options[], replay_options[], settings_options[], aws_verb_options[];
+    operator_options[], reset_options[], actions_options[], undo_options[], approve_options[], deny_options[],
+    replay_options[], settings_options[], aws_verb_options[];
 
 /* ---- output.c ---- */
 struct column {
@@ -74,8 +79,10 @@ struct state *cli_state(struct cli *cli, struct error *error);
 /* A record for parapet.state and Redis alike; value NULL removes it.  0, or -1 with *error. */
 int cli_mirror(struct cli *cli, const char *kind, const char *id, json_t *value, struct error *error);
 
-/* Has the workers carry out a command (operate/command.h) and waits for its end: the new result, or NULL with *error.
- * arguments: takes. */
+/* What an operator does (operate/operate.h): here, or by a worker where operators must prove who they are.  The new
+ * result, or NULL with *error.  arguments: takes. */
+json_t *cli_operate(struct cli *cli, const char *verb, json_t *arguments, struct error *error);
+/* The same, always by a worker. */
 json_t *cli_command(struct cli *cli, const char *verb, json_t *arguments, struct error *error);
 
 #endif

@@ -7,6 +7,7 @@
 #include "bus/topics.h"
 #include "cli.h"
 #include "operate/command.h"
+#include "operate/operate.h"
 
 enum { POLL_MS = 100, TAKEN_MS = 30000, SEND_MS = 10000, WAIT_MS = 30 * 60 * 1000 };
 
@@ -55,7 +56,8 @@ static json_t *await(struct state *state, const char *id, struct error *error) {
     int taken = record != NULL;
     json_decref(record);
     if (!taken && waited > TAKEN_MS) {
-      error_set(error, ERROR_RETRYABLE, "NotTaken", "no worker has taken the command: is one running? (parapet status)");
+      error_set(error, ERROR_RETRYABLE, "NotTaken",
+                "no worker has taken the command: is one running? (parapet status)");
       return NULL;
     }
     if (waited > WAIT_MS) {
@@ -66,13 +68,37 @@ static json_t *await(struct state *state, const char *id, struct error *error) {
   }
 }
 
+/* What was done is recorded as a worker would; that it cannot be is told, for it is done. */
+static json_t *operate_here(struct cli *cli, const char *verb, json_t *arguments, struct error *error) {
+  char by[256], principal[280];
+  operator_at(by, sizeof by);
+  snprintf(principal, sizeof principal, "unproven:%s", by);
+  struct bus_options options = settings_bus(cli->config, "parapet-cli");
+  struct operate operate = {.state = cli_state(cli, error), .principal = principal};
+  json_t *command = command_new(verb, arguments, by), *result = NULL;
+  if (operate.state && (operate.producer = bus_producer_open(&options, error)))
+    result = operate_run(&operate, verb, arguments, error);
+  struct error problem = {0};
+  if (operate.producer &&
+      operate_record(&operate, json_text_at(command, "id", NULL), verb, arguments, result ? "done" : "failed",
+                     result ? "" : error->message, "parapet", &problem) != 0)
+    fprintf(stderr, "parapet: it could not be recorded in %s: %s\n", BUS_TOPIC_ACTIONS, problem.message);
+  bus_producer_close(operate.producer);
+  state_close(operate.state);
+  json_decref(command);
+  return result;
+}
+
+json_t *cli_operate(struct cli *cli, const char *verb, json_t *arguments, struct error *error) {
+  return operate_here(cli, verb, arguments, error);
+}
+
 json_t *cli_command(struct cli *cli, const char *verb, json_t *arguments, struct error *error) {
   char by[256];
   operator_at(by, sizeof by);
   json_t *command = command_new(verb, arguments, by), *record = NULL, *result = NULL;
   struct state *state = command ? cli_state(cli, error) : NULL;
-  if (state && send_command(cli, command, error) == 0)
-    record = await(state, json_text_at(command, "id", NULL), error);
+  if (state && send_command(cli, command, error) == 0) record = await(state, json_text_at(command, "id", NULL), error);
   if (record && strcmp(json_text_at(record, "state", NULL), "done") == 0)
     result = json_incref(json_object_get(record, "result"));
   else if (record)

@@ -6,10 +6,13 @@
 #include "cli.h"
 #include "operate/history.h"
 
-#define RANGE \
-  {"guardrail", SETTING_TEXT, NULL, "one guardrail's", 0, 0, 0}, \
-      {"account", SETTING_TEXT, NULL, "one account's", 0, 0, 0}, {"region", SETTING_TEXT, NULL, "one Region's", 0, 0, 0}
-#define UNTIL { "until", SETTING_TEXT, NULL, "until then; a time, or how long ago; none: now", 0, 0, 0 }
+#define RANGE                                                      \
+  {"guardrail", SETTING_TEXT, NULL, "one guardrail's", 0, 0, 0},   \
+      {"account", SETTING_TEXT, NULL, "one account's", 0, 0, 0}, { \
+    "region", SETTING_TEXT, NULL, "one Region's", 0, 0, 0          \
+  }
+#define UNTIL \
+  { "until", SETTING_TEXT, NULL, "until then; a time, or how long ago; none: now", 0, 0, 0 }
 
 const struct setting actions_options[] = {
     RANGE,
@@ -43,20 +46,20 @@ static int usage_when(const char *name, const char *text) {
 
 /* ---- actions ---- */
 static void print_actions(const struct cli *cli, json_t *list) {
-  static const struct column columns[] = {
-      {"TIME", "time", 19},     {"ACTION", "action", 0},      {"STATUS", "status", 0},         {"GUARDRAIL", "guardrail", 0},
-      {"ACCOUNT", "account", 0}, {"REGION", "region", 0},     {"RESOURCE", "resource", 40},    {"CALLS", "calls", 60},
-      {"UNDONE", "undone_at", 19}, {0}};
+  static const struct column columns[] = {{"TIME", "time", 19},         {"ACTION", "action", 0},
+                                          {"STATUS", "status", 0},      {"GUARDRAIL", "guardrail", 0},
+                                          {"ACCOUNT", "account", 0},    {"REGION", "region", 0},
+                                          {"RESOURCE", "resource", 40}, {"CALLS", "calls", 60},
+                                          {"UNDONE", "undone_at", 19},  {0}};
   size_t index;
   json_t *action;
   json_array_foreach(list, index, action) {
     const json_t *undone = json_object_get(action, "undone");
     if (undone)
-      json_object_set_new(action, "undone_at",
-                          json_string(json_is_string(undone) ? json_string_value(undone)
-                                                             : json_text_at(undone, "at", NULL)));
-    if (json_object_get(action, "operations"))
-      json_object_set(action, "calls", json_object_get(action, "operations"));
+      json_object_set_new(
+          action, "undone_at",
+          json_string(json_is_string(undone) ? json_string_value(undone) : json_text_at(undone, "at", NULL)));
+    if (json_object_get(action, "operations")) json_object_set(action, "calls", json_object_get(action, "operations"));
   }
   print_rows(cli, list, columns);
 }
@@ -153,8 +156,8 @@ static json_t *undo_arguments(const struct cli *cli, int64_t since_ms, int64_t u
 static int went_well(const json_t *result) {
   const char *name;
   json_t *count;
-  json_object_foreach(json_object_get(result, "counts"), name, count) if (strcmp(name, "undone") != 0 &&
-                                                                          strcmp(name, "planned") != 0) return 0;
+  json_object_foreach(json_object_get(result, "counts"), name,
+                      count) if (strcmp(name, "undone") != 0 && strcmp(name, "planned") != 0) return 0;
   return 1;
 }
 
@@ -163,7 +166,8 @@ int run_undo(struct cli *cli) {
   int64_t since_ms = 0, until_ms = 0;
   if (cli->words.count > 1) return fail_usage("one action at a time, or a range (parapet undo --help)");
   if (cli->words.count == 0 && !*config_text(cli->config, "since"))
-    return fail_usage("which action? parapet actions list shows them; a range wants --since and --guardrail or --account");
+    return fail_usage(
+        "which action? parapet actions list shows them; a range wants --since and --guardrail or --account");
   if (parse_when(config_text(cli->config, "since"), &since_ms) != 0)
     return usage_when("since", config_text(cli->config, "since"));
   if (parse_when(config_text(cli->config, "until"), &until_ms) != 0)

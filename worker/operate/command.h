@@ -13,7 +13,7 @@ enum { COMMAND_BYTES = 65536, COMMAND_LIFE_MS = 5 * 60 * 1000, COMMAND_KEPT_MS =
 
 /* A new command without proof.  arguments: takes. */
 json_t *command_new(const char *verb, json_t *arguments, const char *by);
-/* NULL when it is one; else why not (valid until the thread's next call).  now_ms: wall. */
+/* NULL when it is one; else why not (static text).  now_ms: wall. */
 const char *command_check(const json_t *command, int64_t now_ms);
 
 #endif

@@ -58,7 +58,8 @@ static void take_calls(json_t *entry, const json_t *calls) {
   size_t index, k;
   json_array_foreach(calls, index, call) {
     int there = 0;
-    json_array_foreach(known, k, other) there |= json_equal(json_object_get(other, "run"), json_object_get(call, "run"));
+    json_array_foreach(known, k, other) there |=
+        json_equal(json_object_get(other, "run"), json_object_get(call, "run"));
     if (!there) json_array_append(known, call);
   }
 }
@@ -69,8 +70,8 @@ static void take_result(struct reading *reading, const json_t *record) {
   size_t index;
   json_object_set(action, "status", json_object_get(record, "status"));
   take_calls(entry, json_object_get(record, "calls"));
-  json_array_foreach(json_object_get(record, "calls"), index, call) if (
-      strcmp(json_text_at(call, "outcome", NULL), "applied") == 0)
+  json_array_foreach(json_object_get(record, "calls"), index,
+                     call) if (strcmp(json_text_at(call, "outcome", NULL), "applied") == 0)
       json_array_append(operations, json_object_get(call, "operation"));
   json_object_set_new(action, "operations", operations);
   if (!reading->wanted) json_array_clear(json_object_get(json_object_get(entry, "images"), "calls"));
@@ -80,8 +81,7 @@ static void take_verified(struct reading *reading, const json_t *record) {
   json_t *entry = entry_of(reading, record), *action = json_object_get(entry, "action");
   json_object_set(action, "status", json_object_get(record, "status"));
   json_object_set(action, "type", json_object_get(record, "type"));
-  if (reading->wanted)
-    json_object_set(json_object_get(entry, "images"), "after", json_object_get(record, "after"));
+  if (reading->wanted) json_object_set(json_object_get(entry, "images"), "after", json_object_get(record, "after"));
 }
 
 static void take_record(struct reading *reading, const json_t *record) {
@@ -122,8 +122,8 @@ static int read_topic(const struct bus_options *bus, struct reading *reading, st
   return -1;
 }
 
-int history_action(struct state *state, const struct bus_options *bus, const char *id, json_t **action,
-                   json_t **images, struct error *error) {
+int history_action(struct state *state, const struct bus_options *bus, const char *id, json_t **action, json_t **images,
+                   struct error *error) {
   *action = *images = NULL;
   if (state_action_get(state, id, action, images, error) != 0) return -1;
   if (*action && *images) return 0;

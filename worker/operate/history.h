@@ -13,8 +13,8 @@ struct history_filter { /* NULL or "": any */
 
 /* One action: *action {action, guardrail, …} and *images {before, after, calls}; both new.  0; -1 with *error (MISSING:
  * nobody knows it). */
-int history_action(struct state *state, const struct bus_options *bus, const char *id, json_t **action,
-                   json_t **images, struct error *error);
+int history_action(struct state *state, const struct bus_options *bus, const char *id, json_t **action, json_t **images,
+                   struct error *error);
 /* Actions (not undos) that fit, the latest first; at most `limit`.  0, or -1 with *error (INVALID "TooMany"). */
 int history_list(struct state *state, const struct bus_options *bus, const struct history_filter *filter, size_t limit,
                  json_t **list /* new array */, struct error *error);

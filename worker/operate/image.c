@@ -31,8 +31,7 @@ static int renamed(struct comparison *comparison, const char *was, const char *i
     const char *text = json_string_value(name), *at = strstr(is, text);
     if (!at) continue;
     size_t head = (size_t)(at - is), tail = strlen(at + strlen(text)), length = strlen(was);
-    if (length <= head + tail || strncmp(was, is, head) != 0 ||
-        strcmp(was + length - tail, at + strlen(text)) != 0)
+    if (length <= head + tail || strncmp(was, is, head) != 0 || strcmp(was + length - tail, at + strlen(text)) != 0)
       continue;
     char *old = strndup(was + head, length - head - tail);
     if (old && comparison->renames) {
@@ -60,8 +59,8 @@ static int same_text(struct comparison *comparison, const char *was, const char 
 static int same_members(struct comparison *comparison, const json_t *was, const json_t *is) {
   const char *key;
   json_t *value;
-  json_object_foreach((json_t *)was, key, value) if (!is_volatile(key) &&
-                                                     !same(comparison, value, json_object_get(is, key))) return 0;
+  json_object_foreach((json_t *)was, key,
+                      value) if (!is_volatile(key) && !same(comparison, value, json_object_get(is, key))) return 0;
   json_object_foreach((json_t *)is, key, value) if (!is_volatile(key) && !json_object_get(was, key)) return 0;
   return 1;
 }
@@ -143,11 +142,62 @@ static void walk(struct comparison *comparison, const char *path, const json_t *
 }
 
 json_t *image_differences(const json_t *was, const json_t *is, const json_t *fresh, json_t *renames) {
-  struct comparison comparison = {.fresh = json_array_size(fresh) > 0 ? fresh : NULL,
-                                  .renames = renames,
-                                  .differences = json_array()};
+  struct comparison comparison = {
+      .fresh = json_array_size(fresh) > 0 ? fresh : NULL, .renames = renames, .differences = json_array()};
   walk(&comparison, "", was, is);
   return comparison.differences;
+}
+
+/* ---- one spelling ---- */
+static int by_text(const void *left, const void *right) {
+  const char *const *a = left, *const *b = right;
+  return strcmp(*a, *b);
+}
+
+static json_t *canonical(const json_t *value);
+
+/* The elements' texts, sorted. */
+static json_t *canonical_list(const json_t *list) {
+  size_t count = json_array_size(list);
+  char **texts = calloc(count + 1, sizeof *texts);
+  json_t *sorted = json_array();
+  for (size_t i = 0; texts && i < count; i++) {
+    json_t *element = canonical(json_array_get(list, i));
+    texts[i] = json_text(element);
+    json_decref(element);
+    if (!texts[i]) abort();
+  }
+  if (texts) qsort(texts, count, sizeof *texts, by_text);
+  for (size_t i = 0; texts && i < count; i++) {
+    json_array_append_new(sorted, json_string(texts[i]));
+    free(texts[i]);
+  }
+  free(texts);
+  return sorted;
+}
+
+/* What changes by itself and what is empty left out, lists in order, policies as values.  New. */
+static json_t *canonical(const json_t *value) {
+  const char *key, *text = json_string_value(value);
+  json_t *member, *copy;
+  if (json_is_array(value)) return canonical_list(value);
+  if (text && *text == '{' && (copy = json_parse(text, strlen(text), NULL))) {
+    member = canonical(copy);
+    json_decref(copy);
+    return member;
+  }
+  if (!json_is_object(value)) return json_deep_copy(value);
+  copy = json_object();
+  json_object_foreach((json_t *)value, key,
+                      member) if (!is_volatile(key) && (!json_is_empty(member) || json_is_false(member)))
+      json_object_set_new(copy, key, canonical(member));
+  return copy;
+}
+
+void image_hash(const json_t *image, char hash[65]) {
+  json_t *copy = canonical(image);
+  json_hash(copy, hash);
+  json_decref(copy);
 }
 
 /* ---- names ---- */

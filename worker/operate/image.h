@@ -12,6 +12,9 @@
  * texts, or NULL; what turned out to be renamed is added to `renames` ({name: new name}; NULL: not asked for). */
 json_t *image_differences(const json_t *was, const json_t *is, const json_t *fresh, json_t *renames);
 
+/* SHA-256 of what an image says: the same for two of which image_differences finds none. */
+void image_hash(const json_t *image, char hash[65]);
+
 /* The texts in `results` that stand nowhere in `known`: names that AWS chose.  New array. */
 json_t *image_fresh(const json_t *results, const json_t *known);
 

@@ -31,7 +31,8 @@ static void job_end(struct undo_job *job) {
   if (job->abandoned)
     job->report.abandon(job->report.context);
   else
-    job->report.end(job->report.context, json_pack("{s:O, s:O}", "counts", job->counts, "actions", job->outcomes), NULL);
+    job->report.end(job->report.context, json_pack("{s:O, s:O}", "counts", job->counts, "actions", job->outcomes),
+                    NULL);
   job_free(job);
 }
 

@@ -32,8 +32,7 @@ void undo_free(struct undo *undo) {
   if (!undo) return;
   unit_free(undo->unit);
   aws_policies_free(undo->guardrail.write_policies);
-  json_t *values[] = {undo->action,         undo->images, undo->renames, undo->inverses,
-                      undo->journal.intent, undo->outcome};
+  json_t *values[] = {undo->action, undo->images, undo->renames, undo->inverses, undo->journal.intent, undo->outcome};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);
   free(undo);
 }
@@ -49,8 +48,9 @@ static json_t *inverses_of(const json_t *calls, const json_t *renames, char *why
     size_t index;
     if (strcmp(outcome, "ignored") == 0 || strcmp(outcome, "none") == 0) continue;
     if (strcmp(outcome, "applied") != 0 || !own) {
-      snprintf(why, size, strcmp(outcome, "applied") != 0 ? "it is not known whether %s had its effect"
-                                                          : "its playbook names no undo for %s",
+      snprintf(why, size,
+               strcmp(outcome, "applied") != 0 ? "it is not known whether %s had its effect"
+                                               : "its playbook names no undo for %s",
                operation);
       json_decref(inverses);
       return NULL;
@@ -200,14 +200,15 @@ static enum verdict except(struct undo *undo, struct error *error) {
   struct worker *worker = job->worker;
   char id[80], created[32], expires[32];
   int64_t now = clock_wall_ms(), lasts = json_integer_value(json_object_get(job->arguments, "for_ms"));
-  const char *owner = json_text_at(job->arguments, "owner", NULL), *reason = json_text_at(job->arguments, "reason", NULL);
+  const char *owner = json_text_at(job->arguments, "owner", NULL),
+             *reason = json_text_at(job->arguments, "reason", NULL);
   snprintf(id, sizeof id, "x-%s", undo->unit->cases[0].action);
-  json_t *exception = json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", id, "guardrail", undo->guardrail.name, "account",
-      undo->unit->account->id, "region", undo->unit->region, "resource", undo->unit->arn, "owner",
-      *owner ? owner : job->principal, "reason", *reason ? reason : "an operator took the action back", "created",
-      clock_format(now, created, sizeof created), "expires",
-      clock_format(now + (lasts > 0 ? lasts : default_exception_ms), expires, sizeof expires));
+  json_t *exception =
+      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", id, "guardrail", undo->guardrail.name, "account",
+                undo->unit->account->id, "region", undo->unit->region, "resource", undo->unit->arn, "owner",
+                *owner ? owner : job->principal, "reason", *reason ? reason : "an operator took the action back",
+                "created", clock_format(now, created, sizeof created), "expires",
+                clock_format(now + (lasts > 0 ? lasts : default_exception_ms), expires, sizeof expires));
   int failed = mirror_put(worker->producer, "exception", id, exception, error) != 0 ||
                state_exception_put(worker->state, exception, error) != 0;
   json_decref(exception);
@@ -297,8 +298,8 @@ static enum verdict run_calls(struct undo *undo, struct error *error) {
     *error = problem;
     return verdict;
   }
-  if (journal_end(&undo->journal, verdict == VERDICT_GO ? "acted" : "failed",
-                  verdict == VERDICT_GO ? NULL : &problem, error) != 0)
+  if (journal_end(&undo->journal, verdict == VERDICT_GO ? "acted" : "failed", verdict == VERDICT_GO ? NULL : &problem,
+                  error) != 0)
     return VERDICT_LATER;
   if (verdict == VERDICT_GO) return VERDICT_GO;
   if (state_intent_drop(undo->job->worker->state, undo->journal.subject, error) != 0) return VERDICT_LATER;
@@ -353,7 +354,8 @@ static int put_renames(struct undo *undo, json_t *fresh, struct error *error) {
     if (newer) json_object_set(all, name, newer);
   }
   json_object_update(all, fresh);
-  int result = json_object_size(fresh) > 0 ? state_renames_put(undo->job->worker->state, undo->unit->arn, all, error) : 0;
+  int result =
+      json_object_size(fresh) > 0 ? state_renames_put(undo->job->worker->state, undo->unit->arn, all, error) : 0;
   json_decref(all);
   return result;
 }
@@ -373,8 +375,8 @@ static enum verdict excepted(struct undo *undo, struct error *error) {
   finding_id(undo->unit->cases[0].subject, id);
   if (state_finding_get(undo->job->worker->state, id, &finding, error) != 0) return VERDICT_LATER;
   snprintf(note, sizeof note, "undone by %s; exception x-%s", undo->job->principal, undo->unit->cases[0].action);
-  enum verdict verdict = record_finding(undo->unit, &undo->unit->cases[0], "excepted",
-                                        json_object_get(finding, "evidence"), note, error);
+  enum verdict verdict =
+      record_finding(undo->unit, &undo->unit->cases[0], "excepted", json_object_get(finding, "evidence"), note, error);
   json_decref(finding);
   return verdict;
 }

@@ -24,22 +24,26 @@ static void test_differences(void **state) {
       {"{\"a\": [], \"b\": null}", "{}", NULL, "[]"},
       {"{\"a\": false}", "{}", NULL, "[{\"path\": \"a\", \"was\": false}]"},
       /* but a count does */
-      {"{\"a\": [1, 1, 2]}", "{\"a\": [1, 2, 2]}", NULL, "[{\"path\": \"a\", \"was\": 1}, {\"path\": \"a\", \"is\": 2}]"},
+      {"{\"a\": [1, 1, 2]}", "{\"a\": [1, 2, 2]}", NULL,
+       "[{\"path\": \"a\", \"was\": 1}, {\"path\": \"a\", \"is\": 2}]"},
       /* what changes by itself */
       {"{\"LastUsedDate\": \"x\", \"Id\": 1}", "{\"LastUsedDate\": \"y\", \"Id\": 1}", NULL, "[]"},
       /* a policy is what it says, not how it is written */
-      {"{\"Policy\": \"{\\\"a\\\": 1, \\\"b\\\": [2, 3]}\"}", "{\"Policy\": \"{\\\"b\\\":[3,2],\\\"a\\\":1}\"}", NULL, "[]"},
+      {"{\"Policy\": \"{\\\"a\\\": 1, \\\"b\\\": [2, 3]}\"}", "{\"Policy\": \"{\\\"b\\\":[3,2],\\\"a\\\":1}\"}", NULL,
+       "[]"},
       {"{\"Policy\": \"{\\\"a\\\": 1}\"}", "{\"Policy\": \"{\\\"a\\\": 2}\"}", NULL,
        "[{\"path\": \"Policy\", \"was\": \"{\\\"a\\\": 1}\", \"is\": \"{\\\"a\\\": 2}\"}]"},
       /* a name that changed is a difference, unless it is fresh */
       {"{\"r\": [{\"Id\": \"sgr-0001\", \"p\": 22}]}", "{\"r\": [{\"Id\": \"sgr-0002\", \"p\": 22}]}", NULL,
-       "[{\"path\": \"r\", \"was\": {\"Id\": \"sgr-0001\", \"p\": 22}}, {\"path\": \"r\", \"is\": {\"Id\": \"sgr-0002\", "
+       "[{\"path\": \"r\", \"was\": {\"Id\": \"sgr-0001\", \"p\": 22}}, {\"path\": \"r\", \"is\": {\"Id\": "
+       "\"sgr-0002\", "
        "\"p\": 22}}]"},
       {"{\"r\": [{\"Id\": \"sgr-0001\", \"Arn\": \"x/sgr-0001\", \"p\": 22}]}",
        "{\"r\": [{\"Id\": \"sgr-0002\", \"Arn\": \"x/sgr-0002\", \"p\": 22}]}", "[\"sgr-0002\"]", "[]"},
       /* a fresh name does not excuse what stands beside it */
       {"{\"r\": [{\"Id\": \"sgr-0001\", \"p\": 22}]}", "{\"r\": [{\"Id\": \"sgr-0002\", \"p\": 23}]}", "[\"sgr-0002\"]",
-       "[{\"path\": \"r\", \"was\": {\"Id\": \"sgr-0001\", \"p\": 22}}, {\"path\": \"r\", \"is\": {\"Id\": \"sgr-0002\", "
+       "[{\"path\": \"r\", \"was\": {\"Id\": \"sgr-0001\", \"p\": 22}}, {\"path\": \"r\", \"is\": {\"Id\": "
+       "\"sgr-0002\", "
        "\"p\": 23}}]"},
       /* nor another new name */
       {"{\"g\": \"sg-00000001\"}", "{\"g\": \"sg-00000002\"}", "[\"sgr-0002\"]",

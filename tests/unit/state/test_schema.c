@@ -259,6 +259,14 @@ static int call_actions(struct state *state, struct error *error) {
   return 0;
 }
 
+static int call_approvals(struct state *state, struct error *error) {
+  json_t *approval = json_object(), *list = NULL;
+  int failed = state_approval_put(state, "f", approval, NULL, error) < 0 || state_approvals(state, &list, error);
+  json_decref(approval);
+  json_decref(list);
+  return failed ? -1 : 0;
+}
+
 static int call_renames(struct state *state, struct error *error) {
   json_t *renames = NULL;
   if (state_renames_get(state, "arn", &renames, error)) return -1;
@@ -283,12 +291,12 @@ static int call_command(struct state *state, struct error *error) {
 static int call_count(struct state *state, struct error *error) { return state_count(state, "n", 1, error); }
 
 typedef int call(struct state *state, struct error *error);
-static call *const calls[] = {state_check,  call_stop_get,      call_breaker,        call_breaker_set, call_breakers,
-                              call_lease,   call_exception_put, call_exception_find, call_exceptions,  call_marks,
-                              call_intents, call_park,          call_parked,         call_finding,     call_counts,
-                              call_notice,  call_notice_done,   call_tick,           call_sweep,       call_heartbeat,
-                              call_count,   call_finding_ends,  call_parked_has,     call_actions,
-                              call_renames, call_command,       call_stop};
+static call *const calls[] = {
+    state_check,        call_stop_get,       call_breaker,    call_breaker_set,  call_breakers,    call_lease,
+    call_exception_put, call_exception_find, call_exceptions, call_marks,        call_intents,     call_park,
+    call_parked,        call_finding,        call_counts,     call_notice,       call_notice_done, call_tick,
+    call_sweep,         call_heartbeat,      call_count,      call_finding_ends, call_parked_has,  call_actions,
+    call_approvals,     call_renames,        call_command,    call_stop};
 
 /* ---- the checks ---- */
 
@@ -348,7 +356,7 @@ static void test_no_key_outside_the_document(void **unused) {
 static void concrete(const char *pattern, char *key, size_t size) {
   static const char *const names[][2] = {{"<scope>", "ssh/1"},  {"<resource>", "r"}, {"<event id>", "e"},
                                          {"<request id>", "q"}, {"<schedule>", "s"}, {"<subject>", "s"},
-                                         {"<key>", "team"},     {"<arn>", "arn"},  {"<id>", "c"}};
+                                         {"<key>", "team"},     {"<arn>", "arn"},    {"<id>", "c"}};
   const char *variable = strchr(pattern, '<');
   snprintf(key, size, "%.*s", variable ? (int)(variable - pattern) : (int)strlen(pattern), pattern);
   for (size_t i = 0; variable && i < sizeof names / sizeof *names; i++)
