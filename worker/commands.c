@@ -6,14 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws/identity.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "operate/command.h"
 #include "operate/operate.h"
+#include "operate/permissions.h"
 #include "operate/undo.h"
 #include "pipeline.h"
 
-enum { PROGRESS_MS = 300, TRIES = 240, RETRY_MS = 500 };
+enum { PROOF_MS = 5000, PROGRESS_MS = 300, TRIES = 240, RETRY_MS = 500 };
 
 struct command {
   struct task task;
@@ -22,7 +24,8 @@ struct command {
   json_t *request;
   char id[64], position[96], principal[256];
   const char *reason; /* why it is refused; NULL: it is not */
-  int tries, claimed;
+  char said[512];     /* what `reason` points to, unless it is static */
+  int tries, claimed, proven;
   pthread_mutex_t lock; /* guards the two below */
   json_t *answer;       /* what Redis has of it */
   int64_t answered_ms;  /* monotonic */
@@ -137,6 +140,26 @@ static int claim(struct command *command, struct error *error) {
   return same && !over;
 }
 
+/* Is it somebody who may?  0, or -1 with *error: DENIED, or RETRYABLE (STS cannot be asked now). */
+static int check_principal(struct command *command, struct error *error) {
+  const struct worker *worker = command->worker;
+  const char *file = config_text(worker->config, "operators"), *verb = json_text_at(command->request, "verb", NULL);
+  char hash[65];
+  if (!*file) return 0;
+  json_t *permissions = permissions_load(file, error);
+  if (!permissions) {
+    log_error("the file of operators cannot be used: nobody may do anything", LOG_ERROR(error));
+    return error_set(error, ERROR_DENIED, "Operators", "the workers' file of operators cannot be used");
+  }
+  command_hash(command->request, hash);
+  int result = aws_identity_check(worker->aws, hash, json_object_get(command->request, "proof"),
+                                  clock_monotonic_ms() + PROOF_MS, command->principal, sizeof command->principal, error);
+  if (result == 0 && !permissions_allow(permissions, command->principal, operate_permission(verb)))
+    result = error_set(error, ERROR_DENIED, "Permission", "%s may not %s", command->principal, operate_permission(verb));
+  json_decref(permissions);
+  return result;
+}
+
 static void command_task(void *argument) {
   struct command *command = argument;
   struct error error = {0};
@@ -144,6 +167,14 @@ static void command_task(void *argument) {
   int claimed = command->claimed ? 1 : !command->worker->state_ready ? -1 : claim(command, &error);
   if (claimed < 0 && command->tries++ < TRIES) return again(command);
   command->claimed = claimed == 1;
+  if (claimed == 1 && !command->reason && !command->proven) {
+    if (check_principal(command, &error) == 0)
+      command->proven = 1;
+    else if (error_is_transient(&error) && command->tries++ < TRIES)
+      return again(command);
+    else
+      command->reason = snprintf(command->said, sizeof command->said, "%s", error.message) ? command->said : "";
+  }
   if (claimed == 1 && !command->reason) {
     log_info("command", LOG_TEXT("id", command->id), LOG_TEXT("verb", verb), LOG_TEXT("principal", command->principal));
     return run(command, verb);

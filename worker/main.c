@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "operate/permissions.h"
 #include "pipeline.h"
 #include "unit.h"
 
@@ -56,6 +57,18 @@ static int load_patience(struct worker *worker, struct error *error) {
   return 0;
 }
 
+/* The file is read for each command; a mistake in it is told at the start. */
+static int check_operators(const struct config *config, struct error *error) {
+  const char *file = config_text(config, "operators");
+  if (!*file) {
+    log_warn("operators need no proof: whoever reaches Redis and Kafka may operate (setting operators)");
+    return 0;
+  }
+  json_t *permissions = permissions_load(file, error);
+  json_decref(permissions);
+  return permissions ? 0 : -1;
+}
+
 static int open_parts(struct worker *worker, struct error *error) {
   const struct config *config = worker->config;
   struct aws_options aws = settings_aws(config);
@@ -69,6 +82,7 @@ static int open_parts(struct worker *worker, struct error *error) {
     return error_set(error, ERROR_INVALID, "Setting",
                      "no accounts: give --accounts FILE (deploy/config/accounts.yaml shows its form)");
   if (load_patience(worker, error) != 0) return -1;
+  if (check_operators(config, error) != 0) return -1;
   if (!(worker->accounts = accounts_load(file, error))) return -1;
   if (!(worker->aws = aws_open(&aws, error))) return -1;
   if (!(worker->bundle = bundle_load(config_path(config, "playbooks", "playbooks"), worker->aws, error))) return -1;

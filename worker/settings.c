@@ -50,6 +50,10 @@ const struct setting worker_settings[] = {
     {"breaker.window", SETTING_DURATION, "10m", "the window of the limits above", 1000, 86400000, 0},
     {"breaker.override", SETTING_LIST, NULL,
      "GUARDRAIL=ACTIONS/WINDOW in place of the playbook's own limit, as ssh-open-to-internet=50/10m", 0, 0, 0},
+    {"operators", SETTING_TEXT, NULL,
+     "YAML file of who may approve, except, reset, stop, run and undo (deploy/config/operators.yaml); none: whoever "
+     "reaches Redis and Kafka",
+     0, 0, 0},
     {"approval.expires", SETTING_DURATION, "24h",
      "how long an action waits for somebody's agreement before it is judged and asked for anew", 10000, 2592000000, 0},
     {"notice.sns_topic", SETTING_TEXT, NULL, "ARN of the SNS topic for notices; none: notices are only logged", 0, 0,

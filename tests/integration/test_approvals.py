@@ -60,7 +60,7 @@ def begin(stack, count=1, step=None, **settings):
 
 def test_an_approved_plan_runs_once(stack):
     (place,), (request,) = begin(stack)
-    assert statuses(stack) == {place[2]: "waiting"}
+    stack.wait_until(lambda: statuses(stack) == {place[2]: "waiting"}, 20, lambda: f"waiting: {statuses(stack)}")
     shown = stack.parapet("approvals", "show", request["id"], check=True).stdout
     assert "ec2.AuthorizeSecurityGroupIngress" in shown and "203.0.113.0/24" in shown
     # Asked once: another sweep asks nobody again.

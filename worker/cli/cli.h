@@ -14,6 +14,7 @@ struct cli { /* what a verb gets */
   struct config *config;
   struct config_rest words; /* behind the verb's own words */
   int json;                 /* --output json */
+  const char *by;           /* who does it, by the verb's own option; NULL or "": the user */
 };
 
 struct verb {
@@ -76,9 +77,6 @@ const char *paint(const char *name);
 /* ---- shared ---- */
 /* The fleet's Redis, joined (rebuilt from Kafka when it is empty); NULL with *error. */
 struct state *cli_state(struct cli *cli, struct error *error);
-/* A record for parapet.state and Redis alike; value NULL removes it.  0, or -1 with *error. */
-int cli_mirror(struct cli *cli, const char *kind, const char *id, json_t *value, struct error *error);
-
 /* What an operator does (operate/operate.h): here, or by a worker where operators must prove who they are.  The new
  * result, or NULL with *error.  arguments: takes. */
 json_t *cli_operate(struct cli *cli, const char *verb, json_t *arguments, struct error *error);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aws/identity.h"
 #include "base/clock.h"
 #include "bus/topics.h"
 #include "cli.h"
@@ -11,9 +12,9 @@
 
 enum { POLL_MS = 100, TAKEN_MS = 30000, SEND_MS = 10000, WAIT_MS = 30 * 60 * 1000 };
 
-static void operator_at(char *by, size_t size) {
+static void operator_at(const struct cli *cli, char *by, size_t size) {
   char host[128] = "host";
-  const char *user = getenv("USER");
+  const char *user = cli->by && *cli->by ? cli->by : getenv("USER");
   gethostname(host, sizeof host - 1);
   snprintf(by, size, "%s@%s", user && *user ? user : "operator", host);
 }
@@ -71,7 +72,7 @@ static json_t *await(struct state *state, const char *id, struct error *error) {
 /* What was done is recorded as a worker would; that it cannot be is told, for it is done. */
 static json_t *operate_here(struct cli *cli, const char *verb, json_t *arguments, struct error *error) {
   char by[256], principal[280];
-  operator_at(by, sizeof by);
+  operator_at(cli, by, sizeof by);
   snprintf(principal, sizeof principal, "unproven:%s", by);
   struct bus_options options = settings_bus(cli->config, "parapet-cli");
   struct operate operate = {.state = cli_state(cli, error), .principal = principal};
@@ -90,14 +91,27 @@ static json_t *operate_here(struct cli *cli, const char *verb, json_t *arguments
 }
 
 json_t *cli_operate(struct cli *cli, const char *verb, json_t *arguments, struct error *error) {
+  if (*config_text(cli->config, "operators")) return cli_command(cli, verb, arguments, error);
   return operate_here(cli, verb, arguments, error);
+}
+
+/* Who it is, proven by a request to STS that the worker sends (aws/identity.h). */
+static int prove(struct cli *cli, json_t *command, struct error *error) {
+  char hash[65];
+  if (!*config_text(cli->config, "operators")) return 0;
+  struct aws_options options = settings_aws(cli->config);
+  struct aws_client *client = aws_open(&options, error);
+  command_hash(command, hash);
+  json_t *proof = client ? aws_identity_prove(client, hash, error) : NULL;
+  aws_close(client);
+  return proof ? json_object_set_new(command, "proof", proof) : -1;
 }
 
 json_t *cli_command(struct cli *cli, const char *verb, json_t *arguments, struct error *error) {
   char by[256];
-  operator_at(by, sizeof by);
+  operator_at(cli, by, sizeof by);
   json_t *command = command_new(verb, arguments, by), *record = NULL, *result = NULL;
-  struct state *state = command ? cli_state(cli, error) : NULL;
+  struct state *state = command && prove(cli, command, error) == 0 ? cli_state(cli, error) : NULL;
   if (state && send_command(cli, command, error) == 0) record = await(state, json_text_at(command, "id", NULL), error);
   if (record && strcmp(json_text_at(record, "state", NULL), "done") == 0)
     result = json_incref(json_object_get(record, "result"));

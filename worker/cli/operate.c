@@ -115,6 +115,8 @@ int run_status(struct cli *cli) {
     if (json_is_object(stop))
       printf("%sSTOPPED%s   by %s: %s\n", paint("red"), paint("off"), json_text_at(stop, "by", NULL),
              json_text_at(stop, "reason", NULL));
+    if (!*config_text(cli->config, "operators"))
+      puts("operators unproven: whoever reaches Redis and Kafka may operate (setting operators)");
     print_breakers(json_object_get(status, "breakers"));
     printf("parked    %lld\n", (long long)json_integer_value(json_object_get(status, "parked")));
     print_numbers("findings", json_object_get(status, "findings"));

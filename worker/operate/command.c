@@ -20,6 +20,13 @@ json_t *command_new(const char *verb, json_t *arguments, const char *by) {
                    clock_format(now + COMMAND_LIFE_MS, expires, sizeof expires), "by", by);
 }
 
+void command_hash(const json_t *command, char hash[65]) {
+  json_t *copy = json_copy((json_t *)command);
+  json_object_del(copy, "proof");
+  json_hash(copy, hash);
+  json_decref(copy);
+}
+
 const char *command_check(const json_t *command, int64_t now_ms) {
   int64_t created, expires;
   const char *id = json_text_at(command, "id", NULL);

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "bus/topics.h"
-#include "fleet/mirror.h"
 
 enum { RECORD_MS = 5000 };
 
@@ -15,6 +14,13 @@ static const struct {
 } operate_verbs[] = {
     {"approve", "approve", operate_approve},
     {"deny", "approve", operate_deny},
+    {"except", "except", operate_exception_add},
+    {"except.remove", "except", operate_exception_remove},
+    {"trip", "reset", operate_trip},
+    {"hold", "reset", operate_hold},
+    {"reset", "reset", operate_reset},
+    {"stop", "stop", operate_stop},
+    {"resume", "stop", operate_resume},
     {"undo", "undo", NULL},
 };
 
@@ -46,9 +52,4 @@ int operate_record(const struct operate *operate, const char *id, const char *ve
   free(text);
   json_decref(record);
   return written;
-}
-
-int operate_except(const struct operate *operate, json_t *exception, struct error *error) {
-  if (mirror_put(operate->producer, "exception", json_text_at(exception, "id", NULL), exception, error) != 0) return -1;
-  return state_exception_put(operate->state, exception, error);
 }

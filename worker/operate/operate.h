@@ -29,6 +29,12 @@ typedef json_t *operate_verb(const struct operate *operate, const json_t *argume
 operate_verb operate_approve;
 /* {id, reason, for_ms, owner}: refuses it, and remembers that as an exception. */
 operate_verb operate_deny;
+/* {exception}: remembered, durably and at once; {id}: forgotten.  {existed}. */
+operate_verb operate_exception_add, operate_exception_remove;
+/* {scope, reason}; reset also {release, pace: actions a second}: {released}. */
+operate_verb operate_trip, operate_hold, operate_reset;
+/* {reason} */
+operate_verb operate_stop, operate_resume;
 
 /* Remembers an exception, durably and at once. */
 int operate_except(const struct operate *operate, json_t *exception, struct error *error);
