@@ -36,8 +36,9 @@ def parapet(stack, operators, *words, caller=None):
 
 
 def records(stack):
-    """What operators did, as the topic has it."""
-    return [m["value"] for m in stack.topic("parapet.actions") if m["value"]["kind"] == "operator"]
+    """What operators did, as the topic has it, the oldest first."""
+    found = [m["value"] for m in stack.topic("parapet.actions") if m["value"]["kind"] == "operator"]
+    return sorted(found, key=lambda one: one["time"])
 
 
 def commands(stack):
@@ -51,7 +52,7 @@ def exceptions(stack):
 def add_exception(stack, operators, resource="sg-1", **more):
     return parapet(
         stack, operators, "exceptions", "add", "--guardrail", "*", "--resource", resource, "--owner", "ann", "--reason", "x",
-        "--for", "1h", **more,
+        "--for", "1h", **more
     )  # fmt: skip
 
 
