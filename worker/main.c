@@ -69,6 +69,17 @@ static int check_operators(const struct config *config, struct error *error) {
   return permissions ? 0 : -1;
 }
 
+/* Every mistake is told, the last one as the error. */
+static int load_notices(struct worker *worker, struct error *error) {
+  json_t *refused = json_array();
+  worker->notices = notices_load(config_text(worker->config, "notice.routes"),
+                                 config_text(worker->config, "notice.sns_topic"), refused, error);
+  for (size_t i = 1; i < json_array_size(refused); i++)
+    fprintf(stderr, "%s\n", json_string_value(json_array_get(refused, i)));
+  json_decref(refused);
+  return worker->notices ? 0 : -1;
+}
+
 static int open_parts(struct worker *worker, struct error *error) {
   const struct config *config = worker->config;
   struct aws_options aws = settings_aws(config);
@@ -83,6 +94,7 @@ static int open_parts(struct worker *worker, struct error *error) {
                      "no accounts: give --accounts FILE (deploy/config/accounts.yaml shows its form)");
   if (load_patience(worker, error) != 0) return -1;
   if (check_operators(config, error) != 0) return -1;
+  if (load_notices(worker, error) != 0) return -1;
   if (!(worker->accounts = accounts_load(file, error))) return -1;
   if (!(worker->aws = aws_open(&aws, error))) return -1;
   if (!(worker->bundle = bundle_load(config_path(config, "playbooks", "playbooks"), worker->aws, error))) return -1;
@@ -169,6 +181,7 @@ static void close_parts(struct worker *worker) {
   bundle_drop(worker->bundle);
   aws_close(worker->aws);
   accounts_free(worker->accounts);
+  notices_free(worker->notices);
 }
 
 static int serve(struct worker *worker, struct error *error) {
@@ -181,6 +194,8 @@ static int serve(struct worker *worker, struct error *error) {
   if (!server) return -1;
   struct keeper *keeper = keeper_start(worker, error);
   if (!keeper) return -1;
+  struct notices_sender *sender = notices_start(worker, error);
+  if (!sender) return -1;
   if (start_feeds(worker, &feeds, error) != 0) return -1;
   log_info("worker started", LOG_TEXT("owner", worker->owner), LOG_TEXT("bundle", worker->bundle->hash),
            LOG_INT("guardrails", worker->bundle->guardrail_count),
@@ -188,6 +203,7 @@ static int serve(struct worker *worker, struct error *error) {
            LOG_INT("ms", clock_wall_ms() - worker->started_ms));
   wait_for_signal();
   drain(worker, &feeds, keeper);
+  notices_stop(sender);
   metrics_server_close(server);
   return 0;
 }

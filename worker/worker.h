@@ -11,6 +11,7 @@
 #include "engine/playbook.h"
 #include "fleet/accounts.h"
 #include "fleet/mirror.h"
+#include "notices/notices.h"
 #include "settings.h"
 #include "state/state.h"
 
@@ -25,6 +26,7 @@ struct worker {
   int consumers;                                        /* how many of `events` */
   struct pool *pool;
   struct accounts *accounts;
+  struct notices *notices; /* channels and routes */
   char owner[192];
   int64_t started_ms;                  /* wall */
   int64_t patience_ms[PATIENCE_LIMIT]; /* waits before each further look */
@@ -60,7 +62,7 @@ struct scopes {
 void worker_scopes(const struct worker *worker, const struct guardrail *guardrail, const char *account,
                    struct scopes *scopes);
 
-/* keeper.c: Redis's health and epoch, heartbeat, reload of playbooks, parked work, notices. */
+/* keeper.c: Redis's health and epoch, heartbeat, reload of playbooks, parked work. */
 struct keeper;
 struct keeper *keeper_start(struct worker *worker, struct error *error);
 void keeper_stop(struct keeper *keeper);
