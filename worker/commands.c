@@ -152,10 +152,12 @@ static int check_principal(struct command *command, struct error *error) {
     return error_set(error, ERROR_DENIED, "Operators", "the workers' file of operators cannot be used");
   }
   command_hash(command->request, hash);
-  int result = aws_identity_check(worker->aws, hash, json_object_get(command->request, "proof"),
-                                  clock_monotonic_ms() + PROOF_MS, command->principal, sizeof command->principal, error);
+  int result =
+      aws_identity_check(worker->aws, hash, json_object_get(command->request, "proof"), clock_monotonic_ms() + PROOF_MS,
+                         command->principal, sizeof command->principal, error);
   if (result == 0 && !permissions_allow(permissions, command->principal, operate_permission(verb)))
-    result = error_set(error, ERROR_DENIED, "Permission", "%s may not %s", command->principal, operate_permission(verb));
+    result =
+        error_set(error, ERROR_DENIED, "Permission", "%s may not %s", command->principal, operate_permission(verb));
   json_decref(permissions);
   return result;
 }

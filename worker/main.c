@@ -10,21 +10,29 @@
 #include "pipeline.h"
 #include "unit.h"
 
-enum { EXIT_USAGE = 2, EXIT_START = 1, DRAIN_MS = 20000, STUCK_MS = 60000, REVOKE_WAIT_MS = 3000, COMMANDS_SESSION_MS = 10000 };
+enum {
+  EXIT_USAGE = 2,
+  EXIT_START = 1,
+  DRAIN_MS = 20000,
+  STUCK_MS = 60000,
+  REVOKE_WAIT_MS = 3000,
+  COMMANDS_SESSION_MS = 10000
+};
 
 static const char usage[] =
     "usage: parapet-worker [--config FILE] [--SETTING VALUE ...]\n"
     "\n"
-    "Consumes parapet.events, parapet.sweeps and parapet.commands, reads the live state of what they name, judges it by the playbooks "
+    "Consumes parapet.events, parapet.sweeps and parapet.commands, reads the live state of what they name, judges it "
+    "by the playbooks "
     "and puts\n"
     "right what they allow. Runs until SIGTERM, then finishes what it is doing and leaves the group.\n"
     "\n"
     "Settings (file, PARAPET_* in the environment, flags; the later wins):\n";
 
-static const struct bus_topic topics[] = {{BUS_TOPIC_EVENTS, 6, 0, 1048576}, {BUS_TOPIC_SWEEPS, 6, 0, 0},
-                                          {BUS_TOPIC_COMMANDS, 3, 0, 0},
-                                          {BUS_TOPIC_FINDINGS, 3, 0, 0},     {BUS_TOPIC_ACTIONS, 3, 0, 4194304},
-                                          {BUS_TOPIC_DEADLETTER, 1, 0, 0},   {BUS_TOPIC_STATE, 3, 1, 0}};
+static const struct bus_topic topics[] = {{BUS_TOPIC_EVENTS, 6, 0, 1048576},  {BUS_TOPIC_SWEEPS, 6, 0, 0},
+                                          {BUS_TOPIC_COMMANDS, 3, 0, 0},      {BUS_TOPIC_FINDINGS, 3, 0, 0},
+                                          {BUS_TOPIC_ACTIONS, 3, 0, 4194304}, {BUS_TOPIC_DEADLETTER, 1, 0, 0},
+                                          {BUS_TOPIC_STATE, 3, 1, 0}};
 
 /* ---- health ---- */
 static int alive(char *reason, size_t size, void *argument) {

@@ -23,7 +23,7 @@ struct worker {
   struct state *state;
   struct bus_producer *producer;
   struct bus_consumer *events[CONSUMER_LIMIT], *sweeps, *commands; /* one thread each */
-  int consumers;                                        /* how many of `events` */
+  int consumers;                                                   /* how many of `events` */
   struct pool *pool;
   struct accounts *accounts;
   struct notices *notices; /* channels and routes */

@@ -15,8 +15,8 @@ static const struct {
   const char *name;
   int required;
 } proof_headers[] = {
-    {"authorization", 1},        {"x-amz-date", 1},      {AWS_IDENTITY_HEADER, 1},
-    {"x-amz-content-sha256", 0}, {"content-type", 1},    {"x-amz-security-token", 0},
+    {"authorization", 1},        {"x-amz-date", 1},   {AWS_IDENTITY_HEADER, 1},
+    {"x-amz-content-sha256", 0}, {"content-type", 1}, {"x-amz-security-token", 0},
 };
 
 struct asking { /* the request, the same on both sides */
@@ -147,8 +147,8 @@ static int principal_of(const char *caller, char *arn, size_t size) {
   } else {
     const char *name = role + strlen(":assumed-role/"), *session = strrchr(name, '/');
     if (!session) return -1;
-    length = snprintf(arn, size, "%.*s:iam::%.*s:role/%.*s", (int)(service - caller), caller,
-                      (int)(role - service - 6), service + 6, (int)(session - name), name);
+    length = snprintf(arn, size, "%.*s:iam::%.*s:role/%.*s", (int)(service - caller), caller, (int)(role - service - 6),
+                      service + 6, (int)(session - name), name);
   }
   return length < 0 || (size_t)length >= size ? -1 : 0;
 }
@@ -172,7 +172,8 @@ static int send_proof(struct aws_client *client, struct asking *asking, const js
   return *identity ? 0 : -1;
 }
 
-int aws_identity_check(struct aws_client *client, const char *subject, const json_t *proof, int64_t deadline_ms, char *arn, size_t size, struct error *error) {
+int aws_identity_check(struct aws_client *client, const char *subject, const json_t *proof, int64_t deadline_ms,
+                       char *arn, size_t size, struct error *error) {
   struct asking asking = {0};
   struct error problem = {0};
   json_t *identity = NULL;
@@ -182,8 +183,8 @@ int aws_identity_check(struct aws_client *client, const char *subject, const jso
     return -1;
   }
   if (result == 0) result = send_proof(client, &asking, proof, deadline_ms, &identity, &problem);
-  if (result == 0 && (!*json_text_at(identity, "Arn", NULL) ||
-                      principal_of(json_text_at(identity, "Arn", NULL), arn, size) != 0))
+  if (result == 0 &&
+      (!*json_text_at(identity, "Arn", NULL) || principal_of(json_text_at(identity, "Arn", NULL), arn, size) != 0))
     result = error_set(&problem, ERROR_DENIED, "Proof", "STS named nobody");
   if (result != 0 && !error_is_transient(&problem)) {
     char said[256];

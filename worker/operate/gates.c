@@ -73,9 +73,9 @@ json_t *operate_reset(const struct operate *operate, const json_t *arguments, st
 /* A stop must hold at once, so Redis first; lifting it must not be undone by a rebuild, so the topic first. */
 json_t *operate_stop(const struct operate *operate, const json_t *arguments, struct error *error) {
   char now[32];
-  json_t *stop = json_pack("{s:s, s:s, s:s}", "by", operate->principal, "reason",
-                           json_text_at(arguments, "reason", NULL), "at",
-                           clock_format(clock_wall_ms(), now, sizeof now));
+  json_t *stop =
+      json_pack("{s:s, s:s, s:s}", "by", operate->principal, "reason", json_text_at(arguments, "reason", NULL), "at",
+                clock_format(clock_wall_ms(), now, sizeof now));
   if (state_stop_set(operate->state, stop, error) == 0 &&
       mirror_put(operate->producer, "stop", "organization", stop, error) == 0)
     return stop;

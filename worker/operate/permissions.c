@@ -23,7 +23,8 @@ static const char *entry_mistake(const json_t *entry, const char **where) {
   }
   *where = "/principal";
   if (strncmp(principal, "arn:", 4) != 0) return "\"principal\" is an ARN; * and ? are allowed in it";
-  if (strstr(principal, ":assumed-role/")) return "\"principal\" names a session; name its role (arn:…:iam::…:role/NAME)";
+  if (strstr(principal, ":assumed-role/"))
+    return "\"principal\" names a session; name its role (arn:…:iam::…:role/NAME)";
   *where = "/may";
   if (!json_is_array(may) || json_array_size(may) == 0) return "\"may\" is a list of permissions";
   for (size_t i = 0; i < json_array_size(may); i++) {

@@ -11,7 +11,7 @@
 
 #define SUBJECT "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define OTHER "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
-#define IDENTITY(arn)                                                                                          \
+#define IDENTITY(arn)                                                                                                 \
   "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult><Arn>" arn \
   "</Arn><UserId>u</UserId><Account>1</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
 
@@ -47,7 +47,8 @@ static void test_a_proof_holds_no_secret_and_is_sent_as_it_is(void **state) {
     assert_null(strstr(text, "base-secret"));
     assert_non_null(strstr(json_text_at(proof, "authorization", NULL), ";x-parapet-command"));
     free(text);
-    if (aws_identity_check(client, SUBJECT, proof, FAKE_START, arn, sizeof arn, &error) != 0) fail_msg("%s", error.message);
+    if (aws_identity_check(client, SUBJECT, proof, FAKE_START, arn, sizeof arn, &error) != 0)
+      fail_msg("%s", error.message);
     assert_string_equal(arn, rows[i].principal);
     /* Where it goes and what it asks is the client's own. */
     assert_string_equal(fake.url, "POST https://sts.eu-west-1.amazonaws.com/");
@@ -63,19 +64,19 @@ static void test_what_is_no_proof(void **state) {
   static const struct {
     const char *header, *from, *to; /* in this header: replace; to NULL: drop it */
   } rows[] = {
-      {"x-parapet-command", SUBJECT, OTHER},                   /* of another command */
-      {"x-parapet-command", "", NULL},                         /* of none */
-      {"authorization", ";x-parapet-command", ""},             /* there, but not signed */
+      {"x-parapet-command", SUBJECT, OTHER},       /* of another command */
+      {"x-parapet-command", "", NULL},             /* of none */
+      {"authorization", ";x-parapet-command", ""}, /* there, but not signed */
       {"authorization", ";x-parapet-command", ";x-parapet-commands"},
-      {"authorization", "host;", ""},                          /* good for any host */
-      {"authorization", "eu-west-1", "us-east-1"},             /* for another Region's STS */
-      {"authorization", "/sts/", "/ec2/"},                     /* for another service */
+      {"authorization", "host;", ""},              /* good for any host */
+      {"authorization", "eu-west-1", "us-east-1"}, /* for another Region's STS */
+      {"authorization", "/sts/", "/ec2/"},         /* for another service */
       {"authorization", "", NULL},
       {"x-amz-date", "", NULL},
-      {"content-type", "application", "a\r\nHost: evil"},      /* smuggles a header */
-      {"x-amz-target", NULL, "x"},                             /* a header that a proof has not */
+      {"content-type", "application", "a\r\nHost: evil"}, /* smuggles a header */
+      {"x-amz-target", NULL, "x"},                        /* a header that a proof has not */
       {"host", NULL, "sts.example.com"},
-      {"Authorization", NULL, "AWS4-HMAC-SHA256 x"},           /* twice, in another spelling */
+      {"Authorization", NULL, "AWS4-HMAC-SHA256 x"}, /* twice, in another spelling */
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     struct fake_answer answer = {.status = 200, .body = IDENTITY("arn:aws:iam::111111111111:user/ann")};
@@ -85,7 +86,8 @@ static void test_what_is_no_proof(void **state) {
     fake_environment();
     struct aws_client *client = fake_open(&fake, &answer, 1);
     json_t *proof = proof_of(client);
-    const char *value = json_text_at(proof, rows[i].header, NULL), *at = rows[i].from ? strstr(value, rows[i].from) : "";
+    const char *value = json_text_at(proof, rows[i].header, NULL),
+               *at = rows[i].from ? strstr(value, rows[i].from) : "";
     assert_non_null(at);
     if (!rows[i].to) {
       json_object_del(proof, rows[i].header);
@@ -109,12 +111,15 @@ static void test_what_sts_says(void **state) {
     struct fake_answer answer;
     enum error_class class;
   } rows[] = {
-      {{403, .body = "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>m</Message></Error></ErrorResponse>"},
+      {{403,
+        .body = "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>m</Message></Error></ErrorResponse>"},
        ERROR_DENIED},
-      {{403, .body = "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>m</Message></Error></ErrorResponse>"}, ERROR_DENIED},
+      {{403, .body = "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>m</Message></Error></ErrorResponse>"},
+       ERROR_DENIED},
       {{200, .body = IDENTITY("")}, ERROR_DENIED},
       {{200, .body = "<html>hello</html>"}, ERROR_DENIED},
-      {{503, .body = "<ErrorResponse><Error><Code>ServiceUnavailable</Code><Message>m</Message></Error></ErrorResponse>"},
+      {{503,
+        .body = "<ErrorResponse><Error><Code>ServiceUnavailable</Code><Message>m</Message></Error></ErrorResponse>"},
        ERROR_RETRYABLE},
       {{0, .class = ERROR_RETRYABLE, .code = "Timeout"}, ERROR_RETRYABLE},
   };
@@ -125,7 +130,8 @@ static void test_what_sts_says(void **state) {
     fake_environment();
     struct aws_client *client = fake_open(&fake, &rows[i].answer, 1);
     json_t *proof = proof_of(client);
-    if (aws_identity_check(client, SUBJECT, proof, FAKE_START, arn, sizeof arn, &error) == 0 || error.class != rows[i].class)
+    if (aws_identity_check(client, SUBJECT, proof, FAKE_START, arn, sizeof arn, &error) == 0 ||
+        error.class != rows[i].class)
       fail_msg("row %zu: %s %s", i, error_class_name(error.class), error.message);
     json_decref(proof);
     aws_close(client);

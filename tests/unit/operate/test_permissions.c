@@ -66,11 +66,12 @@ static void test_who_may_do_what(void **state) {
       {"unproven:arn:aws:iam::1:role/oncall", "stop", 0},
   };
   struct error error = {0};
-  json_t *permissions = load("operators:\n"
-                             "  - {principal: \"arn:aws:iam::1:role/security-*\", may: [undo, stop]}\n"
-                             "  - {principal: \"arn:aws:iam::1:role/oncall\", may: [stop]}\n"
-                             "  - {principal: \"arn:aws:iam::1:role/onc?ll\", may: [reset]}\n",
-                             &error);
+  json_t *permissions = load(
+      "operators:\n"
+      "  - {principal: \"arn:aws:iam::1:role/security-*\", may: [undo, stop]}\n"
+      "  - {principal: \"arn:aws:iam::1:role/oncall\", may: [stop]}\n"
+      "  - {principal: \"arn:aws:iam::1:role/onc?ll\", may: [reset]}\n",
+      &error);
   assert_non_null(permissions);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     if (permissions_allow(permissions, rows[i].principal, rows[i].permission) != rows[i].allowed)
@@ -81,10 +82,9 @@ static void test_who_may_do_what(void **state) {
 /* Every verb needs a permission that the file can give. */
 static void test_every_verb_has_its_permission(void **state) {
   (void)state;
-  static const char *const verbs[][2] = {{"approve", "approve"},       {"deny", "approve"}, {"except", "except"},
-                                         {"except.remove", "except"},  {"trip", "reset"},   {"hold", "reset"},
-                                         {"reset", "reset"},           {"stop", "stop"},    {"resume", "stop"},
-                                         {"undo", "undo"}};
+  static const char *const verbs[][2] = {
+      {"approve", "approve"}, {"deny", "approve"}, {"except", "except"}, {"except.remove", "except"}, {"trip", "reset"},
+      {"hold", "reset"},      {"reset", "reset"},  {"stop", "stop"},     {"resume", "stop"},          {"undo", "undo"}};
   for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
     assert_string_equal(operate_permission(verbs[i][0]), verbs[i][1]);
   assert_null(operate_permission("destroy"));
