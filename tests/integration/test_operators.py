@@ -109,7 +109,7 @@ def altered(command, **changes):
 
 
 def test_what_is_forged_tampered_replayed_or_expired_is_refused(stack, operators):
-    worker = start_worker(stack, operators=operators)
+    start_worker(stack, operators=operators)
     assert add_exception(stack, operators).returncode == 0
     (good,) = commands(stack)
     mark = stack.tap.mark()
@@ -149,7 +149,7 @@ def test_what_is_forged_tampered_replayed_or_expired_is_refused(stack, operators
     stack.wait_until(lambda: len(records(stack)) > before, 30, "the replay's record", 0.3)
     assert records(stack)[-1]["result"] == "refused" and "replayed" in records(stack)[-1]["reason"]
     assert [one["resource"] for one in exceptions(stack)] == ["sg-1"]
-    assert own_mutations(stack) == [] and worker.running()
+    assert own_mutations(stack) == [] and stack.programs[-1].running()
     refused = [one for one in records(stack) if one["result"] == "refused"]
     assert len(refused) == len(cases) + 2
 

@@ -281,7 +281,11 @@ static void load_routes(struct loader *loader, const json_t *document, struct no
   const json_t *routes = json_object_get(document, "routes");
   size_t count = json_array_size(routes);
   notices->routes = calloc(count + 1, sizeof *notices->routes);
-  for (size_t i = 0; notices->routes && i < count; i++) load_route(loader, document, notices->route_count++, notices);
+  if (!notices->routes) {
+    complain(loader, "/routes", "out of memory");
+    return;
+  }
+  for (size_t i = 0; i < count; i++) load_route(loader, document, notices->route_count++, notices);
   if (count == 0) complain(loader, "/routes", "there must be a route");
   for (size_t i = 0; i + 1 < notices->route_count; i++)
     if (json_object_size(notices->routes[i].match) == 0 && !notices->routes[i].also)
