@@ -22,8 +22,8 @@ struct worker {
   struct aws_client *aws;
   struct state *state;
   struct bus_producer *producer;
-  struct bus_consumer *events[CONSUMER_LIMIT], *sweeps; /* one thread each */
-  int consumers;                                        /* how many of `events` */
+  struct bus_consumer *events[CONSUMER_LIMIT], *sweeps, *commands; /* one thread each */
+  int consumers;                                                   /* how many of `events` */
   struct pool *pool;
   struct accounts *accounts;
   struct notices *notices; /* channels and routes */
@@ -51,7 +51,7 @@ struct bundle *worker_bundle(struct worker *worker);
 
 /* All consumers. */
 void worker_pause(struct worker *worker, int paused);
-struct bus_lag worker_lag(struct worker *worker); /* of events; last_poll_ms: the oldest, of sweeps, too */
+struct bus_lag worker_lag(struct worker *worker); /* of events; last_poll_ms: the oldest, of the others, too */
 
 /* Limits that an action of this guardrail in this account must pass; `limits` holds 4.  Returns how many. */
 struct scopes {

@@ -1,8 +1,6 @@
 /* rollout list | set | clear: where a playbook's version acts, and where it only tells what it would do. */
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "cli.h"
 
 const struct setting rollout_options[] = {
@@ -37,44 +35,35 @@ static const char *mistake(const struct cli *cli) {
 }
 
 static json_t *rollout_of(const struct cli *cli) {
-  const char *by = config_text(cli->config, "by"), *user = getenv("USER");
-  char now[32];
-  return json_pack("{s:s, s:I, s:s, s:o, s:o, s:s, s:s, s:s}", "guardrail", cli->words.words[0], "version",
-                   (json_int_t)config_number(cli->config, "version"), "stage", config_text(cli->config, "stage"),
-                   "accounts", texts(config_list(cli->config, "accounts")), "units",
-                   texts(config_list(cli->config, "units")), "by",
-                   *by             ? by
-                   : user && *user ? user
-                                   : "operator",
-                   "reason", config_text(cli->config, "reason"), "at", clock_format(clock_wall_ms(), now, sizeof now));
+  return json_pack("{s:I, s:s, s:o, s:o, s:s}", "version", (json_int_t)config_number(cli->config, "version"), "stage",
+                   config_text(cli->config, "stage"), "accounts", texts(config_list(cli->config, "accounts")), "units",
+                   texts(config_list(cli->config, "units")), "reason", config_text(cli->config, "reason"));
 }
 
-static int store(struct cli *cli, const char *guardrail, json_t *rollout) {
+/* rollout: takes; json_null() forgets it. */
+static int operate(struct cli *cli, json_t *rollout) {
   struct error error = {0};
-  struct state *state = cli_state(cli, &error);
-  int result = state && cli_mirror(cli, "rollout", guardrail, rollout, &error) == 0
-                   ? state_rollout_put(state, guardrail, rollout, &error)
-                   : -1;
-  state_close(state);
-  return result == 0 ? CLI_OK : fail(&error);
+  cli->by = config_text(cli->config, "by");
+  json_t *arguments = json_pack("{s:s, s:o}", "guardrail", cli->words.words[0], "rollout", rollout);
+  if (!arguments) return fail_usage("the options must be UTF-8");
+  json_t *result = cli_operate(cli, "rollout", arguments, &error);
+  json_decref(result);
+  return result ? CLI_OK : fail(&error);
 }
 
 int run_rollout_set(struct cli *cli) {
   const char *wrong = mistake(cli);
   if (wrong) return fail_usage("%s", wrong);
-  json_t *rollout = rollout_of(cli);
-  int result = rollout ? store(cli, cli->words.words[0], rollout) : fail_usage("the options must be UTF-8");
-  if (result == CLI_OK && cli->json) print_json(rollout);
-  if (result == CLI_OK && !cli->json)
+  int result = operate(cli, rollout_of(cli));
+  if (result == CLI_OK)
     printf("%s: version %lld is in stage %s\n", cli->words.words[0], (long long)config_number(cli->config, "version"),
            config_text(cli->config, "stage"));
-  json_decref(rollout);
   return result;
 }
 
 int run_rollout_clear(struct cli *cli) {
   if (cli->words.count != 1) return fail_usage("which one? parapet rollout clear GUARDRAIL");
-  int result = store(cli, cli->words.words[0], NULL);
+  int result = operate(cli, json_null());
   if (result == CLI_OK) printf("%s acts everywhere, whatever its version\n", cli->words.words[0]);
   return result;
 }
