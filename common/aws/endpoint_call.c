@@ -187,8 +187,15 @@ static const char *default_signing_region(const struct aws_client *client, const
 
 static const char *first_of(const char *first, const char *second) { return *first ? first : second; }
 
-static json_t *describe(const struct aws_client *client, const struct aws_service *service, const struct place *place,
-                        const json_t *resolved, const json_t *real) {
+/* Do the rules put the account in front of the host themselves, in the place of the model's prefix (S3 Control)? */
+static int rules_add_account(const json_t *definition) {
+  return strcmp(json_text_at(definition, "endpoint", "hostPrefix", NULL), "{AccountId}.") == 0 &&
+         json_is_true(json_at(definition, "staticContextParams", "RequiresAccountId", "value", NULL));
+}
+
+static json_t *describe(const struct aws_client *client, const struct aws_service *service,
+                        const struct aws_operation *operation, const struct place *place, const json_t *resolved,
+                        const json_t *real) {
   json_t *metadata = aws_service_metadata(service);
   const json_t *scheme = scheme_of(resolved) ?: scheme_of(real);
   const char *version = json_text_at(metadata, "signatureVersion", NULL);
@@ -202,7 +209,8 @@ static json_t *describe(const struct aws_client *client, const struct aws_servic
   json_t *url = json_object_get(resolved, "url");
   url = plain_host ? restore_host(url, place->override) : json_incref(url);
   return json_pack("{s:o, s:O, s:s, s:s, s:b, s:b}", "url", url, "headers", json_object_get(resolved, "headers"),
-                   "signing_region", region, "signing_name", name, "plain_path", plain, "plain_host", plain_host);
+                   "signing_region", region, "signing_name", name, "plain_path", plain, "plain_host",
+                   plain_host || rules_add_account(aws_operation_definition(operation)));
 }
 
 static int signs_otherwise(const json_t *resolved) {
@@ -224,7 +232,7 @@ static json_t *find_endpoint(const struct aws_client *client, const struct aws_s
   }
   if (signs_otherwise(resolved))
     error_set(error, ERROR_INVALID, "EndpointResolution", "the endpoint asks for another signature than SigV4");
-  else if (!(result = describe(client, service, place, resolved, real)))
+  else if (!(result = describe(client, service, operation, place, resolved, real)))
     error_set(error, ERROR_FATAL, "Memory", "out of memory");
   json_decref(real);
   json_decref(resolved);
