@@ -23,7 +23,7 @@ struct aws_serializing {
   int has_body;
   const char *method; /* static; NULL: the model's */
   int milliseconds;   /* timestamps have them */
-  json_t *headers; /* name → text, in order */
+  json_t *headers;    /* name → text, in order */
   struct error *error;
 };
 
