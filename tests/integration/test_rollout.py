@@ -41,8 +41,8 @@ def test_shadow_canary_units_all(stack):
 
     # Each stage lets in some more, and nobody else: the sweep finds them.
     stages = [
-        (("canary", "--accounts", stack.ids[0]), {first}),
-        (("units", "--accounts", stack.ids[0], "--units", "workloads/dev*"), {first, places[stack.ids[1]]}),
+        (("canary", "--canaries", stack.ids[0]), {first}),
+        (("units", "--canaries", stack.ids[0], "--units", "workloads/dev*"), {first, places[stack.ids[1]]}),
         (("all",), set(places.values())),
     ]
     for stage, fixed in stages:
@@ -83,8 +83,8 @@ def test_what_is_no_stage_is_refused(stack):
     for words, said in (
         (("--version", "1", "--stage", "everywhere"), "shadow, canary, units or all"),
         (("--stage", "all"), "--version is missing"),
-        (("--version", "1", "--stage", "canary"), "needs --accounts"),
-        (("--version", "1", "--stage", "canary", "--accounts", "prod"), "12 digits"),
+        (("--version", "1", "--stage", "canary"), "needs --canaries"),
+        (("--version", "1", "--stage", "canary", "--canaries", "prod"), "12 digits"),
         (("--version", "1", "--stage", "units"), "needs --units"),
     ):
         refused = stack.parapet("rollout", "set", GUARDRAIL, *words)

@@ -68,7 +68,7 @@ const struct verb verbs[] = {
     {"rollout set", "GUARDRAIL", "where a version of a playbook acts; elsewhere it tells what it would do",
      rollout_options, run_rollout_set,
      "  parapet rollout set ssh-open-to-internet --version 2 --stage shadow\n"
-     "  parapet rollout set ssh-open-to-internet --version 2 --stage canary --accounts 111111111111\n"
+     "  parapet rollout set ssh-open-to-internet --version 2 --stage canary --canaries 111111111111\n"
      "  parapet rollout set ssh-open-to-internet --version 2 --stage units --units 'workloads/dev*'\n"
      "  parapet findings --status shadow --output json                      # with the calls, as `planned`\n\n"
      "  An older version acts as before; a newer one waits for its own.\n"},

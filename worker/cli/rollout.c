@@ -5,9 +5,9 @@
 
 const struct setting rollout_options[] = {
     {"version", SETTING_NUMBER, "0", "the playbook's version (must be given)", 0, INT32_MAX, 0},
-    {"stage", SETTING_TEXT, NULL, "shadow (nowhere), canary (--accounts), units (--units, and the canaries), all", 0, 0,
+    {"stage", SETTING_TEXT, NULL, "shadow (nowhere), canary (--canaries), units (--units, and the canaries), all", 0, 0,
      0},
-    {"accounts", SETTING_LIST, NULL, "the canary accounts, by id", 0, 0, 0},
+    {"canaries", SETTING_LIST, NULL, "the canary accounts, by id", 0, 0, 0},
     {"units", SETTING_LIST, NULL, "organizational units by their path, * and ? allowed: workloads/dev*", 0, 0, 0},
     {"by", SETTING_TEXT, NULL, "who does it; none: $USER", 0, 0, 0},
     {"reason", SETTING_TEXT, NULL, "why", 0, 0, 0},
@@ -27,16 +27,16 @@ static const char *mistake(const struct cli *cli) {
   if (cli->words.count != 1) return "which one? parapet rollout set GUARDRAIL --version N --stage STAGE";
   if (known == 4) return "--stage is shadow, canary, units or all";
   if (config_number(cli->config, "version") < 1) return "--version is missing: which version of the playbook?";
-  if (known == 1 && !*config_list(cli->config, "accounts")) return "stage canary needs --accounts";
+  if (known == 1 && !*config_list(cli->config, "canaries")) return "stage canary needs --canaries";
   if (known == 2 && !*config_list(cli->config, "units")) return "stage units needs --units";
-  for (const char *const *id = config_list(cli->config, "accounts"); *id; id++)
-    if (strlen(*id) != 12 || strspn(*id, "0123456789") != 12) return "--accounts: an account's id has 12 digits";
+  for (const char *const *id = config_list(cli->config, "canaries"); *id; id++)
+    if (strlen(*id) != 12 || strspn(*id, "0123456789") != 12) return "--canaries: an account's id has 12 digits";
   return NULL;
 }
 
 static json_t *rollout_of(const struct cli *cli) {
   return json_pack("{s:I, s:s, s:o, s:o, s:s}", "version", (json_int_t)config_number(cli->config, "version"), "stage",
-                   config_text(cli->config, "stage"), "accounts", texts(config_list(cli->config, "accounts")), "units",
+                   config_text(cli->config, "stage"), "accounts", texts(config_list(cli->config, "canaries")), "units",
                    texts(config_list(cli->config, "units")), "reason", config_text(cli->config, "reason"));
 }
 
@@ -70,7 +70,7 @@ int run_rollout_clear(struct cli *cli) {
 
 int run_rollout_list(struct cli *cli) {
   static const struct column columns[] = {
-      {"GUARDRAIL", "guardrail", 0}, {"VERSION", "version", 0}, {"STAGE", "stage", 0}, {"ACCOUNTS", "accounts", 50},
+      {"GUARDRAIL", "guardrail", 0}, {"VERSION", "version", 0}, {"STAGE", "stage", 0}, {"CANARIES", "accounts", 50},
       {"UNITS", "units", 50},        {"BY", "by", 30},          {"AT", "at", 19},      {0}};
   struct error error = {0};
   json_t *list = NULL;
