@@ -79,7 +79,7 @@ const char *paint(const char *name);
 /* ---- shared ---- */
 /* The fleet's Redis, joined (rebuilt from Kafka when it is empty); NULL with *error. */
 struct state *cli_state(struct cli *cli, struct error *error);
-/* Only to read: nothing is written to Redis, which may not allow it. */
+/* To read: of a Redis that is not empty nothing more needs to be allowed. */
 struct state *cli_state_reading(struct cli *cli, struct error *error);
 /* What an operator does (operate/operate.h): here, or by a worker where operators must prove who they are.  The new
  * result, or NULL with *error.  arguments: takes. */

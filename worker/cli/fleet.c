@@ -17,11 +17,8 @@ static struct state *open_state(struct cli *cli, struct error *error) {
 
 struct state *cli_state_reading(struct cli *cli, struct error *error) {
   struct state *state = open_state(cli, error);
-  int joined = state ? state_epoch_join(state, error) : -1;
-  if (joined == 1) return state;
-  if (joined == 0)
-    error_set(error, ERROR_RETRYABLE, "epoch",
-              "Redis is empty; a worker puts back what it held: try again in a moment");
+  struct bus_options bus = settings_bus(cli->config, "parapet-cli");
+  if (state && mirror_join(&bus, state, error) == 0) return state; /* an empty one is filled, if that is allowed */
   state_close(state);
   return NULL;
 }
