@@ -66,6 +66,11 @@ struct gathering { /* units of one event, one a resource and id */
   size_t count;
 };
 
+/* Where the resource is: what is global (an IAM user, say) has one place, wherever its event was delivered. */
+static const char *region_of(const struct gathering *gathering, const struct guardrail *guardrail) {
+  return guardrail->resource->scope == SCOPE_REGION ? gathering->region : "us-east-1";
+}
+
 static void gather_unit(struct gathering *gathering, const struct guardrail *guardrail, const char *id) {
   for (size_t i = 0; i < gathering->count; i++)
     if (gathering->units[i]->resource == guardrail->resource && strcmp(gathering->units[i]->id, id) == 0) {
@@ -74,7 +79,7 @@ static void gather_unit(struct gathering *gathering, const struct guardrail *gua
     }
   if (gathering->count >= IDS_LIMIT) return;
   struct unit *unit = unit_open(gathering->matched->delivery, gathering->matched->bundle, gathering->account,
-                                guardrail->resource, gathering->region, id, gathering->matched->count);
+                                guardrail->resource, region_of(gathering, guardrail), id, gathering->matched->count);
   if (!unit) return;
   unit_add(unit, guardrail);
   gathering->units[gathering->count++] = unit;
@@ -86,9 +91,9 @@ static int ask_for_sweep(struct gathering *gathering, const struct guardrail *gu
   json_t *sweep =
       json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:[s]}", "kind", "sweep", "reason", "event without ids", "tick",
                 clock_format(clock_wall_ms(), now, sizeof now), "resource", guardrail->resource->name, "account",
-                gathering->account->id, "region", gathering->region, "guardrails", guardrail->name);
+                gathering->account->id, "region", region_of(gathering, guardrail), "guardrails", guardrail->name);
   char *text = json_text(sweep);
-  snprintf(key, sizeof key, "%s/%s", gathering->account->id, gathering->region);
+  snprintf(key, sizeof key, "%s/%s", gathering->account->id, region_of(gathering, guardrail));
   int result = text ? bus_produce_durably(gathering->matched->delivery->worker->producer, BUS_TOPIC_SWEEPS, key, text,
                                           strlen(text), 5000, error)
                     : -1;
@@ -121,7 +126,7 @@ static int gather(struct gathering *gathering, struct error *error) {
     uint32_t number = gathering->matched->triggers[i];
     const struct guardrail *guardrail = bundle->guardrails[bundle->triggers[number].guardrail];
     if (!guardrail_in_scope(guardrail, gathering->account->id, gathering->account->environment,
-                            gathering->account->unit, gathering->region))
+                            gathering->account->unit, region_of(gathering, guardrail)))
       continue;
     if (gather_ids(gathering, guardrail, &guardrail->triggers[bundle->triggers[number].trigger], error) != 0) return -1;
   }

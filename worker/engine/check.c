@@ -364,6 +364,7 @@ void check_guardrail(struct loader *loader, const struct guardrail *guardrail, c
     check_expression(&check, guardrail->triggers[i].ids, pointer_key(pointer_index("/trigger/events", i), "ids"));
   check.guardrail = guardrail;
   check.where = IN_STEP;
+  check_expression(&check, guardrail->remediate_when, "/remediate_when");
   check_steps(&check, guardrail->remediate, guardrail->remediate_count, json_object_get(document, "remediate"));
   check_tests(loader, guardrail);
 }
