@@ -129,9 +129,8 @@ static enum verdict gate_able(struct unit *unit, struct unit_case *one, const st
                                     unit->delivery->actor, error);
   if (may != 0) return may > 0 ? VERDICT_GO : VERDICT_LATER;
   refuse(one, "remediate_when");
-  return record_finding(unit, one, "open", finding, "people have to put it right", error) == VERDICT_GO
-             ? VERDICT_DONE
-             : VERDICT_LATER;
+  return record_finding(unit, one, "open", finding, "people have to put it right", error) == VERDICT_GO ? VERDICT_DONE
+                                                                                                        : VERDICT_LATER;
 }
 
 static enum verdict gate_lease(struct unit *unit, struct unit_case *one, struct error *error) {

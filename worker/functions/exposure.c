@@ -54,8 +54,8 @@ static int entry_concerns(const json_t *entry, int family, struct port port) {
   if (network_text_is_internet(json_text_at(entry, family == AF_INET ? "CidrBlock" : "Ipv6CidrBlock", NULL)) != 1)
     return 0;
   if (protocol != PROTOCOL_ALL && protocol != port.protocol) return 0;
-  return !json_is_integer(from) || (json_integer_value(from) <= port.number &&
-                                    port.number <= json_integer_value(json_object_get(range, "To")));
+  return !json_is_integer(from) ||
+         (json_integer_value(from) <= port.number && port.number <= json_integer_value(json_object_get(range, "To")));
 }
 
 /* The entry of the lowest number decides; an ACL that was not read, or says nothing, is taken to let it in. */
@@ -63,9 +63,8 @@ static int acl_lets_in(const json_t *acl, int family, struct port port) {
   const json_t *entries = json_object_get(acl, "Entries"), *first = NULL;
   for (size_t i = 0; i < json_array_size(entries); i++) {
     const json_t *entry = json_array_get(entries, i);
-    if (entry_concerns(entry, family, port) &&
-        (!first || json_integer_value(json_object_get(entry, "RuleNumber")) <
-                       json_integer_value(json_object_get(first, "RuleNumber"))))
+    if (entry_concerns(entry, family, port) && (!first || json_integer_value(json_object_get(entry, "RuleNumber")) <
+                                                              json_integer_value(json_object_get(first, "RuleNumber"))))
       first = entry;
   }
   return !first || strcmp(json_text_at(first, "RuleAction", NULL), "allow") == 0;
@@ -99,24 +98,37 @@ static int rule_has_family(const json_t *rule, int family) {
   return *json_text_at(rule, family == AF_INET ? "CidrIpv4" : "CidrIpv6", NULL) != '\0';
 }
 
-static const char *public_address(const json_t *interface, int family, size_t index) {
-  if (family == AF_INET)
-    return json_text_at(json_array_get(json_object_get(interface, "PrivateIpAddresses"), index), "Association",
-                        "PublicIp", NULL);
-  return json_text_at(json_array_get(json_object_get(interface, "Ipv6Addresses"), index), "Ipv6Address", NULL);
+static void add_address(json_t *addresses, const json_t *text) {
+  if (json_is_string(text) && json_string_length(text) > 0)
+    json_object_set_new(addresses, json_string_value(text), json_true());
+}
+
+/* The interface's addresses that the Internet knows, as keys.  The primary's public one is told twice. */
+static json_t *public_addresses(const json_t *interface, int family) {
+  json_t *addresses = json_object(), *element;
+  size_t index;
+  if (family == AF_INET6) {
+    json_array_foreach(json_object_get(interface, "Ipv6Addresses"), index, element)
+        add_address(addresses, json_object_get(element, "Ipv6Address"));
+    return addresses;
+  }
+  add_address(addresses, json_at(interface, "Association", "PublicIp", NULL));
+  json_array_foreach(json_object_get(interface, "PrivateIpAddresses"), index, element)
+      add_address(addresses, json_at(element, "Association", "PublicIp", NULL));
+  return addresses;
 }
 
 static void look_at(const struct look *look, const json_t *interface, int family, json_t *found) {
-  const char *list = family == AF_INET ? "PrivateIpAddresses" : "Ipv6Addresses";
-  size_t count = json_array_size(json_object_get(interface, list));
-  if (count == 0 || !rule_has_family(look->rule, family)) return;
-  if (!leads_out(of_subnet(look->routes, interface, 1), family)) return;
-  json_t *ports = open_ports(look, of_subnet(look->acls, interface, 0), family);
-  for (size_t i = 0; json_array_size(ports) > 0 && i < count; i++) {
-    const char *address = public_address(interface, family, i);
-    if (*address) add_reachable(found, interface, address, ports);
+  json_t *addresses = public_addresses(interface, family), *value;
+  const char *address;
+  if (json_object_size(addresses) > 0 && rule_has_family(look->rule, family) &&
+      leads_out(of_subnet(look->routes, interface, 1), family)) {
+    json_t *ports = open_ports(look, of_subnet(look->acls, interface, 0), family);
+    if (json_array_size(ports) > 0)
+      json_object_foreach(addresses, address, value) add_reachable(found, interface, address, ports);
+    json_decref(ports);
   }
-  json_decref(ports);
+  json_decref(addresses);
 }
 
 json_t *function_exposure(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {

@@ -99,7 +99,8 @@ const struct jmes_function engine_functions[] = {
      "covers_port(rule, ports): does the rule let one of these ports in? A number is a TCP port, \"udp/53\" says "
      "another protocol"},
     {"opens_all_ports", 2, 2, function_opens_all_ports,
-     "opens_all_ports(rule, rules): does the rule, alone or with its like among the rules (same protocol, same source), "
+     "opens_all_ports(rule, rules): does the rule, alone or with its like among the rules (same protocol, same "
+     "source), "
      "let every TCP or UDP port in?"},
     {"exposure", 5, 5, function_exposure,
      "exposure(rule, ports, interfaces, routes, acls): {Exposure: reachable, not reachable or not attached, Reachable: "

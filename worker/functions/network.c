@@ -70,10 +70,8 @@ static const char *rule_source(const json_t *rule) {
 static const double internet_addresses = 2.0 * (1 << (32 - INTERNET_PREFIX_IPV4));
 
 static int is_private(const struct network *network) {
-  static const struct network ranges[] = {{AF_INET, {10}, 8},
-                                          {AF_INET, {100, 64}, 10},
-                                          {AF_INET, {172, 16}, 12},
-                                          {AF_INET, {192, 168}, 16}};
+  static const struct network ranges[] = {
+      {AF_INET, {10}, 8}, {AF_INET, {100, 64}, 10}, {AF_INET, {172, 16}, 12}, {AF_INET, {192, 168}, 16}};
   for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
     if (network_within(network, &ranges[i])) return 1;
   return 0;
@@ -156,7 +154,8 @@ int network_port_parse(const json_t *value, struct port *port) {
 }
 
 struct rule_ports network_rule_ports(const json_t *rule) {
-  struct rule_ports ports = {.protocol = network_protocol(json_text_at(rule, "IpProtocol", NULL)), .from = 0, .to = 65535};
+  struct rule_ports ports = {
+      .protocol = network_protocol(json_text_at(rule, "IpProtocol", NULL)), .from = 0, .to = 65535};
   const json_t *from = json_object_get(rule, "FromPort"), *to = json_object_get(rule, "ToPort");
   if (ports.protocol == PROTOCOL_ALL) return ports;
   if (json_is_integer(from)) ports.from = (int)json_integer_value(from);
@@ -218,7 +217,8 @@ json_t *function_opens_all_ports(json_t *const *arguments, size_t count, const s
   if (protocol == PROTOCOL_ALL) return json_true();
   if (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP) return json_false();
   int next = 1, furthest; /* port 0 is nobody's */
-  while ((furthest = reach(arguments[1], arguments[0], protocol, next)) >= next && furthest < 65535) next = furthest + 1;
+  while ((furthest = reach(arguments[1], arguments[0], protocol, next)) >= next && furthest < 65535)
+    next = furthest + 1;
   return json_boolean(furthest >= 65535);
 }
 

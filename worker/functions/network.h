@@ -1,4 +1,5 @@
-/* Networks, protocols and ports as values: what the functions over security-group rules share.  Private to the folder. */
+/* Networks, protocols and ports as values: what the functions over security-group rules share.  Private to the folder.
+ */
 #ifndef PARAPET_FUNCTIONS_NETWORK_H
 #define PARAPET_FUNCTIONS_NETWORK_H
 
