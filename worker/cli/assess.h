@@ -16,7 +16,7 @@ struct assessment {
   struct accounts *accounts; /* NULL: no file */
   struct aws_role role;
   struct pool *pool;
-  size_t shares; /* of the threads, for each account */
+  size_t shares;         /* of the threads, for each account */
   unsigned char *chosen; /* by index of the bundle's guardrails */
   /* The rest is written by every reading thread, under the lock. */
   pthread_mutex_t lock;
