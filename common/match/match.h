@@ -74,4 +74,22 @@ void match_scratch_free(struct match_scratch *scratch);
 int match_run(const struct match_set *set, struct match_scratch *scratch, const char *event, size_t length,
               const uint32_t **ids, struct error *error);
 
+/* ---- for a person who asks why ---- */
+
+struct match_reason {
+  char *path;   /* of the first field, in the pattern's order, that is not met: "detail.eventName" */
+  char *wanted; /* its list of values, as the pattern writes it */
+  char *had;    /* JSON list of the values that the event has there, as it writes them, the first MATCH_REASON_VALUES */
+  size_t had_count; /* all of them; 0: the path has no value */
+  int apart;        /* it is met on its own, but not together with the fields before it (elements of one array) */
+};
+#define MATCH_REASON_VALUES 20
+
+/* Why does the pattern not match?  1: it does; 0 with *reason, which the caller clears; -1 with *error as from
+ * match_add() and match_run().  Where $or multiplies out to several rules, the reason is that of the one that gets
+ * furthest (of the first 64).  Slow: for each field it compiles and runs the pattern up to there. */
+int match_explain(const char *pattern, size_t length, const char *event, size_t event_length,
+                  struct match_reason *reason, struct error *error);
+void match_reason_clear(struct match_reason *reason); /* zeroed, or filled by match_explain() */
+
 #endif

@@ -195,6 +195,8 @@ enum match_json_kind {
 struct match_json {
   enum match_json_kind kind;
   unsigned line, column;
+  const char *raw; /* as written, inside the text that was read */
+  size_t raw_length;
   const char *key; /* decoded; NULL outside objects */
   size_t key_length;
   const char *text; /* string: decoded; number: as written */
@@ -215,7 +217,8 @@ struct match_field {
   bool absent_allowed;                      /* one alternative is {"exists": false} */
   const struct match_predicate *predicates; /* without ABSENT; exact strings first, sorted */
   size_t count;
-  size_t strings; /* how many exact strings there are */
+  size_t strings;                   /* how many exact strings there are */
+  uint32_t written, written_length; /* the list of values, as bytes of the pattern's text */
 };
 
 struct match_rule {

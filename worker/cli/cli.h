@@ -45,11 +45,14 @@ int run_breaker_reset(struct cli *cli);
 int run_stop(struct cli *cli);
 int run_resume(struct cli *cli);
 int run_replay(struct cli *cli);
+int run_match(struct cli *cli);
+int run_explain(struct cli *cli);
 int run_settings(struct cli *cli);
 int run_aws(struct cli *cli);
 
 extern const struct setting iam_options[], assess_options[], findings_options[], exception_options[],
-    operator_options[], reset_options[], replay_options[], settings_options[], aws_verb_options[];
+    operator_options[], reset_options[], replay_options[], settings_options[], aws_verb_options[],
+    match_options[];
 
 /* ---- output.c ---- */
 struct column {
