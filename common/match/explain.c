@@ -118,6 +118,7 @@ static int explain(const struct question *question, const struct match_rules *ru
     if (met < 0) return -1;
     if (met > most) best = r, most = met;
   }
+  if (most < 0) return error_set(question->error, ERROR_FATAL, "Pattern", "the pattern has no rule");
   return fill_reason(question, best, (size_t)most, &rules->rules[best].fields[most], reason);
 }
 

@@ -13,8 +13,6 @@
 
 #include "bench_events.h"
 
-extern char **environ;
-
 enum { RULES_MOST = 64, PASSES = 3 };
 
 struct result { /* of one bank */

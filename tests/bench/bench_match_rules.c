@@ -113,8 +113,8 @@ static void find_names(struct names *names, const struct events *events) {
 static void write_rule(char *text, size_t size, uint32_t i, const struct names *names, uint64_t *random) {
   static const char *const conditions[] = {
       "\"errorCode\":[{\"exists\":false}]},\"account\":[\"%s\"]",
-      "\"requestParameters\":{\"ipPermissions\":{\"items\":{\"fromPort\":[{\"numeric\":[\"<=\",22]}],\"toPort\":"
-      "[{\"numeric\":[\">=\",22]}]}}}},\"account\":[{\"anything-but\":\"%s\"}]",
+      ("\"requestParameters\":{\"ipPermissions\":{\"items\":{\"toPort\":[{\"numeric\":[\">=\",22]}]}}}},"
+       "\"account\":[{\"anything-but\":\"%s\"}]"),
       "\"userIdentity\":{\"arn\":[{\"wildcard\":\"arn:aws:sts::%s:assumed-role/*\"}]}}",
       "\"sourceIPAddress\":[{\"cidr\":\"198.51.100.0/28\"}]},\"account\":[{\"prefix\":\"%s\"}]"};
   const struct name *name = &names->items[next_random(random) % names->count];
