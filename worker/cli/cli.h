@@ -51,8 +51,7 @@ int run_settings(struct cli *cli);
 int run_aws(struct cli *cli);
 
 extern const struct setting iam_options[], assess_options[], findings_options[], exception_options[],
-    operator_options[], reset_options[], replay_options[], settings_options[], aws_verb_options[],
-    match_options[];
+    operator_options[], reset_options[], replay_options[], settings_options[], aws_verb_options[], match_options[];
 
 /* ---- output.c ---- */
 struct column {
