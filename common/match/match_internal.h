@@ -7,8 +7,8 @@
  * set uses, the value is looked up in the path's index, which marks the fields that it meets.  Rules whose key field is
  * marked are *candidates*: most fall at a look at the marks of their other fields, the rest are checked in full
  * (resolve.c) against the values that the walk noted down.  So the work for an event depends on how many rules are
- * nearly met, not on how many there are.  Where all rules need a value that the event turns out not to have, the rest
- * of the event is skipped.
+ * nearly met, not on how many there are.  Where no rule can match any more, or nothing new can come, the walk stops
+ * (watch.c).
  *
  * Fields of one array of objects must be met inside the same element.  The walk gives each element a *place* (a node
  * of a tree; the root is place 0); two values agree unless their places lie in different elements of one array.  Where
