@@ -161,7 +161,7 @@ $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(WORKER_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(link)
 bench: ## measure: prints every figure that the documents quote
-	@tests/support/deps.sh all
+	@tests/support/deps.sh bench
 	@$(MAKE) -j$(JOBS) programs $(BENCH_BIN)
 	@BUILD=$(BUILD) tests/support/bench.sh
 
