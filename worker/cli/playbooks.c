@@ -4,7 +4,7 @@
 
 #include "authoring.h"
 #include "aws/aws.h"
-#include "engine/offline.h"
+#include "check/offline.h"
 
 struct bundle *cli_bundle(struct cli *cli, const char *directory, struct aws_client **client, struct error *error) {
   if (!directory) directory = config_path(cli->config, "playbooks", "playbooks");

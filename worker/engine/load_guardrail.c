@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/cron.h"
+#include "check/names.h"
 #include "engine/load_internal.h"
 
 static const struct key guardrail_keys[] = {

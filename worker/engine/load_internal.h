@@ -1,4 +1,5 @@
-/* Private to the loader (load*.c, check.c, bundle.c): complaints with file and line, and table-driven key checks. */
+/* Private to the loader (load*.c, bundle.c) and to those who check what it loaded (worker/check, worker/site):
+ * complaints with file and line, and table-driven key checks. */
 #ifndef PARAPET_ENGINE_LOAD_INTERNAL_H
 #define PARAPET_ENGINE_LOAD_INTERNAL_H
 
@@ -51,10 +52,6 @@ struct step *load_steps(struct loader *loader, const json_t *object, const char 
                         size_t *count);
 void steps_free(struct step *steps, size_t count);
 
-/* check.c: names and models.  Each complains. */
-int is_built_in(const char *name); /* a variable of the language: no name for a context, `as` or `set` */
-void check_resource(struct loader *loader, const struct resource *resource, const json_t *document);
-void check_guardrail(struct loader *loader, const struct guardrail *guardrail, const json_t *document);
 /* Names of operations that the steps (and their undo) call, once each, into the array. */
 void steps_operations(const struct step *steps, size_t count, int with_undo, json_t *operations);
 

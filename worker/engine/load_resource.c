@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check/names.h"
 #include "engine/load_internal.h"
 
 static const struct key resource_keys[] = {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "check/names.h"
 #include "engine/load_internal.h"
 
 static const struct key call_keys[] = {{"call", KEY_TEXT, 1},
@@ -146,4 +147,22 @@ void steps_free(struct step *steps, size_t count) {
     template_free(step->message);
   }
   free(steps);
+}
+
+static void add_operation(json_t *operations, const char *operation) {
+  size_t index;
+  json_t *known;
+  json_array_foreach(operations, index, known) if (strcmp(json_string_value(known), operation) == 0) return;
+  json_array_append_new(operations, json_string(operation));
+}
+
+void steps_operations(const struct step *steps, size_t count, int with_undo, json_t *operations) {
+  for (size_t i = 0; i < count; i++) {
+    if (steps[i].operation) add_operation(operations, steps[i].operation);
+    if (steps[i].creates_tags) add_operation(operations, "ec2.CreateTags");
+    const char *dependent = steps[i].operation ? aws_iam_dependent(steps[i].operation) : NULL;
+    if (dependent) add_operation(operations, dependent);
+    if (with_undo) steps_operations(steps[i].undo, steps[i].undo_count, 1, operations);
+    steps_operations(steps[i].body, steps[i].body_count, with_undo, operations);
+  }
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "engine/live.h"
-#include "engine/offline.h"
+#include "check/offline.h"
 #include "site/params.h"
 
 #include <cmocka.h>

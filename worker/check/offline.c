@@ -1,4 +1,4 @@
-#include "engine/offline.h"
+#include "check/offline.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,11 +1,10 @@
-/* Checks of names: every variable that an expression reads must exist where it is read, every operation, parameter and
- * output field must be in the service models.  A misspelt name would otherwise be a guardrail that sees nothing. */
+#include "check/names.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/config.h"
-#include "engine/load_internal.h"
 
 #define PATH_LIMIT 32
 
@@ -366,22 +365,4 @@ void check_guardrail(struct loader *loader, const struct guardrail *guardrail, c
   check.where = IN_STEP;
   check_steps(&check, guardrail->remediate, guardrail->remediate_count, json_object_get(document, "remediate"));
   check_tests(loader, guardrail);
-}
-
-static void add_operation(json_t *operations, const char *operation) {
-  size_t index;
-  json_t *known;
-  json_array_foreach(operations, index, known) if (strcmp(json_string_value(known), operation) == 0) return;
-  json_array_append_new(operations, json_string(operation));
-}
-
-void steps_operations(const struct step *steps, size_t count, int with_undo, json_t *operations) {
-  for (size_t i = 0; i < count; i++) {
-    if (steps[i].operation) add_operation(operations, steps[i].operation);
-    if (steps[i].creates_tags) add_operation(operations, "ec2.CreateTags");
-    const char *dependent = steps[i].operation ? aws_iam_dependent(steps[i].operation) : NULL;
-    if (dependent) add_operation(operations, dependent);
-    if (with_undo) steps_operations(steps[i].undo, steps[i].undo_count, 1, operations);
-    steps_operations(steps[i].body, steps[i].body_count, with_undo, operations);
-  }
 }

@@ -9,8 +9,8 @@
  *
  * The calls must be these, in this order; `with` names only what matters (a subset: mappings by key, lists by
  * position). */
-#ifndef PARAPET_ENGINE_OFFLINE_H
-#define PARAPET_ENGINE_OFFLINE_H
+#ifndef PARAPET_CHECK_OFFLINE_H
+#define PARAPET_CHECK_OFFLINE_H
 
 #include "engine/playbook.h"
 
