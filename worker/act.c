@@ -252,7 +252,8 @@ enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *liv
                              "action", one->action, "run", journal.run, "guardrail", one->guardrail->name, "hash",
                              one->guardrail->hash, "account", unit->account->id, "region", unit->region, "begun_ms",
                              (json_int_t)clock_wall_ms(), "unit", unit_pack(unit, one), "finding", finding, "calls");
-  view_open(&view, one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor);
+  struct occasion occasion = unit_occasion(unit, one);
+  view_open(&view, one->guardrail, &unit->place, live, &occasion);
   view_add(&view, "finding", finding);
   enum steps_end end = steps_run(one->guardrail->remediate, one->guardrail->remediate_count, view_scope(&view),
                                  journal.run, &host, &reason, &problem);
@@ -294,7 +295,7 @@ static json_t *late_inverse(struct unit *unit, struct unit_case *one, const stru
   struct view view;
   const char *name;
   json_t *value;
-  view_open(&view, guardrail, &unit->place, live, NULL, NULL);
+  view_open(&view, guardrail, &unit->place, live, NULL);
   json_object_foreach(json_object_get(call, "variables"), name, value) view_add(&view, name, value);
   view_add(&view, "result", result);
   json_t *inverse = steps_plan(step->undo, step->undo_count, view_scope(&view), json_text_at(call, "run", NULL), NULL);
@@ -313,7 +314,8 @@ static const char *effect_of(struct unit *unit, struct unit_case *one, const str
   if (*result) return "applied";
   if (!step || !live) return "unknown";
   if (step->creates_tags) return "none";
-  json_t *finding = guardrail_judge(guardrail, &unit->place, live, NULL, NULL, NULL), *element;
+  struct occasion occasion = {.baseline = one->baseline, .changes = one->changes};
+  json_t *finding = guardrail_judge(guardrail, &unit->place, live, &occasion, NULL), *element;
   const char *name, *effect = "applied";
   size_t index;
   json_t *value;

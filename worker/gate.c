@@ -57,6 +57,10 @@ static enum verdict refused(struct unit_case *one, enum state_grant answer, cons
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error) {
   int own = is_own_change(unit, error), parked = 0;
   if (own < 0) return VERDICT_LATER;
+  if (one->guardrail->baseline) {
+    enum verdict verdict = unit_note(unit, one, own, error);
+    if (verdict != VERDICT_GO) return verdict;
+  }
   if (own) {
     metric_add(&worker_metrics[M_OWN], 1, one->guardrail->name);
     refuse(one, "own");
@@ -172,9 +176,8 @@ static enum verdict look_again(struct unit *unit, struct unit_case *one, struct 
   if (verdict != VERDICT_GO) return verdict;
   verdict = unit_resolve(unit, one, *live, error);
   if (verdict != VERDICT_GO) return verdict;
-  json_t *fresh =
-      *live ? guardrail_judge(one->guardrail, &unit->place, *live, unit->delivery->event, unit->delivery->actor, error)
-            : json_null();
+  struct occasion occasion = unit_occasion(unit, one);
+  json_t *fresh = *live ? guardrail_judge(one->guardrail, &unit->place, *live, &occasion, error) : json_null();
   if (!fresh) return VERDICT_LATER;
   json_decref(*finding);
   *finding = fresh;

@@ -56,6 +56,8 @@ void unit_free(struct unit *unit) {
   for (size_t i = 0; i < unit->case_count; i++) {
     json_decref(unit->cases[i].finding_value);
     json_decref(unit->cases[i].record);
+    json_decref(unit->cases[i].baseline);
+    json_decref(unit->cases[i].changes);
   }
   live_free(unit->listed);
   free(unit->id);
@@ -153,8 +155,8 @@ static const struct live *look(struct unit *unit, struct glance *glance, enum ve
 
 /* New finding (json_null: nothing), NULL when judging failed. A resource that is gone has nothing to find. */
 static json_t *judge(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error) {
-  return live ? guardrail_judge(one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor, error)
-              : json_null();
+  struct occasion occasion = unit_occasion(unit, one);
+  return live ? guardrail_judge(one->guardrail, &unit->place, live, &occasion, error) : json_null();
 }
 
 /* An action that was begun, and whose violation is gone: what is left is to verify and record it. */
@@ -168,6 +170,7 @@ static enum verdict go_verify(struct unit_case *one) {
 static enum verdict nothing_found(struct unit *unit, struct unit_case *one, struct error *error) {
   if (one->resolved) return go_verify(one);
   if (unit->delivery->kind == DELIVERY_EVENT && one->looks < unit->worker->patience_count) return VERDICT_AGAIN;
+  if (one->guardrail->baseline && unit_settle(unit, one, NULL, error) != VERDICT_GO) return VERDICT_LATER;
   return record_finding(unit, one, "closed", NULL, NULL, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
 }
 
@@ -216,6 +219,10 @@ static enum verdict advance_verify(struct unit *unit, struct unit_case *one, str
   if (!fixed && one->looks < unit->worker->patience_count) {
     json_decref(finding);
     return VERDICT_AGAIN;
+  }
+  if (fixed && one->guardrail->baseline && unit_settle(unit, one, live, error) != VERDICT_GO) {
+    json_decref(finding);
+    return VERDICT_LATER;
   }
   verdict = record_finding(unit, one, fixed ? "fixed" : "failed", fixed ? one->finding_value : finding,
                            fixed ? NULL : "acted but not fixed: the violation is still there", error);

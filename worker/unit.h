@@ -45,6 +45,7 @@ struct unit_case { /* one guardrail's view of the unit */
   char action[64];              /* id of the action, "" before there is one */
   json_t *finding_value;        /* what `find` said before the action */
   json_t *record;               /* STAGE_RECORD: what is still to be written */
+  json_t *baseline, *changes;   /* what its guardrail remembers, see baseline.c; NULL: not asked yet */
   int resolved;                 /* its action was begun by an earlier try, perhaps of a worker that is dead */
   int64_t matched_ms, acted_ms; /* wall */
 };
@@ -92,6 +93,15 @@ enum verdict {
 };
 
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error);
+/* A guardrail with a baseline: notes what the event changed, before anything can hold the unit back.  DONE: the change
+ * is accepted (`own`, or by the guardrail's `accept`). */
+enum verdict unit_note(struct unit *unit, struct unit_case *one, int own, struct error *error);
+/* Its changes are over: the violation is gone; live: as our own remediation left it, NULL: it did nothing. */
+enum verdict unit_settle(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error);
+/* A sweep has seen the resource.  *changes, *baseline: new, for judging; 0, or -1 with *error. */
+int baseline_sweep(struct worker *worker, const struct guardrail *guardrail, const char *subject,
+                   const struct live *live, struct occasion *occasion, struct error *error);
+struct occasion unit_occasion(const struct unit *unit, const struct unit_case *one); /* what it is judged by */
 /* *live: new, NULL when the resource is gone. */
 enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding,
                        struct error *error);

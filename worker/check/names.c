@@ -23,6 +23,7 @@ enum {
   IN_CALL = 16,
   IN_UNDO = 32,
   IN_CONTEXT = 64,
+  IN_EVENT = 128, /* over an event, before anything is read */
   IN_ITEM = 0
 };
 
@@ -39,7 +40,7 @@ struct check {
   int where; /* IN_… of the expression */
 };
 
-#define EVERYWHERE (IN_PLACE | IN_GET | IN_JUDGEMENT | IN_STEP)
+#define EVERYWHERE (IN_PLACE | IN_GET | IN_JUDGEMENT | IN_STEP | IN_EVENT)
 static const struct {
   const char *name;
   int where;
@@ -49,14 +50,16 @@ static const struct {
     {"partition", EVERYWHERE},
     {"environment", EVERYWHERE},
     {"unit", EVERYWHERE},
-    {"id", IN_GET | IN_JUDGEMENT | IN_STEP},
-    {"now", IN_JUDGEMENT | IN_STEP},
+    {"id", IN_GET | IN_JUDGEMENT | IN_STEP | IN_EVENT},
+    {"now", IN_JUDGEMENT | IN_STEP | IN_EVENT},
     {"resource", IN_JUDGEMENT | IN_STEP | IN_CONTEXT},
-    {"event", IN_JUDGEMENT | IN_STEP},
-    {"actor", IN_JUDGEMENT | IN_STEP},
-    {"params", IN_JUDGEMENT | IN_STEP},
+    {"event", IN_JUDGEMENT | IN_STEP | IN_EVENT},
+    {"actor", IN_JUDGEMENT | IN_STEP | IN_EVENT},
+    {"params", IN_JUDGEMENT | IN_STEP | IN_EVENT},
     {"tags", IN_JUDGEMENT | IN_STEP},
     {"finding", IN_STEP},
+    {"baseline", IN_JUDGEMENT | IN_STEP | IN_EVENT},
+    {"changes", IN_JUDGEMENT | IN_STEP},
     {"run", IN_CALL | IN_UNDO},
     {"result", IN_UNDO},
 };
@@ -69,8 +72,11 @@ int is_built_in(const char *name) {
 }
 
 static int is_there(const struct check *check, size_t i) {
+  const char *name = built_in[i].name;
   if (!(built_in[i].where & check->where)) return 0;
-  return strcmp(built_in[i].name, "tags") != 0 || check->resource->tags;
+  if (strcmp(name, "baseline") == 0 || strcmp(name, "changes") == 0)
+    return check->guardrail && check->guardrail->baseline;
+  return strcmp(name, "tags") != 0 || check->resource->tags;
 }
 
 /* "Reservations[].Instances" → {"Reservations","[]","Instances","[]"}: the path of one item. Returns the count, 0 when
@@ -159,7 +165,7 @@ static void check_variable(const char *name, const char *const *path, void *argu
   if (!*name) {
     if (check->root_call)
       check_path(check, "", check->root_call, check->root_items, 0, path);
-    else if ((check->where & (IN_PLACE | IN_GET | IN_STEP)) && path && path[0])
+    else if ((check->where & (IN_PLACE | IN_GET | IN_STEP | IN_EVENT)) && path && path[0])
       complain(check->loader, check->pointer, "\"%s\" is a field of nothing: variables begin with $%s%s%s", path[0],
                is_built_in(path[0]) ? "; did you mean $" : "", is_built_in(path[0]) ? path[0] : "",
                is_built_in(path[0]) ? "?" : "");
@@ -346,6 +352,17 @@ static void check_needs(struct check *check) {
   }
 }
 
+static void check_baseline(struct check *check, const struct baseline *baseline) {
+  check->where = IN_EVENT;
+  check_expression(check, baseline->accept, "/baseline/accept");
+  check_expression(check, baseline->changes, "/baseline/changes");
+  check->where = IN_ITEM;
+  check->root_call = baseline->of->read.operation;
+  check->root_items = baseline->of->read.items_name;
+  check_expression(check, baseline->by, "/baseline/by");
+  check->root_call = NULL;
+}
+
 void check_guardrail(struct loader *loader, const struct guardrail *guardrail, const json_t *document) {
   struct check check = {.loader = loader,
                         .guardrail = guardrail,
@@ -357,6 +374,7 @@ void check_guardrail(struct loader *loader, const struct guardrail *guardrail, c
   check_expression(&check, guardrail->where, "/where");
   check_expression(&check, guardrail->find, "/find");
   check.root_call = NULL;
+  if (guardrail->baseline) check_baseline(&check, guardrail->baseline);
   check.guardrail = NULL; /* an event is looked at before anything is known of the resource */
   check.where = IN_ITEM;
   for (size_t i = 0; i < guardrail->trigger_count; i++)

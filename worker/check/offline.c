@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/baseline.h"
 #include "engine/live.h"
 #include "engine/steps.h"
 
@@ -20,8 +21,8 @@ static const char *text_or(const json_t *test, const char *key, const char *othe
 /* A resource as the test describes it; NULL when a key of the test is unknown. */
 static struct live *described(const struct guardrail *guardrail, const struct place *place, const json_t *test,
                               char **why) {
-  static const char *const words[] = {"name",    "resource", "expect", "environment",
-                                      "account", "region",   "event",  "params"};
+  static const char *const words[] = {"name",   "resource", "expect", "environment", "account",
+                                      "region", "event",    "params", "baseline"};
   const struct resource *resource = guardrail->resource;
   const char *key;
   json_t *value;
@@ -84,15 +85,13 @@ static int compare_calls(const json_t *plan, const json_t *wanted, char **why) {
 }
 
 static int check_plan(const struct guardrail *guardrail, const struct place *place, const struct live *live,
-                      json_t *finding, const json_t *test, char **why) {
+                      const struct occasion *occasion, json_t *finding, const json_t *test, char **why) {
   struct view view;
   struct error error = {0};
-  json_t *event = json_object_get(test, "event"), *actor = event_actor(event);
-  view_open(&view, guardrail, place, live, event, actor);
+  view_open(&view, guardrail, place, live, occasion);
   view_add(&view, "finding", finding);
   json_t *plan = steps_plan(guardrail->remediate, guardrail->remediate_count, view_scope(&view), "test", &error);
   view_close(&view);
-  json_decref(actor);
   if (!plan) {
     *why = explain("the steps fail at %s: %s", error.where, error.message);
     return 0;
@@ -103,7 +102,7 @@ static int check_plan(const struct guardrail *guardrail, const struct place *pla
 }
 
 static int check_finding(const struct guardrail *guardrail, const struct place *place, const struct live *live,
-                         json_t *finding, const json_t *test, char **why) {
+                         const struct occasion *occasion, json_t *finding, const json_t *test, char **why) {
   const json_t *expect = json_object_get(test, "expect");
   int found = !json_is_empty(finding);
   const char *word = json_is_string(expect) ? json_string_value(expect) : "";
@@ -118,7 +117,7 @@ static int check_finding(const struct guardrail *guardrail, const struct place *
     *why = explain("\"expect\" must be nothing, finding, or {calls: […]}%s%s", "", "");
     return -1;
   }
-  if (found) return check_plan(guardrail, place, live, finding, test, why);
+  if (found) return check_plan(guardrail, place, live, occasion, finding, test, why);
   *why = explain("expected calls, but find gave nothing%s%s", "", "");
   return 0;
 }
@@ -130,6 +129,19 @@ static struct guardrail with_params(const struct guardrail *guardrail, const jso
   changed.overrides = NULL; /* a playbook's tests are about the playbook */
   json_object_update(changed.params, json_object_get(test, "params"));
   return changed;
+}
+
+/* `event` and `baseline` of the test, and what the guardrail would have on record after that event. */
+static struct occasion occasion_of(const struct guardrail *guardrail, const struct place *place,
+                                   const struct live *live, const json_t *test, struct error *error) {
+  struct occasion occasion = {.event = json_object_get(test, "event"),
+                              .actor = event_actor(json_object_get(test, "event")),
+                              .baseline = json_object_get(test, "baseline")};
+  const char *id = json_string_value(live->id);
+  if (!guardrail->baseline || !occasion.event) return occasion;
+  int accepted = baseline_accepts(guardrail, place, id, &occasion, error);
+  occasion.changes = accepted ? json_array() : baseline_read_event(guardrail, place, id, NULL, &occasion, error);
+  return occasion;
 }
 
 int offline_test(const struct guardrail *guardrail, size_t index, char **why) {
@@ -144,12 +156,13 @@ int offline_test(const struct guardrail *guardrail, size_t index, char **why) {
   struct live *live = described(guardrail, &place, test, why);
   if (!live) return -1;
   struct guardrail changed = with_params(guardrail, test);
-  json_t *actor = event_actor(json_object_get(test, "event"));
-  json_t *finding = guardrail_judge(&changed, &place, live, json_object_get(test, "event"), actor, &error);
-  int result = finding ? check_finding(&changed, &place, live, finding, test, why) : 0;
-  if (!finding) *why = explain("find fails: %s%s", error.message, "");
+  struct occasion occasion = occasion_of(&changed, &place, live, test, &error);
+  json_t *finding = error.class == ERROR_NONE ? guardrail_judge(&changed, &place, live, &occasion, &error) : NULL;
+  int result = finding ? check_finding(&changed, &place, live, &occasion, finding, test, why) : 0;
+  if (!finding) *why = explain("judging fails: %s%s", error.message, "");
   json_decref(finding);
-  json_decref(actor);
+  json_decref(occasion.actor);
+  json_decref(occasion.changes);
   json_decref(changed.params);
   live_free(live);
   return result;

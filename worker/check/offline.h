@@ -4,7 +4,7 @@
  *   - name: …
  *     resource: {…}            # the resource as `get` would return it
  *     rules: [{…}]             # a context by its name; those not given are empty lists
- *     environment: prod        # optional: also account, region, event, params (override)
+ *     environment: prod        # optional: also account, region, event, params (override), baseline (what was accepted)
  *     expect: nothing | finding | {calls: [{call: ec2.X, with: {…}}, …]}
  *
  * The calls must be these, in this order; `with` names only what matters (a subset: mappings by key, lists by

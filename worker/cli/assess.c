@@ -61,7 +61,7 @@ static int assess_one(struct live *live, void *argument) {
     const struct guardrail *guardrail = assessment->bundle->guardrails[i];
     struct error error = {0};
     if (!applies(assessment, guardrail)) continue;
-    json_t *finding = guardrail_judge(guardrail, &assessment->place, live, NULL, NULL, &error);
+    json_t *finding = guardrail_judge(guardrail, &assessment->place, live, NULL, &error);
     if (!finding) {
       fprintf(stderr, "parapet: %s on %s: %s\n", guardrail->name, json_string_value(live->id), error.message);
       assessment->failed++;

@@ -46,17 +46,21 @@ struct view { /* the variables of one judgement or run; lives on the stack; valu
   json_t *owned[VIEW_FRAMES];
   int count;
 };
-/* Everything a playbook may read: $resource, $id, $tags, contexts, $params, $account … ; event and actor may be NULL.
- */
+struct occasion { /* what a guardrail knows besides the resource; borrowed, each may be NULL */
+  json_t *event, *actor;
+  json_t *baseline, *changes; /* of a guardrail with a baseline */
+};
+/* Everything a playbook may read: $resource, $id, $tags, contexts, $params, $account …; live NULL: not read, its
+ * contexts are null; occasion NULL: there is none. */
 void view_open(struct view *view, const struct guardrail *guardrail, const struct place *place, const struct live *live,
-               json_t *event, json_t *actor);
+               const struct occasion *occasion);
 void view_add(struct view *view, const char *name, json_t *value /* borrowed */);
 const struct jmes_scope *view_scope(const struct view *view);
 void view_close(struct view *view);
 
 /* `where` and `find`: new finding, json_null() when there is nothing to find, NULL with *error when judging failed. */
 json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *place, const struct live *live,
-                        json_t *event, json_t *actor, struct error *error);
+                        const struct occasion *occasion, struct error *error);
 
 /* Who did it, from CloudTrail's userIdentity: {type, arn, role, session, account, user, via}; new, never NULL. */
 json_t *event_actor(const json_t *event);

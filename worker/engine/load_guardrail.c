@@ -10,12 +10,25 @@
 #include "engine/load_internal.h"
 
 static const struct key guardrail_keys[] = {
-    {"guardrail", KEY_TEXT, 1},  {"version", KEY_NUMBER, 1}, {"title", KEY_TEXT, 1},
-    {"severity", KEY_TEXT, 1},   {"why", KEY_TEXT, 1},       {"fix", KEY_TEXT, 1},
-    {"resource", KEY_TEXT, 1},   {"use", KEY_ARRAY, 0},      {"params", KEY_OBJECT, 0},
-    {"scope", KEY_OBJECT, 0},    {"trigger", KEY_OBJECT, 1}, {"where", KEY_TEXT, 0},
-    {"find", KEY_TEXT, 1},       {"mode", KEY_OBJECT, 1},    {"breaker", KEY_OBJECT, 0},
-    {"remediate", KEY_ARRAY, 0}, {"tests", KEY_ARRAY, 1},    {0},
+    {"guardrail", KEY_TEXT, 1},
+    {"version", KEY_NUMBER, 1},
+    {"title", KEY_TEXT, 1},
+    {"severity", KEY_TEXT, 1},
+    {"why", KEY_TEXT, 1},
+    {"fix", KEY_TEXT, 1},
+    {"resource", KEY_TEXT, 1},
+    {"use", KEY_ARRAY, 0},
+    {"params", KEY_OBJECT, 0},
+    {"scope", KEY_OBJECT, 0},
+    {"trigger", KEY_OBJECT, 1},
+    {"where", KEY_TEXT, 0},
+    {"find", KEY_TEXT, 1},
+    {"mode", KEY_OBJECT, 1},
+    {"breaker", KEY_OBJECT, 0},
+    {"remediate", KEY_ARRAY, 0},
+    {"tests", KEY_ARRAY, 1},
+    {"baseline", KEY_OBJECT, 0},
+    {0},
 };
 static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0},
                                         {"environments", KEY_ARRAY, 0},
@@ -24,6 +37,8 @@ static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0},
                                         {0}};
 static const struct key trigger_keys[] = {{"events", KEY_ARRAY, 0}, {"schedule", KEY_TEXT, 0}, {0}};
 static const struct key event_keys[] = {{"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1}, {0}};
+static const struct key baseline_keys[] = {
+    {"of", KEY_TEXT, 1}, {"by", KEY_TEXT, 1}, {"accept", KEY_TEXT, 1}, {"changes", KEY_TEXT, 1}, {0}};
 static const struct key breaker_keys[] = {{"actions", KEY_NUMBER, 1}, {"within", KEY_TEXT, 1}, {0}};
 
 static const char *const mode_names[] = {
@@ -141,6 +156,23 @@ static void load_breaker(struct loader *loader, const json_t *document, struct g
     complain(loader, "/breaker/within", "\"within\" must be a duration from 1s to 24h, as \"10m\"");
 }
 
+static void load_baseline(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
+  const json_t *baseline = json_object_get(document, "baseline");
+  if (!baseline || check_keys(loader, baseline, "/baseline", baseline_keys) > 0) return;
+  struct baseline *made = guardrail->baseline = calloc(1, sizeof *made);
+  if (!made) return;
+  const char *of = json_text_at(baseline, "of", NULL);
+  for (size_t i = 0; i < guardrail->use_count; i++)
+    if (strcmp(guardrail->uses[i]->name, of) == 0) made->of = guardrail->uses[i];
+  if (!made->of) complain(loader, "/baseline/of", "\"of\" must be a context under \"use\": \"%s\" is none", of);
+  made->by = load_expression(loader, baseline, "by", "/baseline");
+  made->accept = load_expression(loader, baseline, "accept", "/baseline");
+  made->changes = load_expression(loader, baseline, "changes", "/baseline");
+  if (guardrail->trigger_count == 0)
+    complain(loader, "/baseline", "a baseline needs \"events\": only they tell who changed what");
+  if (!guardrail->schedule) complain(loader, "/baseline", "a baseline needs a \"schedule\": sweeps keep it up to date");
+}
+
 static void check_values(struct loader *loader, const json_t *document) {
   const char *severity = json_text_at(document, "severity", NULL);
   if (word_index(severities, severity) < 0)
@@ -176,6 +208,7 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   load_trigger(loader, document, guardrail);
   load_modes(loader, document, guardrail);
   load_breaker(loader, document, guardrail);
+  load_baseline(loader, document, guardrail);
 }
 
 /* A step and its undo stay in one session policy where they fit. */
@@ -237,6 +270,12 @@ void guardrail_free(struct guardrail *guardrail) {
   free(guardrail->triggers);
   for (size_t i = 0; i < guardrail->mode_count; i++) free(guardrail->modes[i].environment);
   free(guardrail->modes);
+  if (guardrail->baseline) {
+    jmes_free(guardrail->baseline->by);
+    jmes_free(guardrail->baseline->accept);
+    jmes_free(guardrail->baseline->changes);
+    free(guardrail->baseline);
+  }
   jmes_free(guardrail->where);
   jmes_free(guardrail->find);
   steps_free(guardrail->remediate, guardrail->remediate_count);

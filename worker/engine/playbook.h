@@ -82,6 +82,13 @@ struct event_trigger {
   struct jmes *ids;
 };
 
+struct baseline { /* of a guardrail that reverts changes, see engine/baseline.h */
+  const struct context *of;
+  struct jmes *by;      /* item of the context → its key */
+  struct jmes *accept;  /* over an event: is who did it allowed to? */
+  struct jmes *changes; /* over an event: [{key, made, …}]: what it made of which item; made null: it is gone */
+};
+
 struct guardrail {
   char *name, *title, *severity, *why, *fix, *file;
   char hash[65]; /* of its source */
@@ -96,6 +103,7 @@ struct guardrail {
   size_t trigger_count;
   char *schedule; /* "rate(5 minutes)", or NULL */
   struct jmes *where, *find;
+  struct baseline *baseline; /* NULL: it needs none */
   struct environment_mode *modes;
   size_t mode_count;
   enum mode default_mode;

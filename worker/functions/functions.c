@@ -103,6 +103,13 @@ const struct jmes_function engine_functions[] = {
      "for its old source"},
     {"rule_permission", 1, 1, function_rule_permission,
      "rule_permission(rule): the rule as an IpPermission, to authorise it again"},
+    {"rule_changes", 2, 2, function_rule_changes,
+     "rule_changes(event, baseline): what a CloudTrail event did to security-group rules: [{change: authorize, revoke "
+     "or "
+     "modify, key: the rule's id, made: the rule, was: what the baseline says it was}]"},
+    {"standing_changes", 2, 2, function_standing_changes,
+     "standing_changes(changes, rules): those of rule_changes that the rules still show, with the rule as `live`; "
+     "changes of what was there are left out when it is not known"},
     {"cidr_within", 2, 2, function_cidr_within,
      "cidr_within(cidr, ranges): does the block lie inside one of the ranges?"},
     {"cidr_overlaps", 2, 2, function_cidr_overlaps,

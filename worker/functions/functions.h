@@ -23,6 +23,15 @@ json_t *function_cidr_overlaps(json_t *const *arguments, size_t count, const str
 
 /* Is the CIDR (or address) so large that it is the Internet?  1, 0, or -1 when it is none. */
 int network_text_is_internet(const char *text);
+/* Do two rules let the same in or out?  Addresses and ports are compared by value; ids, tags and descriptions do not
+ * count, nor does a direction that one of them does not tell. */
+int network_same_rule(const json_t *one, const json_t *other);
+
+/* changes.c: what an EC2 event did to security-group rules, and what of it still stands. */
+json_t *function_rule_changes(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                              struct error *error);
+json_t *function_standing_changes(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                  struct error *error);
 
 /* policy.c: IAM policy documents, as objects or as text. */
 json_t *function_policy_public_statements(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
