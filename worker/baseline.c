@@ -1,4 +1,4 @@
-/* Baselines: where a guardrail that reverts changes keeps what it accepts (engine/baseline.h says how it thinks).
+/* Baselines: where a guardrail that reverts changes keeps what it accepts (baselines/baseline.h says how it thinks).
  *
  * An event is noted before the first gate can hold its unit back: what is parked, or left to somebody else's unit,
  * comes back without its event, but finds the change on record.  Own changes, and those of whom the guardrail trusts,
@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/baseline.h"
+#include "baselines/baseline.h"
 #include "unit.h"
 
 enum { OVERTAKEN_TIMES = 5, NOTE_AGE_MS = 24 * 3600 * 1000 /* an older event is only a reason to look */ };

@@ -23,16 +23,22 @@ struct reader unit_reader(const struct unit *unit, struct aws_role *role) {
 
 /* ---- peek ---- */
 
-/* Ours only if the session's issuer is the role that we assume in that account, or the request is in our journal. */
-static int is_own_change(struct unit *unit, struct error *error) {
-  const struct delivery *delivery = unit->delivery;
-  if (delivery->kind != DELIVERY_EVENT) return 0;
-  const char *name = accounts_role(unit->worker->accounts), *issuer = json_text_at(delivery->actor, "role", NULL);
+static int is_role(const struct unit *unit, const char *name, const char *issuer) {
   struct aws_role role = {.name = name};
   struct aws_target target = {.account = unit->account->id, .region = unit->region, .role = &role};
   char arn[256];
   aws_role_arn(&target, arn, sizeof arn);
-  if (*name && strcmp(arn, issuer) == 0) return 1;
+  return *name && strcmp(arn, issuer) == 0;
+}
+
+/* Ours only if the session's issuer is a role that we assume in that account, or the request is in our journal. */
+static int is_own_change(struct unit *unit, struct error *error) {
+  const struct delivery *delivery = unit->delivery;
+  if (delivery->kind != DELIVERY_EVENT) return 0;
+  const char *issuer = json_text_at(delivery->actor, "role", NULL);
+  if (is_role(unit, accounts_role(unit->worker->accounts), issuer)) return 1;
+  for (size_t i = 0; i < json_array_size(unit->bundle->roles); i++)
+    if (is_role(unit, json_string_value(json_array_get(unit->bundle->roles, i)), issuer)) return 1;
   int own = 0;
   if (delivery->request_id[0] && state_own_request(unit->worker->state, delivery->request_id, &own, error) != 0)
     return -1;

@@ -41,6 +41,8 @@ struct unit_case { /* one guardrail's view of the unit */
   int looks;                    /* further looks taken in this stage */
   int tries;                    /* transient failures in a row */
   int64_t due_ms;               /* monotonic: not before */
+  int64_t created_ms;           /* wall: when its resource was created, as an event told; 0: none did */
+  int64_t settled_ms;           /* wall: when it will be old enough, VERDICT_SETTLE */
   char subject[640];            /* "guardrail|arn" */
   char action[64];              /* id of the action, "" before there is one */
   json_t *finding_value;        /* what `find` said before the action */
@@ -73,7 +75,7 @@ struct unit {
  */
 struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, const struct account *account,
                        const struct resource *resource, const char *region, const char *id, size_t guardrails);
-void unit_add(struct unit *unit, const struct guardrail *guardrail);
+struct unit_case *unit_add(struct unit *unit, const struct guardrail *guardrail);
 void unit_submit(struct unit *unit);
 void unit_free(struct unit *unit);
 /* For pool_close: parks what was waiting, or gives its message back. */
@@ -85,11 +87,12 @@ struct unit *unit_unpack(struct worker *worker, struct bundle *bundle, json_t *p
 /* ---- the verbs; each works on one case ---- */
 /* What becomes of the case for now. */
 enum verdict {
-  VERDICT_GO,    /* the next verb */
-  VERDICT_DONE,  /* recorded; nothing more to do */
-  VERDICT_AGAIN, /* look again, with patience (reads may lag) */
-  VERDICT_LATER, /* a transient trouble: try again soon, park when it lasts */
-  VERDICT_PARK,  /* a gate holds it: park until an operator releases it */
+  VERDICT_GO,     /* the next verb */
+  VERDICT_DONE,   /* recorded; nothing more to do */
+  VERDICT_AGAIN,  /* look again, with patience (reads may lag) */
+  VERDICT_LATER,  /* a transient trouble: try again soon, park when it lasts */
+  VERDICT_PARK,   /* a gate holds it: park until an operator releases it */
+  VERDICT_SETTLE, /* its resource is too young: park until it has settled */
 };
 
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error);

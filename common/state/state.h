@@ -129,7 +129,7 @@ int state_intent_get(struct state *state, const char *subject, json_t **intent /
 int state_intent_drop(struct state *state, const char *subject, struct error *error);
 int state_intents(struct state *state, json_t **list /* new array of {subject, intent} */, struct error *error);
 
-/* ---- baselines: what a guardrail has accepted of a resource, and which changes it has not (engine/baseline.h) ----
+/* ---- baselines: what a guardrail has accepted of a resource, and which changes it has not (baselines/baseline.h) ----
  * subject: "guardrail|arn".  Kept for 35 days after it was last asked for.  Each write is a new version: put stores the
  * record (NULL: forgets it) if `version` is still the one that was read (0: there was none); *stored 0: somebody else
  * wrote since, read again. */

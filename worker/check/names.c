@@ -24,6 +24,7 @@ enum {
   IN_UNDO = 32,
   IN_CONTEXT = 64,
   IN_EVENT = 128, /* over an event, before anything is read */
+  IN_WORKFLOW = 256,
   IN_ITEM = 0
 };
 
@@ -32,15 +33,17 @@ struct check {
   const struct guardrail *guardrail; /* NULL while a resource is checked */
   const struct resource *resource;
   const struct names *names;
+  const json_t *inputs;           /* of the workflow being checked */
   const char *pointer;            /* where the expression stands */
   const char *root_call;          /* operation whose element the document root is; NULL: not known */
   const char *root_items;         /* … and where in its answer; NULL: the answer itself */
   const struct context *contexts; /* a resource's, above the one being checked */
   size_t context_count;
-  int where; /* IN_… of the expression */
+  int where;     /* IN_… of the expression */
+  int no_parent; /* an ARN is made from the id alone */
 };
 
-#define EVERYWHERE (IN_PLACE | IN_GET | IN_JUDGEMENT | IN_STEP | IN_EVENT)
+#define EVERYWHERE (IN_PLACE | IN_GET | IN_JUDGEMENT | IN_STEP | IN_EVENT | IN_WORKFLOW)
 static const struct {
   const char *name;
   int where;
@@ -51,13 +54,15 @@ static const struct {
     {"environment", EVERYWHERE},
     {"unit", EVERYWHERE},
     {"id", IN_GET | IN_JUDGEMENT | IN_STEP | IN_EVENT},
-    {"now", IN_JUDGEMENT | IN_STEP | IN_EVENT},
+    {"now", IN_JUDGEMENT | IN_STEP | IN_EVENT | IN_WORKFLOW},
     {"resource", IN_JUDGEMENT | IN_STEP | IN_CONTEXT},
-    {"event", IN_JUDGEMENT | IN_STEP | IN_EVENT},
-    {"actor", IN_JUDGEMENT | IN_STEP | IN_EVENT},
+    {"event", IN_JUDGEMENT | IN_STEP | IN_EVENT | IN_WORKFLOW},
+    {"actor", IN_JUDGEMENT | IN_STEP | IN_EVENT | IN_WORKFLOW},
+    {"inputs", IN_WORKFLOW},
     {"params", IN_JUDGEMENT | IN_STEP | IN_EVENT},
     {"tags", IN_JUDGEMENT | IN_STEP},
     {"finding", IN_STEP},
+    {"parent", IN_PLACE | IN_GET | IN_CONTEXT | IN_JUDGEMENT | IN_STEP},
     {"baseline", IN_JUDGEMENT | IN_STEP | IN_EVENT},
     {"changes", IN_JUDGEMENT | IN_STEP},
     {"run", IN_CALL | IN_UNDO},
@@ -76,7 +81,8 @@ static int is_there(const struct check *check, size_t i) {
   if (!(built_in[i].where & check->where)) return 0;
   if (strcmp(name, "baseline") == 0 || strcmp(name, "changes") == 0)
     return check->guardrail && check->guardrail->baseline;
-  return strcmp(name, "tags") != 0 || check->resource->tags;
+  if (strcmp(name, "parent") == 0) return check->resource && check->resource->parent && !check->no_parent;
+  return strcmp(name, "tags") != 0 || (check->resource && check->resource->tags);
 }
 
 /* "Reservations[].Instances" → {"Reservations","[]","Instances","[]"}: the path of one item. Returns the count, 0 when
@@ -160,12 +166,18 @@ static void check_param(struct check *check, const char *const *path) {
              nearest_key(path[0], check->guardrail->params));
 }
 
+static void check_input(struct check *check, const char *const *path) {
+  if (path && path[0] && strcmp(path[0], "[]") != 0 && !json_object_get(check->inputs, path[0]))
+    complain(check->loader, check->pointer, "there is no input \"%s\" under \"inputs\"%s", path[0],
+             nearest_key(path[0], check->inputs));
+}
+
 static void check_variable(const char *name, const char *const *path, void *argument) {
   struct check *check = argument;
   if (!*name) {
     if (check->root_call)
       check_path(check, "", check->root_call, check->root_items, 0, path);
-    else if ((check->where & (IN_PLACE | IN_GET | IN_STEP | IN_EVENT)) && path && path[0])
+    else if ((check->where & (IN_PLACE | IN_GET | IN_STEP | IN_EVENT | IN_WORKFLOW)) && path && path[0])
       complain(check->loader, check->pointer, "\"%s\" is a field of nothing: variables begin with $%s%s%s", path[0],
                is_built_in(path[0]) ? "; did you mean $" : "", is_built_in(path[0]) ? path[0] : "",
                is_built_in(path[0]) ? "?" : "");
@@ -182,6 +194,10 @@ static void check_variable(const char *name, const char *const *path, void *argu
     check_path(check, name, check->resource->get.operation, check->resource->get.items_name, 0, path);
   else if (strcmp(name, "params") == 0 && check->guardrail)
     check_param(check, path);
+  else if (strcmp(name, "parent") == 0 && check->resource && check->resource->parent && !check->no_parent)
+    check_path(check, name, check->resource->parent->get.operation, check->resource->parent->get.items_name, 0, path);
+  else if (strcmp(name, "inputs") == 0 && (check->where & IN_WORKFLOW))
+    check_input(check, path);
   else {
     for (size_t i = 0; i < BUILT_IN; i++)
       if (is_there(check, i) && strcmp(built_in[i].name, name) == 0) return;
@@ -266,12 +282,15 @@ void check_resource(struct loader *loader, const struct resource *resource, cons
   }
   check.context_count = 0;
   check.where = IN_GET;
+  check.no_parent = 1;
   check_template(&check, resource->arn, "/arn");
+  check.no_parent = 0;
   check.where = IN_ITEM;
   check.root_call = resource->get.operation;
   check.root_items = resource->get.items_name;
   check_expression(&check, resource->id, "/id");
   check_expression(&check, resource->tags, "/tags");
+  check_expression(&check, resource->created, "/created");
 }
 
 static void check_steps(struct check *check, const struct step *steps, size_t count, const json_t *list);
@@ -286,6 +305,8 @@ static void check_step(struct check *check, const struct step *step, const json_
     check->where |= IN_UNDO;
     check_steps(check, step->undo, step->undo_count, json_object_get(object, "undo"));
     check->where = outside;
+  } else if (step->kind == STEP_RUN) { /* its steps are checked where the workflow is */
+    check_template(check, step->with, pointer_key(step->path, "with"));
   }
   check_expression(check, step->each, step->path);
   check_expression(check, step->value, step->path);
@@ -383,4 +404,9 @@ void check_guardrail(struct loader *loader, const struct guardrail *guardrail, c
   check.where = IN_STEP;
   check_steps(&check, guardrail->remediate, guardrail->remediate_count, json_object_get(document, "remediate"));
   check_tests(loader, guardrail);
+}
+
+void check_workflow(struct loader *loader, const struct workflow *workflow, const json_t *document) {
+  struct check check = {.loader = loader, .where = IN_WORKFLOW, .inputs = workflow->inputs};
+  check_steps(&check, workflow->steps, workflow->step_count, json_object_get(document, "steps"));
 }

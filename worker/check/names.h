@@ -9,6 +9,7 @@
 
 int is_built_in(const char *name); /* a variable of the language: no name for a context, `as` or `set` */
 void check_resource(struct loader *loader, const struct resource *resource, const json_t *document);
+void check_workflow(struct loader *loader, const struct workflow *workflow, const json_t *document);
 void check_guardrail(struct loader *loader, const struct guardrail *guardrail, const json_t *document);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/baseline.h"
+#include "baselines/baseline.h"
 #include "engine/live.h"
 #include "engine/steps.h"
 
@@ -22,7 +22,7 @@ static const char *text_or(const json_t *test, const char *key, const char *othe
 static struct live *described(const struct guardrail *guardrail, const struct place *place, const json_t *test,
                               char **why) {
   static const char *const words[] = {"name",   "resource", "expect", "environment", "account",
-                                      "region", "event",    "params", "baseline"};
+                                      "region", "event",    "params", "baseline",    "parent"};
   const struct resource *resource = guardrail->resource;
   const char *key;
   json_t *value;
@@ -32,6 +32,13 @@ static struct live *described(const struct guardrail *guardrail, const struct pl
   live->contexts = calloc(resource->context_count + 1, sizeof *live->contexts);
   live->item = json_incref(json_object_get(test, "resource"));
   live->id = live->item ? jmes_search(resource->id, live->item, NULL, NULL) : NULL;
+  live->parent = json_incref(json_object_get(test, "parent"));
+  if (resource->parent && json_is_string(live->id)) {
+    json_t *parent = jmes_search(resource->parent->id, live->parent, NULL, NULL), *own = live->id;
+    live->id = json_sprintf("%s/%s", json_is_string(parent) ? json_string_value(parent) : "", json_string_value(own));
+    json_decref(parent);
+    json_decref(own);
+  }
   live->arn = json_is_string(live->id) ? live_arn(resource, place, json_string_value(live->id)) : NULL;
   for (size_t i = 0; live->contexts && i < resource->context_count; i++) live->contexts[i] = json_array();
   json_object_foreach((json_t *)test, key, value) {
@@ -165,5 +172,45 @@ int offline_test(const struct guardrail *guardrail, size_t index, char **why) {
   json_decref(occasion.changes);
   json_decref(changed.params);
   live_free(live);
+  return result;
+}
+
+/* What a workflow may read besides its inputs. */
+static void workflow_view(struct view *view, json_t *const values[6]) {
+  static const char *const names[] = {"account", "region", "environment", "unit", "partition", "now"};
+  memset(view, 0, sizeof *view);
+  for (size_t i = 0; i < 6; i++) view_add(view, names[i], values[i]);
+  view_add(view, "event", NULL);
+  view_add(view, "actor", NULL);
+}
+
+int offline_test_workflow(const struct workflow *workflow, size_t index, char **why) {
+  const json_t *test = json_array_get(workflow->tests, index), *expect = json_object_get(test, "expect");
+  struct error error = {0};
+  struct view view;
+  json_t *values[] = {json_string("111111111111"), json_string("eu-west-1"), json_string("prod"),
+                      json_string("workloads"),    json_string("aws"),       json_string("2026-01-01T00:00:00Z")};
+  char path[] = "/tests"; /* as a step that gives it what the test does */
+  json_t *with = json_object_get(test, "with");
+  struct step step = {.kind = STEP_RUN,
+                      .path = path,
+                      .workflow = workflow->name,
+                      .inputs = workflow->inputs,
+                      .with = with ? template_compile(with, engine_functions, &error) : NULL,
+                      .body = workflow->steps,
+                      .body_count = workflow->step_count};
+  *why = NULL;
+  workflow_view(&view, values);
+  json_t *plan = steps_plan(&step, 1, view_scope(&view), "test", &error);
+  int result = 0;
+  if (!plan)
+    *why = explain("the steps fail at %s: %s", error.where, error.message);
+  else if (json_is_string(expect) && strcmp(json_string_value(expect), "nothing") == 0)
+    result = compare_calls(plan, NULL, why);
+  else
+    result = compare_calls(plan, json_object_get(expect, "calls"), why);
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);
+  json_decref(plan);
+  template_free(step.with);
   return result;
 }

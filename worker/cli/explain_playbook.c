@@ -40,7 +40,7 @@ static void add_changes(json_t *changes, const struct step *steps, size_t count)
     if (steps[i].operation) {
       json_t *undo = json_object_get(changes, steps[i].operation);
       if (!undo) json_object_set_new(changes, steps[i].operation, undo = json_array());
-      steps_operations(steps[i].undo, steps[i].undo_count, 1, undo);
+      steps_operations(steps[i].undo, steps[i].undo_count, 1, NULL, undo);
     }
     add_changes(changes, steps[i].body, steps[i].body_count);
   }

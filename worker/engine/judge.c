@@ -59,6 +59,7 @@ void view_open(struct view *view, const struct guardrail *guardrail, const struc
   if (!live) return;
   view_add(view, "resource", live->item);
   view_add(view, "id", live->id);
+  if (live->parent) view_add(view, "parent", live->parent);
   if (guardrail->resource->tags) view_own(view, "tags", jmes_search(guardrail->resource->tags, live->item, NULL, NULL));
 }
 

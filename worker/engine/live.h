@@ -10,6 +10,7 @@ struct place { /* where a resource is; strings live as long as the place's owner
 
 struct live { /* one resource as it is; immutable once read, reference-counted by jansson */
   const struct resource *resource;
+  json_t *parent;    /* the item that it was listed for; NULL: its kind has none */
   json_t *id;        /* text */
   json_t *arn;       /* text */
   json_t *item;      /* the resource as get or list returned it */
@@ -29,7 +30,8 @@ struct live *live_get(const struct reader *reader, const struct place *place, co
                       const char *id, const unsigned char *wanted, int *found, struct error *error);
 
 /* Lists all resources of a place with their contexts joined, and gives each (taken over by `each`; live_free) in turn;
- * each returns 0 to go on.  Costs the pages of the lists, and one read a resource for each context `per: item`.  A
+ * each returns 0 to go on.  Costs the pages of the lists (of a nested resource: one list for each of its parents), and
+ * one read a resource for each context `per: item`.  A
  * resource whose own contexts are denied or gone is left out, and the others are given all the same.  0, or -1 with
  * *error, in which case some of the resources may not have been given. */
 int live_list(const struct reader *reader, const struct place *place, const struct resource *resource,

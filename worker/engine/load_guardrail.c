@@ -10,25 +10,11 @@
 #include "engine/load_internal.h"
 
 static const struct key guardrail_keys[] = {
-    {"guardrail", KEY_TEXT, 1},
-    {"version", KEY_NUMBER, 1},
-    {"title", KEY_TEXT, 1},
-    {"severity", KEY_TEXT, 1},
-    {"why", KEY_TEXT, 1},
-    {"fix", KEY_TEXT, 1},
-    {"resource", KEY_TEXT, 1},
-    {"use", KEY_ARRAY, 0},
-    {"params", KEY_OBJECT, 0},
-    {"scope", KEY_OBJECT, 0},
-    {"trigger", KEY_OBJECT, 1},
-    {"where", KEY_TEXT, 0},
-    {"find", KEY_TEXT, 1},
-    {"mode", KEY_OBJECT, 1},
-    {"breaker", KEY_OBJECT, 0},
-    {"remediate", KEY_ARRAY, 0},
-    {"tests", KEY_ARRAY, 1},
-    {"baseline", KEY_OBJECT, 0},
-    {0},
+    {"guardrail", KEY_TEXT, 1}, {"version", KEY_NUMBER, 1},  {"title", KEY_TEXT, 1},     {"severity", KEY_TEXT, 1},
+    {"why", KEY_TEXT, 1},       {"fix", KEY_TEXT, 1},        {"resource", KEY_TEXT, 1},  {"use", KEY_ARRAY, 0},
+    {"params", KEY_OBJECT, 0},  {"scope", KEY_OBJECT, 0},    {"trigger", KEY_OBJECT, 1}, {"where", KEY_TEXT, 0},
+    {"find", KEY_TEXT, 1},      {"mode", KEY_OBJECT, 1},     {"breaker", KEY_OBJECT, 0}, {"remediate", KEY_ARRAY, 0},
+    {"tests", KEY_ARRAY, 1},    {"baseline", KEY_OBJECT, 0}, {"settle", KEY_TEXT, 0},    {0},
 };
 static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0},
                                         {"environments", KEY_ARRAY, 0},
@@ -36,7 +22,8 @@ static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0},
                                         {"units", KEY_ARRAY, 0},
                                         {0}};
 static const struct key trigger_keys[] = {{"events", KEY_ARRAY, 0}, {"schedule", KEY_TEXT, 0}, {0}};
-static const struct key event_keys[] = {{"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1}, {0}};
+static const struct key event_keys[] = {
+    {"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1}, {"creates", KEY_BOOL, 0}, {0}};
 static const struct key baseline_keys[] = {
     {"of", KEY_TEXT, 1}, {"by", KEY_TEXT, 1}, {"accept", KEY_TEXT, 1}, {"changes", KEY_TEXT, 1}, {0}};
 static const struct key breaker_keys[] = {{"actions", KEY_NUMBER, 1}, {"within", KEY_TEXT, 1}, {0}};
@@ -93,6 +80,7 @@ static void load_event(struct loader *loader, const json_t *event, const char *p
   if (check_keys(loader, event, pointer, event_keys) > 0) return;
   trigger->pattern = json_dumps(json_object_get(event, "pattern"), JSON_COMPACT);
   trigger->ids = load_expression(loader, event, "ids", pointer);
+  trigger->creates = json_is_true(json_object_get(event, "creates"));
   struct error error = {0};
   struct match_builder *builder = match_builder_open();
   if (!trigger->pattern || !builder || match_add(builder, 0, trigger->pattern, strlen(trigger->pattern), &error) != 0)
@@ -156,6 +144,21 @@ static void load_breaker(struct loader *loader, const json_t *document, struct g
     complain(loader, "/breaker/within", "\"within\" must be a duration from 1s to 24h, as \"10m\"");
 }
 
+/* Grace after creation, until tags have arrived, say. */
+static void load_settle(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
+  if (!json_object_get(document, "settle")) return;
+  int told = guardrail->resource->created != NULL;
+  for (size_t i = 0; i < guardrail->trigger_count; i++) told |= guardrail->triggers[i].creates;
+  if (clock_parse_duration(json_text_at(document, "settle", NULL), &guardrail->settle_ms) != 0 ||
+      guardrail->settle_ms < 1000 || guardrail->settle_ms > 86400000)
+    complain(loader, "/settle", "\"settle\" must be a duration from 1s to 24h, as \"5m\"");
+  else if (!told)
+    complain(loader, "/settle",
+             "\"settle\" needs to know when a resource was created: %s has no \"created\", and no event says "
+             "\"creates: true\"",
+             guardrail->resource->name);
+}
+
 static void load_baseline(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
   const json_t *baseline = json_object_get(document, "baseline");
   if (!baseline || check_keys(loader, baseline, "/baseline", baseline_keys) > 0) return;
@@ -199,9 +202,12 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   guardrail->tests = json_incref(json_object_get(document, "tests"));
   guardrail->where = load_expression(loader, document, "where", "");
   guardrail->find = load_expression(loader, document, "find", "");
+  loader->ran = json_pack("[O]", document); /* what its steps are made of: a change of any of it is another guardrail */
   guardrail->remediate = load_steps(loader, document, "remediate", "", &guardrail->remediate_count);
   guardrail->steps_as_written = json_incref(json_object_get(document, "remediate"));
-  json_hash(document, guardrail->hash);
+  json_hash(json_array_size(loader->ran) > 1 ? loader->ran : document, guardrail->hash);
+  json_decref(loader->ran);
+  loader->ran = NULL;
   check_values(loader, document);
   load_uses(loader, document, guardrail);
   load_scope(loader, document, guardrail);
@@ -209,6 +215,7 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   load_modes(loader, document, guardrail);
   load_breaker(loader, document, guardrail);
   load_baseline(loader, document, guardrail);
+  load_settle(loader, document, guardrail);
 }
 
 /* A step and its undo stay in one session policy where they fit. */
@@ -217,7 +224,7 @@ static void make_policies(struct loader *loader, struct guardrail *guardrail) {
   json_t *groups = json_array();
   for (size_t i = 0; i < guardrail->remediate_count; i++) {
     json_t *operations = json_array();
-    steps_operations(&guardrail->remediate[i], 1, 1, operations);
+    steps_operations(&guardrail->remediate[i], 1, 1, NULL, operations);
     json_array_append_new(groups, operations);
   }
   guardrail->write_policies = guardrail->remediate_count > 0 ? aws_policies_make(groups, &error) : NULL;

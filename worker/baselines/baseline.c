@@ -1,4 +1,4 @@
-#include "engine/baseline.h"
+#include "baselines/baseline.h"
 
 #include <string.h>
 

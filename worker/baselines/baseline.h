@@ -14,8 +14,8 @@
  * work, sweeps and whoever takes over see it as the event's own unit did.
  *
  * Pure; times are wall ms.  The record is the caller's own. */
-#ifndef PARAPET_ENGINE_BASELINE_H
-#define PARAPET_ENGINE_BASELINE_H
+#ifndef PARAPET_BASELINES_BASELINE_H
+#define PARAPET_BASELINES_BASELINE_H
 
 #include "engine/live.h"
 

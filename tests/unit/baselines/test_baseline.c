@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/baseline.h"
+#include "baselines/baseline.h"
 #include "json/yaml.h"
 
 #include <cmocka.h>

@@ -1,5 +1,4 @@
-/* Complaints and table-driven checks that resources and guardrails share. */
-#include "engine/load_internal.h"
+#include "check/keys.h"
 
 #include <stdarg.h>
 #include <stdio.h>
