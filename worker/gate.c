@@ -65,21 +65,22 @@ enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *e
   if (own < 0) return VERDICT_LATER;
   if (one->guardrail->baseline) {
     enum verdict verdict = unit_note(unit, one, own, error);
-    if (verdict != VERDICT_GO) return verdict;
+    if (verdict != VERDICT_GO && !(own && verdict == VERDICT_DONE)) return verdict;
   }
   if (own) {
     metric_add(&worker_metrics[M_OWN], 1, one->guardrail->name);
     refuse(one, "own");
     return VERDICT_DONE;
   }
-  if (guardrail_mode(one->guardrail, unit->place.environment) != MODE_REMEDIATE) return VERDICT_GO;
-  if (unit->delivery->kind != DELIVERY_PARKED) {
+  int remediates = guardrail_mode(one->guardrail, unit->place.environment) == MODE_REMEDIATE;
+  if ((remediates || one->guardrail->settle_ms) && unit->delivery->kind != DELIVERY_PARKED) {
     if (state_parked_has(unit->worker->state, one->subject, &parked, error) != 0) return VERDICT_LATER;
     if (parked) { /* the parked one will look for both */
       refuse(one, "parked");
       return VERDICT_DONE;
     }
   }
+  if (!remediates) return VERDICT_GO;
   struct scopes scopes = {0};
   enum state_grant answer;
   char scope[160] = "";
