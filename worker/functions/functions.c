@@ -132,5 +132,8 @@ const struct jmes_function engine_functions[] = {
     {"policy_allows", 3, 4, function_policy_allows,
      "policy_allows(policies, action, resource, boundary): may the action be done on the resource (\"*\": on all)? An "
      "Allow under conditions counts, a Deny under conditions does not"},
+    {"diff", 2, 2, function_diff,
+     "diff(before, after): what became of a value: {added, removed, changed: {key: {from, to}}} of mappings, {added, "
+     "removed} of lists, {from, to} of others; {} when they are equal"},
     {"arn_name", 1, 1, function_arn_name, "arn_name(arn): what stands behind the last / or : of it"},
     {0}};

@@ -59,6 +59,14 @@ static int network_is_internet(const struct network *network) {
   return network->prefix < INTERNET_PREFIX_IPV6;
 }
 
+int network_text_is_broad(const char *text) {
+  enum { POLICY_PREFIX_IPV6 = 32 };
+  struct network network;
+  if (network_parse(text, &network) != 0) return -1;
+  if (network_is_internet(&network)) return 1;
+  return network.family == AF_INET6 && network.prefix < POLICY_PREFIX_IPV6 && (network.address[0] & 0xE0) == 0x20;
+}
+
 int network_text_is_internet(const char *text) {
   struct network network;
   return network_parse(text, &network) == 0 ? network_is_internet(&network) : -1;
