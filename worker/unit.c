@@ -80,6 +80,7 @@ json_t *unit_pack(const struct unit *unit, const struct unit_case *one) {
   if (one->action[0]) json_object_set_new(packed, "action", json_string(one->action));
   if (one->created_ms) json_object_set_new(packed, "created_ms", json_integer(one->created_ms));
   if (unit->delivery->actor) json_object_set(packed, "actor", unit->delivery->actor);
+  if (event && one->guardrail->reads_event) json_object_set(packed, "event", event);
   const char *event_id = json_text_at(event, "id", NULL);
   if (*event_id) json_object_set_new(packed, "event_id", json_string(event_id));
   return packed;
@@ -97,6 +98,7 @@ struct unit *unit_unpack(struct worker *worker, struct bundle *bundle, json_t *p
   delivery->event_ms = json_integer_value(json_object_get(packed, "event_ms"));
   delivery->collected_ms = json_integer_value(json_object_get(packed, "collected_ms"));
   delivery->actor = json_incref(json_object_get(packed, "actor"));
+  delivery->event = json_incref(json_object_get(packed, "event"));
   struct unit *unit = unit_open(delivery, bundle, account, guardrail->resource, json_text_at(packed, "region", NULL),
                                 json_text_at(packed, "id", NULL), 1);
   delivery_drop(delivery);

@@ -189,6 +189,17 @@ static void check_values(struct loader *loader, const json_t *document) {
     complain(loader, "/guardrail", "a name has 1 to 64 of a-z, 0-9 and -");
 }
 
+/* Does anything but the baseline (which notes an event before it can be parked) read $event? */
+static int reads_event(const json_t *document) {
+  json_t *rest = json_copy((json_t *)document);
+  json_object_del(rest, "baseline");
+  char *text = json_text(rest);
+  int reads = text && strstr(text, "$event") != NULL;
+  free(text);
+  json_decref(rest);
+  return reads;
+}
+
 static void load_parts(struct loader *loader, json_t *document, struct guardrail *guardrail) {
   guardrail->name = load_text(document, "guardrail");
   guardrail->title = load_text(document, "title");
@@ -208,6 +219,7 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   json_hash(json_array_size(loader->ran) > 1 ? loader->ran : document, guardrail->hash);
   json_decref(loader->ran);
   loader->ran = NULL;
+  guardrail->reads_event = reads_event(document);
   check_values(loader, document);
   load_uses(loader, document, guardrail);
   load_scope(loader, document, guardrail);

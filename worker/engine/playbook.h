@@ -110,6 +110,7 @@ struct guardrail {
   struct event_trigger *triggers;
   size_t trigger_count;
   char *schedule;    /* "rate(5 minutes)", or NULL */
+  int reads_event;   /* what is parked must keep its event */
   int64_t settle_ms; /* a resource younger than this is looked at when it is old enough */
   struct jmes *where, *find;
   struct baseline *baseline; /* NULL: it needs none */
