@@ -174,7 +174,8 @@ static const char *open_sweep(struct sweep *sweep) {
                                 .region = sweep->region,
                                 .environment = sweep->account->environment,
                                 .unit = sweep->account->unit,
-                                .partition = aws_partition(worker->aws, sweep->region)};
+                                .partition = aws_partition(worker->aws, sweep->region),
+                                .organization = accounts_ids(worker->accounts)};
   json_array_foreach(json_object_get(sweep->request, "guardrails"), index, name) {
     const struct guardrail *guardrail =
         bundle_guardrail(sweep->bundle, json_is_string(name) ? json_string_value(name) : "");

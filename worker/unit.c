@@ -25,7 +25,8 @@ struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, const s
                                .region = unit->region,
                                .environment = account->environment,
                                .unit = account->unit,
-                               .partition = aws_partition(worker->aws, unit->region)};
+                               .partition = aws_partition(worker->aws, unit->region),
+                               .organization = accounts_ids(worker->accounts)};
   unit->id = strdup(id);
   json_t *arn = unit->id ? live_arn(resource, &unit->place, id) : NULL;
   unit->arn = arn ? strdup(json_string_value(arn)) : NULL;

@@ -213,3 +213,40 @@ def test_a_sweep_between_a_change_and_its_event_does_not_launder_it(place, setti
         assert set(record["seen"]) == {ids[22], ids[443]} and ids[443] in place.accepted(group)
     assert place.shown(group) != before
     place.stack.wait_until(lambda: place.shown(group) == before, 90, "both changes are reverted", 0.5)
+
+
+def test_what_was_held_back_is_reverted_without_its_event_but_nothing_newer(place):
+    """A parked unit comes back without its event; the change is on record, and is looked at as it is now."""
+    stack, scope = place.stack, f"{GUARDRAIL}/{place.account}"
+    strange, settled = place.group([place.permission("ipv4")]), place.group([place.permission("ipv4")])
+    place.swept([strange, settled])
+    before = place.shown(strange)
+    stack.parapet("breaker", "hold", scope, "--reason", "test", check=True)
+    for group in (strange, settled):
+        place.change(place.stranger, group, "ingress", "ipv4", "modify")
+        place.change(place.stranger, group, "egress", "ipv6", "authorize")
+    stack.wait_until(lambda: stack.redis.client().zcard("parapet:v1:parked") == 2, 60, "both groups are parked")
+    wait_idle(stack)
+    mark = stack.tap.mark()
+    # Of one group an administrator takes care meanwhile.
+    for side, rules in (("ingress", False), ("egress", True)):
+        ids = [r["SecurityGroupRuleId"] for r in place.rules(settled) if r["IsEgress"] == rules and r["FromPort"] in (443, 22)]
+        getattr(place.admin, f"revoke_security_group_{side}")(GroupId=settled, SecurityGroupRuleIds=ids)
+    after = place.shown(settled)
+    wait_idle(stack)
+    stack.parapet("breaker", "reset", scope, "--release", "--pace", "100/s", check=True)
+    stack.wait_until(lambda: place.shown(strange) == before, 60, "the changes are reverted", 0.5)
+    stack.wait_until(lambda: stack.redis.client().zcard("parapet:v1:parked") == 0, 60, "nothing is parked", 0.5)
+    wait_idle(stack)
+    assert {call["params"]["GroupId"] for call in place.mutations(mark)} == {strange}
+    assert place.shown(settled) == after
+
+
+def test_the_baseline_survives_redis(place):
+    group = place.group([place.permission("ipv6")])
+    place.swept([group])
+    before, record = place.shown(group), place.baseline(group)
+    place.stack.redis.client().flushall()
+    place.stack.wait_until(lambda: place.baseline(group) == record, 60, "the baseline is back")
+    place.change(place.stranger, group, "ingress", "ipv6", "revoke")
+    place.stack.wait_until(lambda: place.shown(group) == before, 60, "the rule is back", 0.5)

@@ -59,6 +59,7 @@ static const struct {
     {"event", IN_JUDGEMENT | IN_STEP | IN_EVENT | IN_WORKFLOW},
     {"actor", IN_JUDGEMENT | IN_STEP | IN_EVENT | IN_WORKFLOW},
     {"inputs", IN_WORKFLOW},
+    {"organization", IN_JUDGEMENT | IN_STEP | IN_EVENT},
     {"params", IN_JUDGEMENT | IN_STEP | IN_EVENT},
     {"tags", IN_JUDGEMENT | IN_STEP},
     {"finding", IN_STEP},

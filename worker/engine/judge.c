@@ -44,6 +44,7 @@ void view_open(struct view *view, const struct guardrail *guardrail, const struc
                {"partition", place->partition},     {"now", clock_format(clock_wall_ms(), now, sizeof now)}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     view_own(view, texts[i].name, text_or_nothing(texts[i].value));
+  view_add(view, "organization", place->organization);
   view_own(view, "params", site_params(guardrail, place->account, place->environment));
   view_add(view, "event", occasion->event);
   view_add(view, "actor", occasion->actor);

@@ -277,9 +277,10 @@ static int join_items(const struct context *context, json_t *items, struct joine
 }
 
 static void joined_free(struct joined *table) {
-  struct joined *entry, *next;
-  HASH_ITER(hh, table, entry, next) {
-    HASH_DEL(table, entry);
+  struct joined *entry = table, *next;
+  HASH_CLEAR(hh, table); /* the hash's own memory; the entries keep their order */
+  for (; entry; entry = next) {
+    next = entry->hh.next;
     free(entry->id);
     json_decref(entry->items);
     free(entry);

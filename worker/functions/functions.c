@@ -91,6 +91,22 @@ static json_t *function_json_equal(json_t *const *arguments, size_t count, const
   return answer;
 }
 
+/* in_organization(account): also an ARN's, or a principal's. */
+static json_t *function_in_organization(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                        struct error *error) {
+  (void)count, (void)error;
+  int found;
+  const char *text = text_or_null(arguments[0]);
+  const json_t *known = jmes_scope_get(scope, "organization", &found);
+  if (text && strncmp(text, "arn:", 4) == 0)
+    for (int i = 0; text && i < 4; i++) text = (text = strchr(text, ':')) ? text + 1 : NULL;
+  if (!text || strspn(text, "0123456789") != 12 || (text[12] && text[12] != ':') || !json_is_array(known))
+    return json_null();
+  for (size_t i = 0; i < json_array_size(known); i++)
+    if (strncmp(json_string_value(json_array_get(known, i)), text, 12) == 0) return json_true();
+  return json_false();
+}
+
 const struct jmes_function engine_functions[] = {
     {"is_internet", 1, 1, function_is_internet,
      "is_internet(rule): does the security-group rule's source hold the Internet (0.0.0.0/0, ::/0, or a block so "
@@ -117,6 +133,10 @@ const struct jmes_function engine_functions[] = {
     {"age_days", 1, 1, function_age_days, "age_days(time): whole days from the time to $now; null for null"},
     {"tag", 2, 2, function_tag,
      "tag(tags, key): a tag's value in a list of {Key, Value} or a map; null when there is none"},
+    {"in_organization", 1, 1, function_in_organization,
+     "in_organization(account or ARN): is it one of our accounts ($organization)? null when that is not known, or when "
+     "it "
+     "names no account"},
     {"glob", 2, 2, function_glob, "glob(text, pattern or patterns): * is any run of characters, ? any one"},
     {"parse_json", 1, 1, function_parse_json, "parse_json(text): the value, or null when the text is no JSON"},
     {"json_equal", 2, 2, function_json_equal, "json_equal(a, b): equal by value; texts are parsed first"},

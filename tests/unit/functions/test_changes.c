@@ -194,3 +194,34 @@ static void test_standing_changes(void **state) {
     free(document);
   }
 }
+
+/* Whose account is it?  What is not known is not said: a guardrail must not take it for foreign. */
+static void test_in_organization(void **state) {
+  (void)state;
+  static const struct {
+    const char *expression, *organization, *answer;
+  } rows[] = {
+      {"in_organization('111111111111')", "['111111111111', '222222222222']", "true"},
+      {"in_organization('333333333333')", "['111111111111']", "false"},
+      {"in_organization('arn:aws:iam::111111111111:role/x')", "['111111111111']", "true"},
+      {"in_organization('arn:aws:iam::333333333333:root')", "['111111111111']", "false"},
+      {"in_organization('arn:aws:s3:::bucket')", "['111111111111']", "null"}, /* names no account */
+      {"in_organization('*')", "['111111111111']", "null"},
+      {"in_organization(`null`)", "['111111111111']", "null"},
+      {"in_organization('111111111111')", "null", "null"},
+      {"in_organization('1111111111112')", "['111111111111']", "null"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct error error = {0};
+    json_t *known = value_of(rows[i].organization), *wanted = value_of(rows[i].answer);
+    struct jmes_scope scope = {.name = "organization", .value = known};
+    struct jmes *compiled = jmes_compile(rows[i].expression, engine_functions, &error);
+    assert_non_null(compiled);
+    json_t *result = jmes_search(compiled, NULL, &scope, &error);
+    if (!json_equal(result, wanted)) fail_msg("row %zu: %s", i, rows[i].expression);
+    json_decref(result);
+    json_decref(known);
+    json_decref(wanted);
+    jmes_free(compiled);
+  }
+}
