@@ -22,8 +22,8 @@ static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0},
                                         {"units", KEY_ARRAY, 0},
                                         {0}};
 static const struct key trigger_keys[] = {{"events", KEY_ARRAY, 0}, {"schedule", KEY_TEXT, 0}, {0}};
-static const struct key event_keys[] = {
-    {"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1}, {"creates", KEY_BOOL, 0}, {0}};
+static const struct key event_keys[] = {{"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1},     {"account", KEY_TEXT, 0},
+                                        {"region", KEY_TEXT, 0},    {"creates", KEY_BOOL, 0}, {0}};
 static const struct key baseline_keys[] = {
     {"of", KEY_TEXT, 1}, {"by", KEY_TEXT, 1}, {"accept", KEY_TEXT, 1}, {"changes", KEY_TEXT, 1}, {0}};
 static const struct key breaker_keys[] = {{"actions", KEY_NUMBER, 1}, {"within", KEY_TEXT, 1}, {0}};
@@ -81,6 +81,8 @@ static void load_event(struct loader *loader, const json_t *event, const char *p
   trigger->pattern = json_dumps(json_object_get(event, "pattern"), JSON_COMPACT);
   trigger->ids = load_expression(loader, event, "ids", pointer);
   trigger->creates = json_is_true(json_object_get(event, "creates"));
+  trigger->account = load_expression(loader, event, "account", pointer);
+  trigger->region = load_expression(loader, event, "region", pointer);
   struct error error = {0};
   struct match_builder *builder = match_builder_open();
   if (!trigger->pattern || !builder || match_add(builder, 0, trigger->pattern, strlen(trigger->pattern), &error) != 0)
@@ -285,6 +287,8 @@ void guardrail_free(struct guardrail *guardrail) {
   for (size_t i = 0; i < guardrail->trigger_count; i++) {
     free(guardrail->triggers[i].pattern);
     jmes_free(guardrail->triggers[i].ids);
+    jmes_free(guardrail->triggers[i].account);
+    jmes_free(guardrail->triggers[i].region);
   }
   free(guardrail->triggers);
   for (size_t i = 0; i < guardrail->mode_count; i++) free(guardrail->modes[i].environment);

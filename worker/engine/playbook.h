@@ -87,7 +87,8 @@ struct environment_mode {
 struct event_trigger {
   char *pattern; /* JSON text */
   struct jmes *ids;
-  int creates; /* the event tells of the resource's creation */
+  struct jmes *account, *region; /* where the resource is; NULL: where the event was delivered */
+  int creates;                   /* the event tells of the resource's creation */
 };
 
 struct baseline { /* of a guardrail that reverts changes, see baselines/baseline.h */
