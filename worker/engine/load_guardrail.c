@@ -202,6 +202,14 @@ static int reads_event(const json_t *document) {
   return reads;
 }
 
+/* Its own steps, and those of the workflows that it runs. */
+static json_t *steps_as_written(const json_t *documents) {
+  json_t *steps = json_copy(json_object_get(json_array_get(documents, 0), "remediate"));
+  for (size_t i = 1; i < json_array_size(documents); i++)
+    json_array_extend(steps, json_object_get(json_array_get(documents, i), "steps"));
+  return steps;
+}
+
 static void load_parts(struct loader *loader, json_t *document, struct guardrail *guardrail) {
   guardrail->name = load_text(document, "guardrail");
   guardrail->title = load_text(document, "title");
@@ -217,7 +225,7 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   guardrail->find = load_expression(loader, document, "find", "");
   loader->ran = json_pack("[O]", document); /* what its steps are made of: a change of any of it is another guardrail */
   guardrail->remediate = load_steps(loader, document, "remediate", "", &guardrail->remediate_count);
-  guardrail->steps_as_written = json_incref(json_object_get(document, "remediate"));
+  guardrail->steps_as_written = steps_as_written(loader->ran);
   json_hash(json_array_size(loader->ran) > 1 ? loader->ran : document, guardrail->hash);
   json_decref(loader->ran);
   loader->ran = NULL;

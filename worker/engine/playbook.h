@@ -121,7 +121,7 @@ struct guardrail {
   int64_t breaker_actions, breaker_window_ms; /* actions 0: none of its own */
   struct step *remediate;
   size_t remediate_count;
-  json_t *steps_as_written;            /* "remediate"; NULL: none */
+  json_t *steps_as_written;            /* "remediate", and the steps of the workflows that it runs; NULL: none */
   json_t *tests;                       /* array, as written */
   struct aws_policies *write_policies; /* what the steps and their undo call; NULL when it changes nothing */
 };
