@@ -411,12 +411,11 @@ int live_list(const struct reader *reader, const struct place *place, const stru
                             .error = error,
                             .tables = calloc(resource->context_count + 1, sizeof(struct joined *)),
                             .shared = calloc(resource->context_count + 1, sizeof(json_t *))};
-  if (!listing.tables || !listing.shared)
+  if (!listing.tables || !listing.shared ||
+      (resource->parent && live_list(reader, place, resource->parent, nothing, list_within, &listing, error) != 0))
     listing.result = -1;
   else if (!resource->parent)
     list_flat(&listing);
-  else if (live_list(reader, place, resource->parent, nothing, list_within, &listing, error) != 0)
-    listing.result = -1;
   for (size_t i = 0; listing.tables && i < resource->context_count; i++) joined_free(listing.tables[i]);
   for (size_t i = 0; listing.shared && i < resource->context_count; i++) json_decref(listing.shared[i]);
   free(listing.tables);
