@@ -21,13 +21,17 @@ static const struct key notify_keys[] = {{"notify", KEY_TEXT, 1}, {"when", KEY_T
 static const struct key run_keys[] = {{"run", KEY_TEXT, 1}, {"with", KEY_OBJECT, 0}, {"when", KEY_TEXT, 0}, {0}};
 static const struct key stop_keys[] = {{"stop", KEY_TEXT, 1}, {"when", KEY_TEXT, 0}, {0}};
 
+static const struct key approve_keys[] = {{"approve", KEY_OBJECT, 1}, {"when", KEY_TEXT, 0}, {0}};
+static const struct key approve_message_keys[] = {{"message", KEY_TEXT, 1}, {0}};
+
 static const struct step_row {
   const char *word;
   enum step_kind kind;
   const struct key *keys;
 } step_rows[] = {
-    {"call", STEP_CALL, call_keys},       {"each", STEP_EACH, each_keys}, {"set", STEP_SET, set_keys},
-    {"notify", STEP_NOTIFY, notify_keys}, {"stop", STEP_STOP, stop_keys}, {"run", STEP_RUN, run_keys},
+    {"call", STEP_CALL, call_keys},          {"each", STEP_EACH, each_keys}, {"set", STEP_SET, set_keys},
+    {"notify", STEP_NOTIFY, notify_keys},    {"stop", STEP_STOP, stop_keys}, {"run", STEP_RUN, run_keys},
+    {"approve", STEP_APPROVE, approve_keys},
 };
 
 static const struct step_row *step_row(const json_t *object) {
@@ -37,11 +41,11 @@ static const struct step_row *step_row(const json_t *object) {
 }
 
 static void complain_step(struct loader *loader, const json_t *object, const char *pointer) {
-  static const char *const words[] = {"call", "each", "set", "notify", "stop", "run", NULL};
+  static const char *const words[] = {"call", "each", "set", "notify", "stop", "approve", "run", NULL};
   const char *key, *hint = "";
   json_t *value;
   json_object_foreach((json_t *)object, key, value) if (!*hint) hint = nearest_word(key, words);
-  complain(loader, pointer, "a step must have one of: call, each, set, notify, stop, run%s", hint);
+  complain(loader, pointer, "a step must have one of: call, each, set, notify, stop, approve, run%s", hint);
 }
 
 /* The name of a variable that a step brings in. */
@@ -98,7 +102,7 @@ static void load_role(struct loader *loader, const json_t *object, const char *p
 static void check_undo(struct loader *loader, struct step *steps, size_t count, const char *role) {
   for (size_t i = 0; i < count; i++) {
     struct step *step = &steps[i];
-    if (step->kind == STEP_NOTIFY || step->kind == STEP_RUN || step->kind == STEP_STOP)
+    if (step->kind == STEP_NOTIFY || step->kind == STEP_RUN || step->kind == STEP_STOP || step->kind == STEP_APPROVE)
       complain(loader, step->path, "an undo is made of call, each and set");
     if (step->undo_count > 0) complain(loader, pointer_key(step->path, "undo"), "an undo has no undo");
     if (step->operation && aws_operation_reads(step->operation))
@@ -150,6 +154,12 @@ static void load_step(struct loader *loader, const json_t *object, const char *p
       step->with = load_template(loader, object, "with", pointer);
       check_literals(loader, json_object_get(object, "with"), pointer_key(pointer, "with"));
       load_run(loader, object, pointer, step);
+      break;
+    case STEP_APPROVE:
+      if (check_keys(loader, json_object_get(object, "approve"), pointer_key(pointer, "approve"),
+                     approve_message_keys) == 0)
+        step->message =
+            load_template(loader, json_object_get(object, "approve"), "message", pointer_key(pointer, "approve"));
       break;
   }
 }

@@ -49,7 +49,7 @@ struct resource {
 };
 
 /* ---- steps ---- */
-enum step_kind { STEP_CALL, STEP_EACH, STEP_SET, STEP_NOTIFY, STEP_STOP, STEP_RUN };
+enum step_kind { STEP_CALL, STEP_EACH, STEP_SET, STEP_NOTIFY, STEP_STOP, STEP_APPROVE, STEP_RUN };
 
 struct step {
   enum step_kind kind;
@@ -72,11 +72,11 @@ struct step {
   json_t *inputs;           /* run: what it takes, as declared */
   char *set;                /* set: name … */
   struct jmes *value;       /* … and value; stop: the reason */
-  struct template *message; /* notify */
+  struct template *message; /* notify, approve */
 };
 
 /* ---- guardrails ---- */
-enum mode { MODE_ASSESS, MODE_NOTIFY, MODE_REMEDIATE };
+enum mode { MODE_ASSESS, MODE_NOTIFY, MODE_APPROVE, MODE_REMEDIATE }; /* each does more than the one before */
 const char *mode_name(enum mode mode);
 
 struct environment_mode {
