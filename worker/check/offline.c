@@ -97,7 +97,11 @@ static int check_plan(const struct guardrail *guardrail, const struct place *pla
   struct error error = {0};
   view_open(&view, guardrail, place, live, occasion);
   view_add(&view, "finding", finding);
-  json_t *plan = steps_plan(guardrail->remediate, guardrail->remediate_count, view_scope(&view), "test", &error);
+  int may = guardrail_may_remediate(guardrail, place, live, finding, occasion, &error);
+  json_t *plan = may < 0 ? NULL
+                 : may == 0
+                     ? json_array()
+                     : steps_plan(guardrail->remediate, guardrail->remediate_count, view_scope(&view), "test", &error);
   view_close(&view);
   if (!plan) {
     *why = explain("the steps fail at %s: %s", error.where, error.message);

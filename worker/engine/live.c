@@ -155,6 +155,31 @@ static json_t *read_with(const struct reader *reader, const struct place *place,
   return items;
 }
 
+static int depends_on_each_alone(const char *items) {
+  while ((items = strchr(items, '$')))
+    if (strncmp(items++, "$each", 5) != 0) return 0;
+  return 1;
+}
+
+/* The same question gets the same answer while a list, or one resource, is read: what many resources share (a role's
+ * policies, a VPC's routes) is read once for them all. */
+static json_t *read_once(const struct reader *reader, const struct place *place, const struct read_call *read,
+                         const struct jmes_scope *scope, int *absent, struct error *error) {
+  json_t *params = read->with ? template_render(read->with, scope, error) : json_object();
+  json_t *question = params ? json_pack("[s, s, O, O]", read->operation, read->items_name, params, scope->value) : NULL;
+  char *key = question && depends_on_each_alone(read->items_name) ? json_text(question) : NULL;
+  json_t *items = key ? json_incref(json_object_get(reader->answers, key)) : NULL;
+  *absent = 0;
+  if (params && !items) {
+    items = read_items(reader, place, read, params, scope, absent, error);
+    if (items && key) json_object_set(reader->answers, key, items);
+  }
+  free(key);
+  json_decref(question);
+  json_decref(params);
+  return items;
+}
+
 /* One read an element of `each`, all into one array. */
 static json_t *read_each(const struct reader *reader, const struct place *place, const struct context *context,
                          const struct jmes_scope *scope, struct error *error) {
@@ -163,7 +188,7 @@ static json_t *read_each(const struct reader *reader, const struct place *place,
   json_array_foreach(elements, index, element) {
     struct jmes_scope frame = {.name = "each", .value = element, .outer = scope};
     int absent;
-    json_t *items = read_in(reader, place, &context->read, &frame, &absent, error);
+    json_t *items = read_once(reader, place, &context->read, &frame, &absent, error);
     if (items) json_array_extend(all, items);
     json_decref(items);
     if (items || absent) continue;
@@ -225,21 +250,24 @@ struct live *live_get(const struct reader *reader, const struct place *place, co
                       const char *id, const unsigned char *wanted, int *found, struct error *error) {
   int absent;
   struct live *live = NULL, *parent = NULL;
+  struct reader once = *reader;
   *found = -1;
   if (resource->parent && !(parent = get_parent(reader, place, resource, id, found, error))) return NULL;
   json_t *id_value = json_string(id);
+  once.answers = json_object();
   json_t *items = id_value ? read_with(reader, place, &resource->get, id_value, parent, &absent, error) : NULL;
   json_t *item = items ? item_with_id(resource, items, id) : NULL;
   *found = id_value && (items || absent) ? 0 : -1;
   if (item) {
     live = live_new(place, resource, item, parent, error);
-    if (live && get_contexts(reader, place, live, wanted, error) != 0) {
+    if (live && get_contexts(&once, place, live, wanted, error) != 0) {
       live_free(live);
       live = NULL;
     }
     *found = live ? 1 : -1;
   }
   live_free(parent);
+  json_decref(once.answers);
   json_decref(items);
   json_decref(id_value);
   return live;
@@ -402,7 +430,8 @@ int live_list(const struct reader *reader, const struct place *place, const stru
               const unsigned char *wanted, int (*each)(struct live *live, void *argument), void *argument,
               struct error *error) {
   static const unsigned char nothing[64] = {0};
-  struct listing listing = {.reader = reader,
+  struct reader once = *reader;
+  struct listing listing = {.reader = &once,
                             .place = place,
                             .resource = resource,
                             .wanted = wanted,
@@ -411,6 +440,7 @@ int live_list(const struct reader *reader, const struct place *place, const stru
                             .error = error,
                             .tables = calloc(resource->context_count + 1, sizeof(struct joined *)),
                             .shared = calloc(resource->context_count + 1, sizeof(json_t *))};
+  once.answers = json_object();
   if (!listing.tables || !listing.shared ||
       (resource->parent && live_list(reader, place, resource->parent, nothing, list_within, &listing, error) != 0))
     listing.result = -1;
@@ -418,6 +448,7 @@ int live_list(const struct reader *reader, const struct place *place, const stru
     list_flat(&listing);
   for (size_t i = 0; listing.tables && i < resource->context_count; i++) joined_free(listing.tables[i]);
   for (size_t i = 0; listing.shared && i < resource->context_count; i++) json_decref(listing.shared[i]);
+  json_decref(once.answers);
   free(listing.tables);
   free(listing.shared);
   return listing.result;
