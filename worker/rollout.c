@@ -32,8 +32,8 @@ static enum verdict record_shadow(struct unit *unit, struct unit_case *one, cons
   json_decref(one->planned);
   struct aws_role role;
   struct reader reader = unit_reader(unit, &role);
-  one->planned = site_plan(&reader, one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor,
-                           finding, &why);
+  struct occasion occasion = unit_occasion(unit, one);
+  one->planned = site_plan(&reader, one->guardrail, &unit->place, live, &occasion, finding, &why);
   snprintf(note, sizeof note, "version %lld acts in stage \"%s\" only: it would have made %zu calls%s%.120s",
            (long long)one->guardrail->version, stage, json_array_size(one->planned),
            why.class == ERROR_NONE ? "" : ", and then: ", why.class == ERROR_NONE ? "" : why.message);

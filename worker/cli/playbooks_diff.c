@@ -9,7 +9,7 @@
 
 #include "authoring.h"
 #include "base/clock.h"
-#include "engine/offline.h"
+#include "check/offline.h"
 #include "event/envelope.h"
 #include "event/reader.h"
 #include "fleet/accounts.h"
@@ -220,13 +220,15 @@ static json_t *judge_live(const struct side *side, const char *name, const struc
   own.client = side->client;
   struct live *live = live_get(&own, place, guardrail->resource, id, wanted, &found, error);
   if (!live) return found == 0 ? json_null() : NULL;
-  json_t *actor = event_actor(event), *finding = guardrail_judge(guardrail, place, live, event, actor, error);
+  json_t *actor = event_actor(event);
+  struct occasion occasion = {.event = event, .actor = actor};
+  json_t *finding = guardrail_judge(guardrail, place, live, &occasion, error);
   json_t *answer = finding && json_is_empty(finding) ? json_null() : NULL;
   if (finding && !answer) {
     struct error why = {0};
     int acts = guardrail_mode(guardrail, place->environment) == MODE_REMEDIATE;
     answer = json_pack("{s:O, s:o}", "finding", finding, "calls",
-                       acts ? site_plan(&own, guardrail, place, live, event, actor, finding, &why) : json_array());
+                       acts ? site_plan(&own, guardrail, place, live, &occasion, finding, &why) : json_array());
   }
   json_decref(finding);
   json_decref(actor);

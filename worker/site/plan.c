@@ -29,12 +29,12 @@ static int plan_effect(void *context, const struct step_call *call, json_t *resu
 static void plan_notify(void *context, json_t *message) { (void)context, (void)message; }
 
 json_t *site_plan(const struct reader *reader, const struct guardrail *guardrail, const struct place *place,
-                  const struct live *live, json_t *event, json_t *actor, json_t *finding, struct error *why) {
+                  const struct live *live, const struct occasion *occasion, json_t *finding, struct error *why) {
   struct plan plan = {.reader = reader, .place = place, .calls = json_array()};
   struct step_host host = {.call = plan_call, .effect = plan_effect, .notify = plan_notify, .context = &plan};
   struct view view;
   json_t *reason = NULL;
-  view_open(&view, guardrail, place, live, event, actor);
+  view_open(&view, guardrail, place, live, occasion);
   view_add(&view, "finding", finding);
   steps_run(guardrail->remediate, guardrail->remediate_count, view_scope(&view), "shadow", &host, &reason, why);
   view_close(&view);

@@ -8,6 +8,6 @@
  * what they would have seen; nothing else is.  A step that needs an earlier call's answer may fail here: then the calls
  * end where they do, and *why says so. */
 json_t *site_plan(const struct reader *reader, const struct guardrail *guardrail, const struct place *place,
-                  const struct live *live, json_t *event, json_t *actor, json_t *finding, struct error *why);
+                  const struct live *live, const struct occasion *occasion, json_t *finding, struct error *why);
 
 #endif
