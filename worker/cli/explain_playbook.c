@@ -60,7 +60,8 @@ static json_t *gates_of(const struct guardrail *guardrail) {
   if (guardrail->breaker_actions > 0)
     breaker = json_pack("{s:I, s:I}", "actions", (json_int_t)guardrail->breaker_actions, "within_seconds",
                         (json_int_t)(guardrail->breaker_window_ms / 1000));
-  return json_pack("{s:o, s:o, s:{s:o, s:o, s:o, s:o}}", "mode", modes, "breaker", breaker, "scope", "accounts",
+  return json_pack("{s:o, s:s?, s:o, s:{s:o, s:o, s:o, s:o}}", "mode", modes, "remediate_when",
+                   guardrail->remediate_when_text, "breaker", breaker, "scope", "accounts",
                    list_or_everything(guardrail->accounts), "environments", list_or_everything(guardrail->environments),
                    "units", list_or_everything(guardrail->units), "regions", list_or_everything(guardrail->regions));
 }
@@ -140,6 +141,8 @@ static void print_gates(const json_t *gates) {
   const char *name;
   json_t *value;
   print_value("mode", json_object_get(gates, "mode"));
+  if (json_is_string(json_object_get(gates, "remediate_when")))
+    print_value("when", json_object_get(gates, "remediate_when"));
   json_object_foreach(json_object_get(gates, "scope"), name, value) if (json_is_array(value)) print_value(name, value);
   const json_t *breaker = json_object_get(gates, "breaker");
   if (json_is_object(breaker))

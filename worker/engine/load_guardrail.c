@@ -186,6 +186,7 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   guardrail->where = load_expression(loader, document, "where", "");
   guardrail->find = load_expression(loader, document, "find", "");
   guardrail->remediate_when = load_expression(loader, document, "remediate_when", "");
+  guardrail->remediate_when_text = load_text(document, "remediate_when");
   guardrail->remediate = load_steps(loader, document, "remediate", "", &guardrail->remediate_count);
   guardrail->steps_as_written = json_incref(json_object_get(document, "remediate"));
   json_hash(document, guardrail->hash);
@@ -261,6 +262,7 @@ void guardrail_free(struct guardrail *guardrail) {
   jmes_free(guardrail->where);
   jmes_free(guardrail->find);
   jmes_free(guardrail->remediate_when);
+  free(guardrail->remediate_when_text);
   steps_free(guardrail->remediate, guardrail->remediate_count);
   free(guardrail);
 }

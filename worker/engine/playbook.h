@@ -102,6 +102,7 @@ struct guardrail {
   enum mode default_mode;
   int64_t breaker_actions, breaker_window_ms; /* actions 0: none of its own */
   struct jmes *remediate_when; /* NULL: always; else, where it comes to nothing, people are told instead */
+  char *remediate_when_text;
   struct step *remediate;
   size_t remediate_count;
   json_t *steps_as_written;            /* "remediate"; NULL: none */
