@@ -168,6 +168,15 @@ static void abandon_event(void *argument) {
   matched_free(matched);
 }
 
+/* What an old event says of the resource is history: it only leads to a look, and no step may revert by it. */
+static void forget_old(struct delivery *delivery) {
+  int64_t limit = config_ms(delivery->worker->config, "event.max_age");
+  if (delivery->event_ms == 0 || clock_wall_ms() - delivery->event_ms < limit) return;
+  json_decref(delivery->event);
+  delivery->event = NULL;
+  metric_add(&worker_metrics[M_EVENTS], 1, "old");
+}
+
 /* Makes the units of one event.  1 = made (or nothing to make), 0 = later, -1 = rejected with *reason. */
 static int make_units(struct matched *matched, const char **reason) {
   struct delivery *delivery = matched->delivery;
@@ -190,6 +199,7 @@ static int make_units(struct matched *matched, const char **reason) {
     result = error_is_transient(&error) ? 0 : -1;
     *reason = "the playbook's \"ids\" cannot be evaluated on it";
   }
+  if (result == 1) forget_old(delivery);
   for (size_t i = 0; i < gathering.count; i++)
     if (result == 1)
       unit_submit(gathering.units[i]);

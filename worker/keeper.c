@@ -18,6 +18,7 @@ enum {
   CHECK_MS = 1000,
   HEARTBEAT_MS = 5000,
   HEARTBEAT_TTL_MS = 20000,
+  WARNING_MS = 10000,
   PARKED_BATCH = 64,
   PARKED_ROOM = 256
 };
@@ -25,7 +26,7 @@ enum {
 struct keeper {
   struct worker *worker;
   pthread_t watch, notify;
-  int64_t next_check, next_heartbeat, next_reload, next_intents;
+  int64_t next_check, next_heartbeat, next_reload, next_intents, next_warning, next_cooling;
   int joined;
   uint64_t signature; /* of the playbook directory */
   double counted[8];  /* what went to Redis's counters so far */
@@ -197,6 +198,8 @@ static void *watch_thread(void *argument) {
     if (worker->state_ready) {
       if (due(&keeper->next_heartbeat, HEARTBEAT_MS)) heartbeat(keeper);
       resume_parked(keeper);
+      if (due(&keeper->next_warning, WARNING_MS)) exceptions_warn(worker);
+      if (due(&keeper->next_cooling, CHECK_MS)) limits_cool(worker);
       if (due(&keeper->next_intents, config_ms(worker->config, "lease"))) adopt_intents(keeper);
     }
     metric_set(&worker_metrics[M_READY], worker->state_ready);

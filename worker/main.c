@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "pipeline.h"
+#include "site/breaker.h"
 #include "unit.h"
 
 enum { EXIT_USAGE = 2, EXIT_START = 1, DRAIN_MS = 20000, STUCK_MS = 60000, REVOKE_WAIT_MS = 3000 };
@@ -68,6 +69,11 @@ static int open_parts(struct worker *worker, struct error *error) {
     return error_set(error, ERROR_INVALID, "Setting",
                      "no accounts: give --accounts FILE (deploy/config/accounts.yaml shows its form)");
   if (load_patience(worker, error) != 0) return -1;
+  int64_t failures, of;
+  if (*config_text(config, "breaker.failures") &&
+      site_breaker_ratio(config_text(config, "breaker.failures"), &failures, &of) != 0)
+    return error_set(error, ERROR_INVALID, "Setting",
+                     "breaker.failures: how many of the last (1 to 100), as \"10/20\"");
   if (!(worker->accounts = accounts_load(file, error))) return -1;
   if (!(worker->aws = aws_open(&aws, error))) return -1;
   if (!(worker->bundle = bundle_load(config_path(config, "playbooks", "playbooks"), worker->aws, error))) return -1;

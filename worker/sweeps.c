@@ -134,6 +134,9 @@ static void sweep_task(void *argument) {
   sweep->resources = sweep->found = 0;
   if (live_list(&reader, &sweep->place, sweep->resource, wanted, sweep_one, sweep, &error) == 0) {
     close_absent(sweep);
+    if (state_population(worker->state, sweep->account->id, sweep->region, sweep->resource->name,
+                         (int64_t)sweep->resources, &error) != 0)
+      log_debug("the number of resources could not be kept", LOG_ERROR(&error));
     record_reach(worker, sweep->account, sweep->region, NULL);
     return sweep_done(sweep, "done");
   }

@@ -167,7 +167,7 @@ static enum verdict go_verify(struct unit_case *one) {
 
 static enum verdict nothing_found(struct unit *unit, struct unit_case *one, struct error *error) {
   if (one->resolved) return go_verify(one);
-  if (unit->delivery->kind == DELIVERY_EVENT && one->looks < unit->worker->patience_count) return VERDICT_AGAIN;
+  if (unit->delivery->event && one->looks < unit->worker->patience_count) return VERDICT_AGAIN; /* none: it is old */
   return record_finding(unit, one, "closed", NULL, NULL, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
 }
 
@@ -185,7 +185,7 @@ static enum verdict advance_look(struct unit *unit, struct unit_case *one, struc
     return verdict == VERDICT_GO ? nothing_found(unit, one, error) : verdict;
   }
   struct live *fresh = NULL;
-  verdict = unit_gate(unit, one, &fresh, &finding, error);
+  verdict = unit_gate(unit, one, live, &fresh, &finding, error);
   if (verdict == VERDICT_DONE && one->resolved) verdict = unit_close(unit, one, error); /* excepted since, say */
   if (verdict == VERDICT_GO) {
     json_decref(one->finding_value);
@@ -220,6 +220,7 @@ static enum verdict advance_verify(struct unit *unit, struct unit_case *one, str
   verdict = record_finding(unit, one, fixed ? "fixed" : "failed", fixed ? one->finding_value : finding,
                            fixed ? NULL : "acted but not fixed: the violation is still there", error);
   json_decref(finding);
+  one->outcome = fixed ? OUTCOME_FIXED : OUTCOME_FAILED;
   return verdict == VERDICT_GO ? recorded(unit, one, error) : VERDICT_LATER;
 }
 

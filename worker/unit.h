@@ -38,15 +38,16 @@ struct journal; /* act.c: one action's record */
 struct unit_case { /* one guardrail's view of the unit */
   const struct guardrail *guardrail;
   enum stage stage;
-  int looks;                    /* further looks taken in this stage */
-  int tries;                    /* transient failures in a row */
-  int64_t due_ms;               /* monotonic: not before */
-  char subject[640];            /* "guardrail|arn" */
-  char action[64];              /* id of the action, "" before there is one */
-  json_t *finding_value;        /* what `find` said before the action */
-  json_t *record;               /* STAGE_RECORD: what is still to be written */
-  int resolved;                 /* its action was begun by an earlier try, perhaps of a worker that is dead */
-  int64_t matched_ms, acted_ms; /* wall */
+  int looks;             /* further looks taken in this stage */
+  int tries;             /* transient failures in a row */
+  int64_t due_ms;        /* monotonic: not before */
+  char subject[640];     /* "guardrail|arn" */
+  char action[64];       /* id of the action, "" before there is one */
+  json_t *finding_value; /* what `find` said before the action */
+  json_t *record;        /* STAGE_RECORD: what is still to be written */
+  int resolved;          /* its action was begun by an earlier try, perhaps of a worker that is dead */
+  enum outcome { OUTCOME_NONE, OUTCOME_FIXED, OUTCOME_FAILED } outcome; /* of its action; unit_close tells it */
+  int64_t matched_ms, acted_ms;                                         /* wall */
 };
 
 struct unit {
@@ -92,9 +93,9 @@ enum verdict {
 };
 
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error);
-/* *live: new, NULL when the resource is gone. */
-enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding,
-                       struct error *error);
+/* seen: what was judged.  *live: new, what was read under the lease, NULL when the resource is gone. */
+enum verdict unit_gate(struct unit *unit, struct unit_case *one, const struct live *seen, struct live **live,
+                       json_t **finding, struct error *error);
 enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *live, json_t *finding,
                       struct error *error);
 /* An action that an earlier try, or a dead worker, left open: resolves it from live state, under the lease.  It stays
@@ -102,7 +103,14 @@ enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *liv
 enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error);
 /* If an action was left open: takes the lease, reads, resolves it.  GO (one->resolved tells), or LATER. */
 enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct error *error);
-/* The action is at its end: no longer indexed as open.  DONE, or LATER. */
+/* limits.c: tells the breakers how the action ended.  0, or -1 with *error. */
+int limits_outcome(struct unit *unit, struct unit_case *one, int failed, struct error *error);
+/* A scope opened, over this case: logged, mirrored, told. */
+void limits_tripped(struct unit *unit, struct unit_case *one, const char *scope, const char *by, const char *reason);
+/* fights.c: a fix was verified, 0 or -1; and the gate that stops after some rounds: GO, DONE or LATER. */
+int fight_round(struct unit *unit, struct unit_case *one, struct error *error);
+enum verdict gate_fight(struct unit *unit, struct unit_case *one, json_t *finding, struct error *error);
+/* The action is at its end: its outcome is told, and it is no longer indexed as open.  DONE, or LATER. */
 enum verdict unit_close(struct unit *unit, struct unit_case *one, struct error *error);
 
 /* Reads the resource with what the cases that want a look use.  VERDICT_GO with *live (NULL: gone). */

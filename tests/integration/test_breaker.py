@@ -36,7 +36,7 @@ def test_storm_is_fixed_to_the_limit_parked_told_once_and_released_in_pace(stack
     stack.wait_until(lambda: published(stack), WINDOW + 20, "the digest", 0.5)
     subject, text = published(stack)[0]["Subject"], published(stack)[0]["Message"]
     assert "20 fixed" in subject and "180 parked" in subject
-    assert "… and 190 more" in text and f"parapet breaker reset {SCOPE.format(account)} --release" in text
+    assert "1 tripped" in subject and "… and 191 more" in text and f"parapet breaker reset {SCOPE.format(account)} --release" in text
 
     listed = stack.parapet("breaker", "list", check=True).stdout
     assert SCOPE.format(account) in listed and "open" in listed

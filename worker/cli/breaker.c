@@ -1,9 +1,11 @@
-/* breaker list | trip | hold | reset, and the organization-wide stop. */
+/* breaker list | trip | hold | probe | reset, fights, and the organization-wide stop. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "cli.h"
+
+enum { PROBE_PACE = 10 };
 
 #define BY \
   { "by", SETTING_TEXT, NULL, "who does it; none: $USER", 0, 0, 0 }
@@ -16,6 +18,9 @@ const struct setting reset_options[] = {
     {"release", SETTING_BOOL, "false", "bring back what is parked in this scope", 0, 0, 0},
     {"pace", SETTING_TEXT, "1/s", "how fast: 5/s, 30/m", 0, 0, 0},
     {0}};
+
+const struct setting probe_options[] = {
+    BY, {"probes", SETTING_NUMBER, "3", "how many actions are let through", 1, 100, 0}, {0}};
 
 static const char *operator_name(const struct cli *cli) {
   const char *by = config_text(cli->config, "by");
@@ -79,6 +84,28 @@ int run_breaker_hold(struct cli *cli) {
   return result;
 }
 
+int run_breaker_probe(struct cli *cli) {
+  struct error error = {0};
+  int64_t probes = config_number(cli->config, "probes"), count = 0;
+  if (cli->words.count != 1)
+    return fail_usage("which scope? GUARDRAIL/ACCOUNT, GUARDRAIL, account:ACCOUNT or organization");
+  const char *scope = cli->words.words[0];
+  struct state *state = cli_state(cli, &error);
+  int probed = state ? state_breaker_probe(state, scope, probes, -1, operator_name(cli), &error) : -1;
+  int result = probed == 1 ? state_parked_return(state, scope, PROBE_PACE, probes, &count, &error) : probed;
+  state_close(state);
+  if (result < 0) return fail(&error);
+  if (probed == 0) {
+    fprintf(stderr, "parapet: %s is closed: there is nothing to probe\n", scope);
+    return CLI_ERROR;
+  }
+  printf(
+      "%s is half-open: %lld actions are let through, %lld parked units come back for it; it closes when all end "
+      "well\n",
+      scope, (long long)probes, (long long)count);
+  return CLI_OK;
+}
+
 int run_breaker_reset(struct cli *cli) {
   int64_t released = 0;
   int release = config_bool(cli->config, "release");
@@ -103,6 +130,38 @@ int run_breaker_list(struct cli *cli) {
   state_close(state);
   json_decref(list);
   return result == 0 ? CLI_OK : fail(&error);
+}
+
+/* ---- fights ---- */
+int run_fights_list(struct cli *cli) {
+  static const struct column columns[] = {{"SUBJECT", "subject", 90},   {"ROUNDS", "rounds", 0},
+                                          {"OPPONENT", "opponent", 70}, {"VIA", "via", 30},
+                                          {"KEEPS", "keeps", 60},       {0}};
+  struct error error = {0};
+  json_t *list = NULL;
+  struct state *state = cli_state(cli, &error);
+  int result = state ? state_fights(state, &list, &error) : -1;
+  if (result == 0) print_rows(cli, list, columns);
+  state_close(state);
+  json_decref(list);
+  return result == 0 ? CLI_OK : fail(&error);
+}
+
+int run_fights_reset(struct cli *cli) {
+  struct error error = {0};
+  int existed = 0;
+  if (cli->words.count != 1)
+    return fail_usage("which one? parapet fights reset 'GUARDRAIL|ARN', as fights list shows it");
+  struct state *state = cli_state(cli, &error);
+  int result = state ? state_fight_reset(state, cli->words.words[0], &existed, &error) : -1;
+  state_close(state);
+  if (result != 0) return fail(&error);
+  if (!existed) {
+    fprintf(stderr, "parapet: nobody fights over %s\n", cli->words.words[0]);
+    return CLI_ERROR;
+  }
+  printf("%s is put right again from its next event or sweep on\n", cli->words.words[0]);
+  return CLI_OK;
 }
 
 /* ---- stop ---- */

@@ -41,7 +41,10 @@ int run_exceptions_remove(struct cli *cli);
 int run_breaker_list(struct cli *cli);
 int run_breaker_trip(struct cli *cli);
 int run_breaker_hold(struct cli *cli);
+int run_breaker_probe(struct cli *cli);
 int run_breaker_reset(struct cli *cli);
+int run_fights_list(struct cli *cli);
+int run_fights_reset(struct cli *cli);
 int run_stop(struct cli *cli);
 int run_resume(struct cli *cli);
 int run_replay(struct cli *cli);
@@ -49,7 +52,7 @@ int run_settings(struct cli *cli);
 int run_aws(struct cli *cli);
 
 extern const struct setting iam_options[], assess_options[], findings_options[], exception_options[],
-    operator_options[], reset_options[], replay_options[], settings_options[], aws_verb_options[];
+    operator_options[], probe_options[], reset_options[], replay_options[], settings_options[], aws_verb_options[];
 
 /* ---- output.c ---- */
 struct column {

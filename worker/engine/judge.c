@@ -93,6 +93,7 @@ json_t *event_actor(const json_t *event) {
       {"user", json_text_at(identity, "userName", NULL)},
       {"role", json_text_at(identity, "sessionContext", "sessionIssuer", "arn", NULL)},
       {"via", json_text_at(identity, "invokedBy", NULL)},
+      {"agent", json_text_at(event, "detail", "userAgent", NULL)},
   };
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
     if (*parts[i].value) json_object_set_new(actor, parts[i].name, json_string(parts[i].value));
