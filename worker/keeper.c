@@ -86,6 +86,14 @@ static void count_deltas(struct keeper *keeper) {
   }
 }
 
+/* What Redis is gone for is shared by as many workers as there were. */
+static void share_budget(struct worker *worker) {
+  json_t *list = NULL;
+  if (worker->budget && state_workers(worker->state, &list, NULL) == 0)
+    fleet_budget_workers(worker->budget, (int)json_array_size(list));
+  json_decref(list);
+}
+
 static void heartbeat(struct keeper *keeper) {
   struct worker *worker = keeper->worker;
   struct bundle *bundle = worker_bundle(worker);
@@ -99,6 +107,7 @@ static void heartbeat(struct keeper *keeper) {
   struct error error = {0};
   if (state_heartbeat(worker->state, sign, HEARTBEAT_TTL_MS, &error) != 0) log_debug("no heartbeat", LOG_ERROR(&error));
   metric_set(&worker_metrics[M_LAG], (double)lag.lag);
+  share_budget(worker);
   json_decref(sign);
   bundle_drop(bundle);
   count_deltas(keeper);

@@ -75,9 +75,15 @@ static int open_parts(struct worker *worker, struct error *error) {
     return error_set(error, ERROR_INVALID, "Setting",
                      "breaker.failures: how many of the last (1 to 100), as \"10/20\"");
   if (!(worker->accounts = accounts_load(file, error))) return -1;
+  if (!(worker->state = state_open(&state, error))) return -1;
+  struct aws_budget budget;
+  if (aws.budget_percent > 0) {
+    if (!(worker->budget = fleet_budget_open(worker->state))) return -1;
+    budget = fleet_budget_hook(worker->budget);
+    aws.budget = &budget;
+  }
   if (!(worker->aws = aws_open(&aws, error))) return -1;
   if (!(worker->bundle = bundle_load(config_path(config, "playbooks", "playbooks"), worker->aws, error))) return -1;
-  if (!(worker->state = state_open(&state, error))) return -1;
   if (!(worker->producer = bus_producer_open(&bus, error))) return -1;
   struct pool_options pool = {
       .threads = (unsigned)config_number(config, "threads"), .name = "unit", .thread_end = aws_thread_end};
@@ -141,9 +147,10 @@ static void drain(struct worker *worker, const struct feed *feeds, pthread_t swe
 
 static void close_parts(struct worker *worker) {
   bus_producer_close(worker->producer);
-  state_close(worker->state);
   bundle_drop(worker->bundle);
   aws_close(worker->aws);
+  fleet_budget_close(worker->budget);
+  state_close(worker->state);
   accounts_free(worker->accounts);
 }
 

@@ -10,6 +10,7 @@
 #include "bus/bus.h"
 #include "engine/playbook.h"
 #include "fleet/accounts.h"
+#include "fleet/budget.h"
 #include "fleet/mirror.h"
 #include "settings.h"
 #include "state/state.h"
@@ -20,6 +21,7 @@ struct worker {
   const struct config *config;
   struct aws_client *aws;
   struct state *state;
+  struct fleet_budget *budget; /* of AWS calls; NULL: none (aws.budget 0) */
   struct bus_producer *producer;
   struct bus_consumer *events[CONSUMER_LIMIT], *sweeps; /* one thread each */
   int consumers;                                        /* how many of `events` */

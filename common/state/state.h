@@ -145,6 +145,20 @@ int state_fight_declare(struct state *state, const char *subject, json_t *fight,
 int state_fight_reset(struct state *state, const char *subject, int *existed, struct error *error);
 int state_fights(struct state *state, json_t **list /* new array of {subject, at, …fight} */, struct error *error);
 
+/* ---- budgets: buckets of API calls that the whole fleet shares ---- */
+struct state_bucket {
+  double burst, per_second, reserve; /* reserve: the part of the burst that this caller leaves to others, 0 to 1 */
+};
+struct state_tokens {
+  int64_t count;   /* taken: 0 to `most` */
+  int64_t wait_ms; /* when 0 were: until there is one */
+  double factor;   /* of the rate: less than 1 after AWS throttled */
+};
+int state_budget_take(struct state *state, const char *bucket, const struct state_bucket *size, int64_t most,
+                      struct state_tokens *tokens, struct error *error);
+/* AWS throttled: the bucket's rate halves (at most once a second), and comes back over five minutes. */
+int state_budget_slow(struct state *state, const char *bucket, struct error *error);
+
 /* ---- leases: one owner a resource ---- */
 struct state_lease {
   char resource[512];

@@ -118,6 +118,8 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(fight_list, 1)         \
   X(intent_put, 1)         \
   X(intent_drop, 1)        \
+  X(budget_take, 1)        \
+  X(budget_slow, 1)        \
   X(lease_take, 1)         \
   X(lease_drop, 1)         \
   X(may_mutate, 1)         \

@@ -150,6 +150,13 @@ static int call_population(struct state *state, struct error *error) {
   return state_population(state, "1", "r", "ec2.security-group", 7, error);
 }
 
+static int call_budget(struct state *state, struct error *error) {
+  struct state_bucket size = {10, 1, 0};
+  struct state_tokens tokens;
+  if (state_budget_take(state, "1|r|c", &size, 3, &tokens, error)) return -1;
+  return state_budget_slow(state, "1|r|c", error);
+}
+
 static int call_fight(struct state *state, struct error *error) {
   json_t *round = json_pack("{s:s}", "opponent", "them"), *list = NULL;
   int failed = state_fight_round(state, "s", "a", round, 600000, error) ||
@@ -312,7 +319,8 @@ static call *const calls[] = {
     call_exception_put, call_exception_find, call_exceptions, call_marks,        call_intents,     call_park,
     call_parked,        call_finding,        call_counts,     call_notice,       call_notice_done, call_tick,
     call_sweep,         call_heartbeat,      call_count,      call_finding_ends, call_parked_has,  call_outcome,
-    call_probe,         call_population,     call_fight,      call_fights,       call_expiring,    call_stop};
+    call_probe,         call_population,     call_fight,      call_fights,       call_expiring,    call_budget,
+    call_stop};
 
 /* ---- the checks ---- */
 
@@ -370,9 +378,10 @@ static void test_no_key_outside_the_document(void **unused) {
 
 /* The name of a key that the calls use: the pattern with its variable filled in. */
 static void concrete(const char *pattern, char *key, size_t size) {
-  static const char *const names[][2] = {{"<scope>", "ssh/1"},  {"<resource>", "r"}, {"<event id>", "e"},
-                                         {"<request id>", "q"}, {"<account>", "1"},  {"<schedule>", "s"},
-                                         {"<subject>", "s"},    {"<key>", "team"}};
+  static const char *const names[][2] = {
+      {"<scope>", "ssh/1"},  {"<resource>", "r"}, {"<event id>", "e"},
+      {"<request id>", "q"}, {"<account>", "1"},  {"<account|Region|class>", "1|r|c"},
+      {"<schedule>", "s"},   {"<subject>", "s"},  {"<key>", "team"}};
   const char *variable = strchr(pattern, '<');
   snprintf(key, size, "%.*s", variable ? (int)(variable - pattern) : (int)strlen(pattern), pattern);
   for (size_t i = 0; variable && i < sizeof names / sizeof *names; i++)
