@@ -168,13 +168,18 @@ static void abandon_event(void *argument) {
   matched_free(matched);
 }
 
-/* What an old event says of the resource is history: it only leads to a look, and no step may revert by it. */
-static void forget_old(struct delivery *delivery) {
+/* What an old event says of the resource is history: no step may revert by it, and many of one resource (an outage's
+ * backlog) are one look.  So its units go the way of parked work: collapsed, judged anew, in pace. */
+static void submit_units(struct gathering *gathering) {
+  struct delivery *delivery = gathering->matched->delivery;
   int64_t limit = config_ms(delivery->worker->config, "event.max_age");
-  if (delivery->event_ms == 0 || clock_wall_ms() - delivery->event_ms < limit) return;
-  json_decref(delivery->event);
-  delivery->event = NULL;
-  metric_add(&worker_metrics[M_EVENTS], 1, "old");
+  int old = delivery->event_ms > 0 && clock_wall_ms() - delivery->event_ms >= limit;
+  if (old) metric_add(&worker_metrics[M_EVENTS], 1, "old");
+  for (size_t i = 0; i < gathering->count; i++)
+    if (old)
+      unit_abandon(gathering->units[i]);
+    else
+      unit_submit(gathering->units[i]);
 }
 
 /* Makes the units of one event.  1 = made (or nothing to make), 0 = later, -1 = rejected with *reason. */
@@ -199,12 +204,8 @@ static int make_units(struct matched *matched, const char **reason) {
     result = error_is_transient(&error) ? 0 : -1;
     *reason = "the playbook's \"ids\" cannot be evaluated on it";
   }
-  if (result == 1) forget_old(delivery);
-  for (size_t i = 0; i < gathering.count; i++)
-    if (result == 1)
-      unit_submit(gathering.units[i]);
-    else
-      unit_free(gathering.units[i]);
+  for (size_t i = 0; i < gathering.count && result != 1; i++) unit_free(gathering.units[i]);
+  if (result == 1) submit_units(&gathering);
   if (result == 1) {
     metric_add(&worker_metrics[M_EVENTS], 1, "matched");
     metric_add(&worker_metrics[M_UNITS], (double)gathering.count, "event");

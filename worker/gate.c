@@ -55,6 +55,15 @@ static enum verdict refused(struct unit_case *one, enum state_grant answer, cons
   return VERDICT_PARK;
 }
 
+/* An action that was begun before the breaker opened is not left half done: the grant decides, which it has already. */
+static int has_begun(struct unit *unit, struct unit_case *one, int *begun, struct error *error) {
+  json_t *intent = NULL;
+  if (state_intent_get(unit->worker->state, one->subject, &intent, error) != 0) return -1;
+  *begun = intent != NULL;
+  json_decref(intent);
+  return 0;
+}
+
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error) {
   int own = is_own_change(unit, error), parked = 0;
   if (own < 0) return VERDICT_LATER;
@@ -77,7 +86,9 @@ enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *e
   worker_scopes(unit->worker, one->guardrail, unit->account->id, &scopes);
   if (state_breaker_peek(unit->worker->state, scopes.limits, scopes.count, &answer, scope, error) != 0)
     return VERDICT_LATER;
-  return answer == STATE_GRANTED ? VERDICT_GO : refused(one, answer, scope, error);
+  int begun = 0;
+  if (answer == STATE_REFUSED_OPEN && has_begun(unit, one, &begun, error) != 0) return VERDICT_LATER;
+  return answer == STATE_GRANTED || begun ? VERDICT_GO : refused(one, answer, scope, error);
 }
 
 /* ---- read ---- */

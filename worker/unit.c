@@ -167,7 +167,7 @@ static enum verdict go_verify(struct unit_case *one) {
 
 static enum verdict nothing_found(struct unit *unit, struct unit_case *one, struct error *error) {
   if (one->resolved) return go_verify(one);
-  if (unit->delivery->event && one->looks < unit->worker->patience_count) return VERDICT_AGAIN; /* none: it is old */
+  if (unit->delivery->kind == DELIVERY_EVENT && one->looks < unit->worker->patience_count) return VERDICT_AGAIN;
   return record_finding(unit, one, "closed", NULL, NULL, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
 }
 

@@ -76,7 +76,7 @@ struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, const s
 void unit_add(struct unit *unit, const struct guardrail *guardrail);
 void unit_submit(struct unit *unit);
 void unit_free(struct unit *unit);
-/* For pool_close: parks what was waiting, or gives its message back. */
+/* For pool_close, and for old events: parks what was waiting, or gives its message back. */
 void unit_abandon(void *argument);
 /* The unit as JSON, to be parked under one of its guardrails; and back (NULL with *error: no longer possible). */
 json_t *unit_pack(const struct unit *unit, const struct unit_case *one);

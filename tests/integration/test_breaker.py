@@ -1,5 +1,6 @@
 """The breaker: a storm is fixed as far as the limit goes, parked beyond it, told once, and released in pace."""
 
+import storm as storms
 from spine import (
     SSH, UNLIMITED, assert_journal_closed, assert_narrowed_once, assert_whole, counts, effects, open_to_internet,
     own_mutations, published, sns_topic, start_collector, start_worker, statuses, wait_fixed, wait_idle,
@@ -102,3 +103,19 @@ def test_what_stands_parked_is_judged_again_when_it_comes_back(stack):
         lambda: statuses(stack) == {kept: "fixed", mended: "closed"}, 60, lambda: f"one fixed, one closed: {statuses(stack)}"
     )
     assert_narrowed_once(stack, [kept])
+
+
+def test_a_backlog_of_old_events_is_one_look_a_resource(stack):
+    """Sixty events of an hour ago, of three groups: each group is looked at about once, and put right once."""
+    account, region = stack.ids[0], "us-east-1"
+    groups = stack.plant(account, region, [SSH], count=3)
+    stack.send(region, [storms.event(account, region, group, age=3600) for group in groups * 20])
+    start_collector(stack)
+    worker = start_worker(stack)
+    wait_fixed(stack, groups, 60)
+    wait_idle(stack)
+    assert_narrowed_once(stack, groups)
+    assert worker.metric("parapet_events_total", outcome="old") == 60
+    looks = [call for call in stack.calls(operation="DescribeSecurityGroups") if call["params"].get("GroupIds")]
+    assert len(looks) < 30, len(looks)  # one, one under the lease, one to verify, of each; some came while it was away
+    assert stack.redis.client().zcard("parapet:v1:parked") == 0
