@@ -16,6 +16,7 @@ struct matched { /* an event on its way to the pool */
   struct task task;
   struct delivery *delivery;
   struct bundle *bundle;
+  char reason[600]; /* why it is of no use */
   size_t count;
   uint32_t triggers[];
 };
@@ -60,15 +61,21 @@ static int valid_region(const char *region) {
 /* ---- units ---- */
 struct gathering { /* units of one event, one a resource and id */
   struct matched *matched;
-  const struct account *account;
-  const char *region;
+  const struct account *account; /* where the trigger at hand says its resources are */
+  char region[40];
   struct unit **units;
   size_t count;
 };
 
+static int is_unit(const struct gathering *gathering, const struct unit *unit, const struct resource *resource,
+                   const char *id) {
+  return unit->resource == resource && unit->account == gathering->account && strcmp(unit->id, id) == 0 &&
+         strcmp(unit->region, gathering->region) == 0;
+}
+
 static void gather_unit(struct gathering *gathering, const struct guardrail *guardrail, const char *id) {
   for (size_t i = 0; i < gathering->count; i++)
-    if (gathering->units[i]->resource == guardrail->resource && strcmp(gathering->units[i]->id, id) == 0) {
+    if (is_unit(gathering, gathering->units[i], guardrail->resource, id)) {
       unit_add(gathering->units[i], guardrail);
       return;
     }
@@ -115,15 +122,47 @@ static int gather_ids(struct gathering *gathering, const struct guardrail *guard
   return used > 0 ? 0 : ask_for_sweep(gathering, guardrail, error);
 }
 
+/* What a trigger's `account:` or `region:` says, into `text`; an event that names none where one is asked for says
+ * nothing of use. */
+static int named_place(const struct jmes *expression, const char *what, json_t *event, char *text, size_t size,
+                       struct error *error) {
+  json_t *value = jmes_search(expression, event, NULL, error);
+  const char *name = json_is_array(value) ? json_string_value(json_array_get(value, 0)) : json_string_value(value);
+  int length = name ? snprintf(text, size, "%s", name) : 0;
+  json_decref(value);
+  if (!value) return -1;
+  if (length > 0 && (size_t)length < size) return 0;
+  return error_set(error, ERROR_INVALID, "Place", "the playbook's \"%s\" names none in this event", what);
+}
+
+/* Where the event was delivered is not always where the resource is: AWS tells the management account of a new one. */
+static int find_place(struct gathering *gathering, const struct event_trigger *trigger, struct error *error) {
+  json_t *event = gathering->matched->delivery->event;
+  char id[16];
+  snprintf(id, sizeof id, "%s", event_account(event));
+  snprintf(gathering->region, sizeof gathering->region, "%s", event_region(event));
+  if (trigger->account && named_place(trigger->account, "account", event, id, sizeof id, error) != 0) return -1;
+  if (trigger->region &&
+      named_place(trigger->region, "region", event, gathering->region, sizeof gathering->region, error) != 0)
+    return -1;
+  if (!valid_region(gathering->region))
+    return error_set(error, ERROR_INVALID, "Place", "\"%s\", which the event names, is no Region", gathering->region);
+  gathering->account = accounts_find(gathering->matched->delivery->worker->accounts, id);
+  if (gathering->account) return 0;
+  return error_set(error, ERROR_INVALID, "Place", "unknown account \"%s\"; list it in the accounts file", id);
+}
+
 static int gather(struct gathering *gathering, struct error *error) {
   const struct bundle *bundle = gathering->matched->bundle;
   for (size_t i = 0; i < gathering->matched->count; i++) {
     uint32_t number = gathering->matched->triggers[i];
     const struct guardrail *guardrail = bundle->guardrails[bundle->triggers[number].guardrail];
+    const struct event_trigger *trigger = &guardrail->triggers[bundle->triggers[number].trigger];
+    if (find_place(gathering, trigger, error) != 0) return -1;
     if (!guardrail_in_scope(guardrail, gathering->account->id, gathering->account->environment,
                             gathering->account->unit, gathering->region))
       continue;
-    if (gather_ids(gathering, guardrail, &guardrail->triggers[bundle->triggers[number].trigger], error) != 0) return -1;
+    if (gather_ids(gathering, guardrail, trigger, error) != 0) return -1;
   }
   return 0;
 }
@@ -195,14 +234,14 @@ static int make_units(struct matched *matched, const char **reason) {
     metric_add(&worker_metrics[M_EVENTS], 1, "duplicate");
     return 1;
   }
-  struct gathering gathering = {.matched = matched,
-                                .account = accounts_find(worker->accounts, event_account(delivery->event)),
-                                .region = event_region(delivery->event),
-                                .units = calloc(IDS_LIMIT, sizeof(struct unit *))};
+  struct gathering gathering = {.matched = matched, .units = calloc(IDS_LIMIT, sizeof(struct unit *))};
   if (!gathering.units) return 0;
   if (gather(&gathering, &error) != 0) {
     result = error_is_transient(&error) ? 0 : -1;
-    *reason = "the playbook's \"ids\" cannot be evaluated on it";
+    snprintf(matched->reason, sizeof matched->reason, "%s: %s",
+             strcmp(error.code, "Place") == 0 ? "no place" : "the playbook's expressions cannot be evaluated on it",
+             error.message);
+    *reason = matched->reason;
   }
   for (size_t i = 0; i < gathering.count && result != 1; i++) unit_free(gathering.units[i]);
   if (result == 1) submit_units(&gathering);

@@ -56,6 +56,17 @@ static int load_patience(struct worker *worker, struct error *error) {
   return 0;
 }
 
+/* Every mistake is told, the last one as the error. */
+static int load_notices(struct worker *worker, struct error *error) {
+  json_t *refused = json_array();
+  worker->notices = notices_load(config_text(worker->config, "notice.routes"),
+                                 config_text(worker->config, "notice.sns_topic"), refused, error);
+  for (size_t i = 1; i < json_array_size(refused); i++)
+    fprintf(stderr, "%s\n", json_string_value(json_array_get(refused, i)));
+  json_decref(refused);
+  return worker->notices ? 0 : -1;
+}
+
 static int open_parts(struct worker *worker, struct error *error) {
   const struct config *config = worker->config;
   struct aws_options aws = settings_aws(config);
@@ -74,6 +85,7 @@ static int open_parts(struct worker *worker, struct error *error) {
       site_breaker_ratio(config_text(config, "breaker.failures"), &failures, &of) != 0)
     return error_set(error, ERROR_INVALID, "Setting",
                      "breaker.failures: how many of the last (1 to 100), as \"10/20\"");
+  if (load_notices(worker, error) != 0) return -1;
   if (!(worker->accounts = accounts_load(file, error))) return -1;
   if (!(worker->state = state_open(&state, error))) return -1;
   struct aws_budget budget;
@@ -152,6 +164,7 @@ static void close_parts(struct worker *worker) {
   fleet_budget_close(worker->budget);
   state_close(worker->state);
   accounts_free(worker->accounts);
+  notices_free(worker->notices);
 }
 
 static int serve(struct worker *worker, struct error *error) {
@@ -165,6 +178,8 @@ static int serve(struct worker *worker, struct error *error) {
   if (!server) return -1;
   struct keeper *keeper = keeper_start(worker, error);
   if (!keeper) return -1;
+  struct notices_sender *sender = notices_start(worker, error);
+  if (!sender) return -1;
   if (start_feeds(worker, feeds, &sweeps, error) != 0) return -1;
   log_info("worker started", LOG_TEXT("owner", worker->owner), LOG_TEXT("bundle", worker->bundle->hash),
            LOG_INT("guardrails", worker->bundle->guardrail_count),
@@ -172,6 +187,7 @@ static int serve(struct worker *worker, struct error *error) {
            LOG_INT("ms", clock_wall_ms() - worker->started_ms));
   wait_for_signal();
   drain(worker, feeds, sweeps, keeper);
+  notices_stop(sender);
   metrics_server_close(server);
   return 0;
 }

@@ -60,6 +60,7 @@ void unit_free(struct unit *unit) {
   live_free(unit->listed);
   free(unit->id);
   free(unit->arn);
+  free(unit->owner);
   atomic_fetch_sub(&unit->worker->units, 1);
   delivery_drop(unit->delivery);
   bundle_drop(unit->bundle);
@@ -135,6 +136,15 @@ struct glance { /* one reading, shared by the cases of a turn */
   struct error error;
 };
 
+/* Whom notices about it may go to.  A resource that is gone keeps its owner. */
+static void note_owner(struct unit *unit, const struct live *live) {
+  if (!unit->resource->tags) return;
+  json_t *tags = jmes_search(unit->resource->tags, live->item, NULL, NULL);
+  free(unit->owner);
+  unit->owner = notices_owner(unit->worker->notices, tags);
+  json_decref(tags);
+}
+
 static const struct live *look(struct unit *unit, struct glance *glance, enum verdict *verdict, struct error *error) {
   if (!glance->read) {
     glance->read = 1;
@@ -148,6 +158,7 @@ static const struct live *look(struct unit *unit, struct glance *glance, enum ve
   }
   *verdict = glance->verdict;
   if (glance->verdict != VERDICT_GO) *error = glance->error;
+  if (glance->live) note_owner(unit, glance->live);
   return glance->live;
 }
 

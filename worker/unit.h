@@ -60,6 +60,7 @@ struct unit {
   struct place place;
   char region[40];
   char *id, *arn;
+  char *owner; /* by its tags, as last read; NULL: not read yet */
   char lease_key[560];
   struct state_lease lease;
   int leased, released; /* released: an operator's release paid for its action */

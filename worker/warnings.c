@@ -4,25 +4,25 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "notices/notices.h"
 #include "pipeline.h"
 
 enum { HOLD_MS = 60000 };
 
 static int warn(struct worker *worker, const json_t *exception, struct error *error) {
+  static const char *const members[] = {"guardrail", "account", "environment", "region", "resource", "owner"};
   const char *id = json_text_at(exception, "id", NULL), *owner = json_text_at(exception, "owner", NULL);
-  char key[1100], note[600], now[32];
-  snprintf(key, sizeof key, "exception|%s", id);
+  char note[600], now[32];
   snprintf(note, sizeof note, "exception %s of %s ends at %s (%s); what it covers is then told, and later put right",
            id, owner, json_text_at(exception, "expires", NULL), json_text_at(exception, "reason", NULL));
-  json_t *notice = json_pack(
-      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "outcome", "expiring", "guardrail",
-      json_text_at(exception, "guardrail", NULL), "account", json_text_at(exception, "account", NULL), "region",
-      json_text_at(exception, "region", NULL), "resource", json_text_at(exception, "resource", NULL), "owner", owner,
-      "note", note, "actor", "", "time", clock_format(clock_wall_ms(), now, sizeof now));
-  int result = notice ? state_notice_add(worker->state, key, notice, config_ms(worker->config, "notice.window"), error)
-                      : error_set(error, ERROR_FATAL, "Memory", "out of memory");
+  json_t *notice =
+      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "outcome", "expiring", "severity", "medium", "arn", "", "actor",
+                "", "action", "", "note", note, "time", clock_format(clock_wall_ms(), now, sizeof now));
+  if (!notice) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
+  for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+    json_object_set_new(notice, members[i], json_string(json_text_at(exception, members[i], NULL)));
+  notices_tell(worker, notice);
   json_decref(notice);
-  if (result != 0) return -1;
   log_info("an exception ends soon", LOG_TEXT("exception", id), LOG_TEXT("owner", owner));
   return state_exception_warned(worker->state, id, error);
 }

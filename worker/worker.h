@@ -12,6 +12,7 @@
 #include "fleet/accounts.h"
 #include "fleet/budget.h"
 #include "fleet/mirror.h"
+#include "notices/notices.h"
 #include "settings.h"
 #include "state/state.h"
 
@@ -27,6 +28,7 @@ struct worker {
   int consumers;                                        /* how many of `events` */
   struct pool *pool;
   struct accounts *accounts;
+  struct notices *notices; /* channels and routes */
   char owner[192];
   int64_t started_ms;                  /* wall */
   int64_t patience_ms[PATIENCE_LIMIT]; /* waits before each further look */
@@ -66,7 +68,7 @@ void limits_cool(struct worker *worker);
 /* warnings.c */
 void exceptions_warn(struct worker *worker);
 
-/* keeper.c: Redis's health and epoch, heartbeat, reload of playbooks, parked work, notices. */
+/* keeper.c: Redis's health and epoch, heartbeat, reload of playbooks, parked work. */
 struct keeper;
 struct keeper *keeper_start(struct worker *worker, struct error *error);
 void keeper_stop(struct keeper *keeper);

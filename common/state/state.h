@@ -238,14 +238,25 @@ int state_findings(struct state *state, const char *status /* NULL: all */, size
 /* {status: count} over all kept. */
 int state_finding_counts(struct state *state, json_t **counts, struct error *error);
 
-/* ---- notices: digests ---- */
-/* Adds `notice` to the digest `key`; the digest falls due `window_ms` after its first notice.  At most 50 notices are
- * kept as text, the rest is counted, by the notices' `outcome`. */
-int state_notice_add(struct state *state, const char *key, json_t *notice, int64_t window_ms, struct error *error);
-/* Takes one due digest: {key, count, notices: […], counts: {outcome: n}, first, last} or NULL; invisible for hold_ms,
- * gone after state_notice_done.  Notices added meanwhile make the next digest, which waits for this one to be done. */
-int state_notice_take(struct state *state, int64_t hold_ms, json_t **digest, struct error *error);
-int state_notice_done(struct state *state, const char *key, struct error *error);
+/* ---- notices: digests, a backlog for each channel ----
+ * A channel is 1 to 40 of a-z, 0-9 and -.  One that does not work fills its own backlog, and no other waits for it. */
+/* Adds `notice` to the channel's digest `key`; the digest falls due `window_ms` after its first notice.  At most 50
+ * notices are kept as text, the rest is counted, by the notices' `outcome`.  A channel has at most 10,000 digests
+ * (RETRYABLE "FULL"). */
+int state_notice_add(struct state *state, const char *channel, const char *key, json_t *notice, int64_t window_ms,
+                     struct error *error);
+/* Takes one due digest: {key, count, tries, notices: […], counts: {outcome: n}, first, last} or NULL; invisible for
+ * hold_ms, gone after state_notice_done.  tries: how often it was taken, this time included.  Notices added meanwhile
+ * make the next digest, which waits for this one to be done.  Of digests that were never taken at most `limit` are
+ * given within `within_ms` (0: no limit): the others wait, and go on gathering. */
+struct state_notice_pace {
+  int64_t limit, within_ms;
+};
+int state_notice_take(struct state *state, const char *channel, int64_t hold_ms, const struct state_notice_pace *pace,
+                      json_t **digest, struct error *error);
+int state_notice_done(struct state *state, const char *channel, const char *key, struct error *error);
+/* How many digests the channel has, those being sent included. */
+int state_notice_backlog(struct state *state, const char *channel, int64_t *count, struct error *error);
 
 /* ---- schedule ticks, sweeps ---- */
 /* 1 = this caller emits the tick (claimed for claim_ms), 0 = somebody did or does.  After emitting: state_tick_done. */

@@ -138,6 +138,7 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(notice_due, 1)         \
   X(notice_take, 1)        \
   X(notice_done, 1)        \
+  X(notice_backlog, 1)     \
   X(tick_claim, 1)         \
   X(tick_done, 1)          \
   X(heartbeat, 1)          \

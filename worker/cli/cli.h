@@ -48,6 +48,8 @@ int run_fights_reset(struct cli *cli);
 int run_stop(struct cli *cli);
 int run_resume(struct cli *cli);
 int run_replay(struct cli *cli);
+int run_notices_check(struct cli *cli);
+int run_notices_list(struct cli *cli);
 int run_settings(struct cli *cli);
 int run_aws(struct cli *cli);
 

@@ -360,8 +360,13 @@ void check_guardrail(struct loader *loader, const struct guardrail *guardrail, c
   check.root_call = NULL;
   check.guardrail = NULL; /* an event is looked at before anything is known of the resource */
   check.where = IN_ITEM;
-  for (size_t i = 0; i < guardrail->trigger_count; i++)
-    check_expression(&check, guardrail->triggers[i].ids, pointer_key(pointer_index("/trigger/events", i), "ids"));
+  for (size_t i = 0; i < guardrail->trigger_count; i++) {
+    const struct event_trigger *trigger = &guardrail->triggers[i];
+    const char *event = pointer_index("/trigger/events", i);
+    check_expression(&check, trigger->ids, pointer_key(event, "ids"));
+    check_expression(&check, trigger->account, pointer_key(event, "account"));
+    check_expression(&check, trigger->region, pointer_key(event, "region"));
+  }
   check.guardrail = guardrail;
   check.where = IN_STEP;
   check_steps(&check, guardrail->remediate, guardrail->remediate_count, json_object_get(document, "remediate"));

@@ -36,7 +36,8 @@ static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0},
                                         {"units", KEY_ARRAY, 0},
                                         {0}};
 static const struct key trigger_keys[] = {{"events", KEY_ARRAY, 0}, {"schedule", KEY_TEXT, 0}, {0}};
-static const struct key event_keys[] = {{"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1}, {0}};
+static const struct key event_keys[] = {
+    {"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1}, {"account", KEY_TEXT, 0}, {"region", KEY_TEXT, 0}, {0}};
 
 static const char *const mode_names[] = {
     [MODE_ASSESS] = "assess", [MODE_NOTIFY] = "notify", [MODE_REMEDIATE] = "remediate", NULL};
@@ -90,6 +91,8 @@ static void load_event(struct loader *loader, const json_t *event, const char *p
   if (check_keys(loader, event, pointer, event_keys) > 0) return;
   trigger->pattern = json_dumps(json_object_get(event, "pattern"), JSON_COMPACT);
   trigger->ids = load_expression(loader, event, "ids", pointer);
+  trigger->account = load_expression(loader, event, "account", pointer);
+  trigger->region = load_expression(loader, event, "region", pointer);
   struct error error = {0};
   struct match_builder *builder = match_builder_open();
   if (!trigger->pattern || !builder || match_add(builder, 0, trigger->pattern, strlen(trigger->pattern), &error) != 0)
@@ -231,6 +234,8 @@ void guardrail_free(struct guardrail *guardrail) {
   for (size_t i = 0; i < guardrail->trigger_count; i++) {
     free(guardrail->triggers[i].pattern);
     jmes_free(guardrail->triggers[i].ids);
+    jmes_free(guardrail->triggers[i].account);
+    jmes_free(guardrail->triggers[i].region);
   }
   free(guardrail->triggers);
   for (size_t i = 0; i < guardrail->mode_count; i++) free(guardrail->modes[i].environment);

@@ -80,6 +80,7 @@ struct environment_mode {
 struct event_trigger {
   char *pattern; /* JSON text */
   struct jmes *ids;
+  struct jmes *account, *region; /* where the resource is; NULL: where the event was delivered */
 };
 
 struct guardrail {

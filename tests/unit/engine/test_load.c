@@ -101,6 +101,11 @@ static void test_mistakes_are_refused_with_file_line_and_reason(void **state) {
       {"trigger: {schedule: rate(5 minutes)}", "trigger: {}", "needs \"events\", a \"schedule\", or both"},
       {"trigger: {schedule: rate(5 minutes)}", "trigger: {events: [{pattern: {source: aws.ec2}, ids: detail}]}",
        "\"pattern\""},
+      {"trigger: {schedule: rate(5 minutes)}",
+       "trigger: {events: [{pattern: {source: [aws.ec2]}, ids: detail, account: \"detail.[\"}]}", "\"account\""},
+      {"trigger: {schedule: rate(5 minutes)}", /* an event is looked at before anything is known of the resource */
+       "trigger: {events: [{pattern: {source: [aws.ec2]}, ids: detail, region: $region}]}",
+       "there is no variable $region here"},
       {"find: ", "remediate: [{call: ec2.RevokeSecurityGroupIngress}]\nfind: ", "\"breaker\" is missing"},
       {"find: ", "breaker: {actions: 0, within: 10m}\nfind: ", "\"actions\" must be 1 to 100000"},
       {"find: ", "breaker: {actions: 1, within: 10 minutes}\nfind: ", "must be a duration"},

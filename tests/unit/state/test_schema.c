@@ -279,18 +279,20 @@ static int call_counts(struct state *state, struct error *error) {
 }
 
 static int call_notice(struct state *state, struct error *error) {
+  const struct state_notice_pace pace = {.limit = 1000, .within_ms = 600000};
   json_t *notice = json_pack("{s:s}", "outcome", "fixed"), *digest = NULL;
-  int failed = state_notice_add(state, "team", notice, 0, error);
+  int failed = state_notice_add(state, "mail", "team", notice, 0, error);
   clock_sleep_ms(2);
-  if (!failed) failed = state_notice_take(state, 600000, &digest, error);
+  if (!failed) failed = state_notice_take(state, "mail", 600000, &pace, &digest, error);
   json_decref(digest);
-  if (!failed) failed = state_notice_add(state, "team", notice, 600000, error);
+  if (!failed) failed = state_notice_add(state, "mail", "team", notice, 600000, error);
   json_decref(notice);
   return failed;
 }
 
 static int call_notice_done(struct state *state, struct error *error) {
-  return state_notice_done(state, "gone", error);
+  int64_t backlog;
+  return state_notice_backlog(state, "mail", &backlog, error) ? -1 : state_notice_done(state, "mail", "gone", error);
 }
 
 static int call_tick(struct state *state, struct error *error) {
@@ -378,10 +380,11 @@ static void test_no_key_outside_the_document(void **unused) {
 
 /* The name of a key that the calls use: the pattern with its variable filled in. */
 static void concrete(const char *pattern, char *key, size_t size) {
-  static const char *const names[][2] = {
-      {"<scope>", "ssh/1"},  {"<resource>", "r"}, {"<event id>", "e"},
-      {"<request id>", "q"}, {"<account>", "1"},  {"<account|Region|class>", "1|r|c"},
-      {"<schedule>", "s"},   {"<subject>", "s"},  {"<key>", "team"}};
+  static const char *const names[][2] = {{"<scope>", "ssh/1"},  {"<resource>", "r"},
+                                         {"<event id>", "e"},   {"<request id>", "q"},
+                                         {"<account>", "1"},    {"<account|Region|class>", "1|r|c"},
+                                         {"<schedule>", "s"},   {"<subject>", "s"},
+                                         {"<channel>", "mail"}, {"<channel|digest>", "mail|team"}};
   const char *variable = strchr(pattern, '<');
   snprintf(key, size, "%.*s", variable ? (int)(variable - pattern) : (int)strlen(pattern), pattern);
   for (size_t i = 0; variable && i < sizeof names / sizeof *names; i++)
