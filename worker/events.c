@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "event/envelope.h"
 #include "pipeline.h"
+#include "site/actor.h"
 #include "unit.h"
 
 enum { POLL_MS = 100, IDS_LIMIT = 1000, DEAD_LETTER_TIMEOUT_MS = 5000 };

@@ -95,6 +95,7 @@ enum verdict record_finding(struct unit *unit, struct unit_case *one, const char
   if (strcmp(status, "fixed") == 0) observe_fixed(unit, one);
   /* People hear of what is new to them: a fix always, anything else when it changed. */
   if (!closing && (strcmp(status, "fixed") == 0 || strcmp(status, was) != 0) && strcmp(status, "excepted") != 0 &&
+      strcmp(status, "waiting") != 0 && /* told when it is asked for */
       !(note && strcmp(note, "assess") == 0))
     notice_case(unit, one, status, evidence, note);
   json_decref(record);

@@ -24,8 +24,8 @@ struct worker {
   struct state *state;
   struct fleet_budget *budget; /* of AWS calls; NULL: none (aws.budget 0) */
   struct bus_producer *producer;
-  struct bus_consumer *events[CONSUMER_LIMIT], *sweeps; /* one thread each */
-  int consumers;                                        /* how many of `events` */
+  struct bus_consumer *events[CONSUMER_LIMIT], *sweeps, *commands; /* one thread each */
+  int consumers;                                                   /* how many of `events` */
   struct pool *pool;
   struct accounts *accounts;
   struct notices *notices; /* channels and routes */
@@ -53,7 +53,7 @@ struct bundle *worker_bundle(struct worker *worker);
 
 /* All consumers. */
 void worker_pause(struct worker *worker, int paused);
-struct bus_lag worker_lag(struct worker *worker); /* of events; last_poll_ms: the oldest, of sweeps, too */
+struct bus_lag worker_lag(struct worker *worker); /* of events; last_poll_ms: the oldest, of the others, too */
 
 /* Limits that an action of this guardrail in this account must pass; `limits` holds 4.  Returns how many. */
 struct scopes {

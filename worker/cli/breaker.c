@@ -2,13 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "cli.h"
 
-enum { PROBE_PACE = 10 };
-
 #define BY \
-  { "by", SETTING_TEXT, NULL, "who does it; none: $USER", 0, 0, 0 }
+  { "by", SETTING_TEXT, NULL, "who does it, where nobody has to prove it; none: $USER", 0, 0, 0 }
 #define REASON \
   { "reason", SETTING_TEXT, NULL, "why", 0, 0, 0 }
 const struct setting operator_options[] = {BY, REASON, {0}};
@@ -20,13 +17,7 @@ const struct setting reset_options[] = {
     {0}};
 
 const struct setting probe_options[] = {
-    BY, {"probes", SETTING_NUMBER, "3", "how many actions are let through", 1, 100, 0}, {0}};
-
-static const char *operator_name(const struct cli *cli) {
-  const char *by = config_text(cli->config, "by");
-  const char *user = getenv("USER");
-  return *by ? by : user && *user ? user : "operator";
-}
+    BY, REASON, {"probes", SETTING_NUMBER, "3", "how many actions are let through", 1, 100, 0}, {0}};
 
 /* "5/s" or "30/m" to actions a second; 0, or -1. */
 static int parse_pace(const char *text, double *pace) {
@@ -42,18 +33,10 @@ static int parse_pace(const char *text, double *pace) {
   return 0;
 }
 
-/* Durable first: the topic's record is what a Redis that lost its memory is rebuilt from. */
-static int set_breaker(struct cli *cli, struct state *state, const char *scope, const char *verb, struct error *error) {
-  static const struct { const char *verb, *state; } states[] = {{"trip", "open"}, {"hold", "held"}, {"reset", NULL}};
-  const char *by = operator_name(cli), *reason = config_text(cli->config, "reason");
-  json_t *record = NULL;
-  for (size_t i = 0; i < sizeof states / sizeof *states; i++)
-    if (strcmp(states[i].verb, verb) == 0 && states[i].state)
-      record = json_pack("{s:s, s:s, s:s, s:I}", "state", states[i].state, "by", by, "reason", reason, "opened",
-                         (json_int_t)clock_wall_ms());
-  int result = cli_mirror(cli, "breaker", scope, record, error);
-  json_decref(record);
-  return result == 0 ? state_breaker_set(state, scope, verb, by, reason, error) : -1;
+/* The verb's {scope, reason}; new. */
+static json_t *scope_arguments(struct cli *cli) {
+  cli->by = config_text(cli->config, "by");
+  return json_pack("{s:s, s:s}", "scope", cli->words.words[0], "reason", config_text(cli->config, "reason"));
 }
 
 static int change_breaker(struct cli *cli, const char *verb, int64_t *released) {
@@ -61,15 +44,17 @@ static int change_breaker(struct cli *cli, const char *verb, int64_t *released) 
   double pace = 0;
   if (cli->words.count != 1)
     return fail_usage("which scope? GUARDRAIL/ACCOUNT, GUARDRAIL, account:ACCOUNT or organization");
-  const char *scope = cli->words.words[0];
   if (released && parse_pace(config_text(cli->config, "pace"), &pace) != 0)
     return fail_usage("--pace is a number a second or minute, as 5/s or 30/m, not \"%s\"",
                       config_text(cli->config, "pace"));
-  struct state *state = cli_state(cli, &error);
-  int result = state ? set_breaker(cli, state, scope, verb, &error) : -1;
-  if (result == 0 && released) result = state_parked_release(state, scope, pace, released, &error);
-  state_close(state);
-  return result == 0 ? CLI_OK : fail(&error);
+  json_t *arguments = scope_arguments(cli);
+  if (released) json_object_set_new(arguments, "release", json_true());
+  if (released) json_object_set_new(arguments, "pace", json_real(pace));
+  json_t *result = cli_operate(cli, verb, arguments, &error);
+  if (!result) return fail(&error);
+  if (released) *released = json_integer_value(json_object_get(result, "released"));
+  json_decref(result);
+  return CLI_OK;
 }
 
 int run_breaker_trip(struct cli *cli) {
@@ -86,24 +71,24 @@ int run_breaker_hold(struct cli *cli) {
 
 int run_breaker_probe(struct cli *cli) {
   struct error error = {0};
-  int64_t probes = config_number(cli->config, "probes"), count = 0;
   if (cli->words.count != 1)
     return fail_usage("which scope? GUARDRAIL/ACCOUNT, GUARDRAIL, account:ACCOUNT or organization");
   const char *scope = cli->words.words[0];
-  struct state *state = cli_state(cli, &error);
-  int probed = state ? state_breaker_probe(state, scope, probes, -1, operator_name(cli), &error) : -1;
-  int result = probed == 1 ? state_parked_return(state, scope, PROBE_PACE, probes, &count, &error) : probed;
-  state_close(state);
-  if (result < 0) return fail(&error);
-  if (probed == 0) {
+  json_int_t probes = (json_int_t)config_number(cli->config, "probes");
+  json_t *arguments = scope_arguments(cli);
+  json_object_set_new(arguments, "probes", json_integer(probes));
+  json_t *result = cli_operate(cli, "probe", arguments, &error);
+  if (!result) return fail(&error);
+  int probed = json_is_true(json_object_get(result, "probed"));
+  if (probed)
+    printf(
+        "%s is half-open: %lld actions are let through, %lld parked units come back for it; it closes when all end "
+        "well\n",
+        scope, (long long)probes, (long long)json_integer_value(json_object_get(result, "returning")));
+  else
     fprintf(stderr, "parapet: %s is closed: there is nothing to probe\n", scope);
-    return CLI_ERROR;
-  }
-  printf(
-      "%s is half-open: %lld actions are let through, %lld parked units come back for it; it closes when all end "
-      "well\n",
-      scope, (long long)probes, (long long)count);
-  return CLI_OK;
+  json_decref(result);
+  return probed ? CLI_OK : CLI_ERROR;
 }
 
 int run_breaker_reset(struct cli *cli) {
@@ -149,46 +134,39 @@ int run_fights_list(struct cli *cli) {
 
 int run_fights_reset(struct cli *cli) {
   struct error error = {0};
-  int existed = 0;
   if (cli->words.count != 1)
     return fail_usage("which one? parapet fights reset 'GUARDRAIL|ARN', as fights list shows it");
-  struct state *state = cli_state(cli, &error);
-  int result = state ? state_fight_reset(state, cli->words.words[0], &existed, &error) : -1;
-  state_close(state);
-  if (result != 0) return fail(&error);
-  if (!existed) {
-    fprintf(stderr, "parapet: nobody fights over %s\n", cli->words.words[0]);
-    return CLI_ERROR;
-  }
-  printf("%s is put right again from its next event or sweep on\n", cli->words.words[0]);
-  return CLI_OK;
+  const char *subject = cli->words.words[0];
+  cli->by = config_text(cli->config, "by");
+  json_t *result = cli_operate(cli, "fight.reset", json_pack("{s:s}", "subject", subject), &error);
+  if (!result) return fail(&error);
+  int existed = json_is_true(json_object_get(result, "existed"));
+  json_decref(result);
+  if (existed)
+    printf("%s is put right again from its next event or sweep on\n", subject);
+  else
+    fprintf(stderr, "parapet: nobody fights over %s\n", subject);
+  return existed ? CLI_OK : CLI_ERROR;
 }
 
 /* ---- stop ---- */
-static int set_stop(struct cli *cli, json_t *record) {
+static int change_stop(struct cli *cli, const char *verb) {
   struct error error = {0};
-  struct state *state = cli_state(cli, &error);
-  /* A stop must hold at once, so Redis first; lifting it must not be undone by a rebuild, so the topic first. */
-  int result = state ? 0 : -1;
-  if (result == 0 && record) result = state_stop_set(state, record, &error);
-  if (result == 0) result = cli_mirror(cli, "stop", "organization", record, &error);
-  if (result == 0 && !record) result = state_stop_set(state, NULL, &error);
-  state_close(state);
-  json_decref(record);
-  return result == 0 ? CLI_OK : fail(&error);
+  cli->by = config_text(cli->config, "by");
+  json_t *result = cli_operate(cli, verb, json_pack("{s:s}", "reason", config_text(cli->config, "reason")), &error);
+  if (!result) return fail(&error);
+  json_decref(result);
+  return CLI_OK;
 }
 
 int run_stop(struct cli *cli) {
-  char now[32];
-  int result =
-      set_stop(cli, json_pack("{s:s, s:s, s:s}", "by", operator_name(cli), "reason", config_text(cli->config, "reason"),
-                              "at", clock_format(clock_wall_ms(), now, sizeof now)));
+  int result = change_stop(cli, "stop");
   if (result == CLI_OK) puts("stopped: nothing is changed in any account until parapet resume");
   return result;
 }
 
 int run_resume(struct cli *cli) {
-  int result = set_stop(cli, NULL);
+  int result = change_stop(cli, "resume");
   if (result == CLI_OK)
     puts("the stop is lifted; what was parked waits for parapet breaker reset organization --release");
   return result;

@@ -58,9 +58,6 @@ void view_close(struct view *view);
 json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *place, const struct live *live,
                         json_t *event, json_t *actor, struct error *error);
 
-/* Who did it, from CloudTrail's userIdentity: {type, arn, role, session, account, user, via}; new, never NULL. */
-json_t *event_actor(const json_t *event);
-
 /* Which contexts the guardrails use, or-ed into wanted[resource->context_count]. */
 void guardrail_wants(const struct guardrail *guardrail, unsigned char *wanted);
 

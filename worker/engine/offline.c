@@ -6,6 +6,7 @@
 
 #include "engine/live.h"
 #include "engine/steps.h"
+#include "site/actor.h"
 #include "site/breaker.h"
 
 static char *explain(const char *format, const char *one, const char *two) {

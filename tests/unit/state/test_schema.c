@@ -313,6 +313,48 @@ static int call_heartbeat(struct state *state, struct error *error) {
   return failed;
 }
 
+static int call_actions(struct state *state, struct error *error) {
+  json_t *action = json_pack("{s:s}", "action", "a"), *images = json_object(), *list = NULL;
+  int failed = state_action_put(state, action, images, error);
+  json_decref(action);
+  json_decref(images);
+  if (failed || state_actions(state, 0, INT64_MAX / 1024, 10, &list, NULL, error)) return -1;
+  json_decref(list);
+  if (state_action_get(state, "a", &action, &images, error)) return -1;
+  json_decref(action);
+  json_decref(images);
+  return 0;
+}
+
+static int call_approvals(struct state *state, struct error *error) {
+  json_t *approval = json_object(), *list = NULL;
+  int failed = state_approval_put(state, "f", approval, NULL, error) < 0 || state_approvals(state, &list, error);
+  json_decref(approval);
+  json_decref(list);
+  return failed ? -1 : 0;
+}
+
+static int call_renames(struct state *state, struct error *error) {
+  json_t *renames = NULL;
+  if (state_renames_get(state, "arn", &renames, error)) return -1;
+  json_decref(renames);
+  renames = json_object();
+  int failed = state_renames_put(state, "arn", renames, error);
+  json_decref(renames);
+  return failed;
+}
+
+static int call_command(struct state *state, struct error *error) {
+  json_t *record = NULL;
+  if (state_command_get(state, "c", &record, error)) return -1;
+  json_decref(record);
+  record = json_object();
+  int failed = state_command_begin(state, "c", record, 600000, error) < 0 ||
+               state_command_put(state, "c", record, 600000, error) < 0;
+  json_decref(record);
+  return failed ? -1 : 0;
+}
+
 static int call_count(struct state *state, struct error *error) { return state_count(state, "n", 1, error); }
 
 typedef int call(struct state *state, struct error *error);
@@ -322,7 +364,7 @@ static call *const calls[] = {
     call_parked,        call_finding,        call_counts,     call_notice,       call_notice_done, call_tick,
     call_sweep,         call_heartbeat,      call_count,      call_finding_ends, call_parked_has,  call_outcome,
     call_probe,         call_population,     call_fight,      call_fights,       call_expiring,    call_budget,
-    call_stop};
+    call_actions,       call_approvals,      call_renames,    call_command,      call_stop};
 
 /* ---- the checks ---- */
 
@@ -384,7 +426,8 @@ static void concrete(const char *pattern, char *key, size_t size) {
                                          {"<event id>", "e"},   {"<request id>", "q"},
                                          {"<account>", "1"},    {"<account|Region|class>", "1|r|c"},
                                          {"<schedule>", "s"},   {"<subject>", "s"},
-                                         {"<channel>", "mail"}, {"<channel|digest>", "mail|team"}};
+                                         {"<channel>", "mail"}, {"<channel|digest>", "mail|team"},
+                                         {"<arn>", "arn"},      {"<id>", "c"}};
   const char *variable = strchr(pattern, '<');
   snprintf(key, size, "%.*s", variable ? (int)(variable - pattern) : (int)strlen(pattern), pattern);
   for (size_t i = 0; variable && i < sizeof names / sizeof *names; i++)
