@@ -175,6 +175,16 @@ static enum verdict compare(struct undo *undo, const struct live *live) {
   return undo_outcome(undo, "refused", differences, "the resource was changed since");
 }
 
+static void trip_is_remembered(struct worker *worker, const char *scope) {
+  struct error error = {0};
+  json_t *record = json_pack("{s:s, s:s, s:s, s:I}", "state", "open", "by", "limit", "reason",
+                             "as many undone actions as its limit allows", "opened", (json_int_t)clock_wall_ms());
+  log_warn("breaker tripped", LOG_TEXT("scope", scope));
+  if (mirror_put(worker->producer, "breaker", scope, record, &error) != 0)
+    log_warn("a trip could not be mirrored", LOG_TEXT("scope", scope), LOG_ERROR(&error));
+  json_decref(record);
+}
+
 static enum verdict grant(struct undo *undo, struct error *error) {
   static const char *const words[] = {[STATE_GRANTED] = "",
                                       [STATE_REFUSED_STOP] = "the organization is stopped (parapet resume)",
@@ -190,7 +200,7 @@ static enum verdict grant(struct undo *undo, struct error *error) {
   if (state_breaker_grant(worker->state, &limit, 1, undo->unit->cases[0].action, 0, &answer, scope, &tripped, error) !=
       0)
     return VERDICT_LATER;
-  if (tripped) log_warn("breaker tripped", LOG_TEXT("scope", scope));
+  if (tripped) trip_is_remembered(worker, scope);
   return answer == STATE_GRANTED ? VERDICT_GO : undo_outcome(undo, "refused", NULL, "%s", words[answer]);
 }
 
