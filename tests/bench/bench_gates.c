@@ -189,8 +189,9 @@ static void measure(const char *name, void (*work)(long n), int threads) {
   }
   double seconds = (double)(now_ns() - began) / 1e9;
   qsort(all, (size_t)count, sizeof *all, compare);
+  const int64_t *median = all + count / 2, *worst = all + count * 99 / 100;
   printf("%-10s %2d threads  %8.0f /s   median %6.3f ms   p99 %6.3f ms\n", name, threads, (double)count / seconds,
-         (double)all[count / 2] / 1e6, (double)all[count * 99 / 100] / 1e6);
+         (double)*median / 1e6, (double)*worst / 1e6);
   fflush(stdout);
   free(all);
 }

@@ -24,9 +24,9 @@ def event(account, region, group, age=0):
     }  # fmt: skip
 
 
-def plant(stack, count):
+def plant(stack, count, accounts=None):
     """`count` open groups dealt out over accounts and Regions, without an event."""
-    return stack.plant_everywhere([SSH], count)
+    return stack.plant_everywhere([SSH], count, accounts)
 
 
 def strike(stack, places):

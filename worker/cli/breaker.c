@@ -119,7 +119,7 @@ int run_breaker_list(struct cli *cli) {
 
 /* ---- fights ---- */
 int run_fights_list(struct cli *cli) {
-  static const struct column columns[] = {{"SUBJECT", "subject", 90},   {"ROUNDS", "rounds", 0},
+  static const struct column columns[] = {{"SUBJECT", "subject", 0},    {"ROUNDS", "rounds", 0},
                                           {"OPPONENT", "opponent", 70}, {"VIA", "via", 30},
                                           {"KEEPS", "keeps", 60},       {0}};
   struct error error = {0};
