@@ -136,12 +136,15 @@ static int named_place(const struct jmes *expression, const char *what, json_t *
   return error_set(error, ERROR_INVALID, "Place", "the playbook's \"%s\" names none in this event", what);
 }
 
-/* Where the event was delivered is not always where the resource is: AWS tells the management account of a new one. */
-static int find_place(struct gathering *gathering, const struct event_trigger *trigger, struct error *error) {
+/* Where the event was delivered is not always where the resource is: AWS tells the management account of a new one, and
+ * what is global (an IAM user, say) has one place. */
+static int find_place(struct gathering *gathering, const struct guardrail *guardrail,
+                      const struct event_trigger *trigger, struct error *error) {
   json_t *event = gathering->matched->delivery->event;
   char id[16];
   snprintf(id, sizeof id, "%s", event_account(event));
-  snprintf(gathering->region, sizeof gathering->region, "%s", event_region(event));
+  snprintf(gathering->region, sizeof gathering->region, "%s",
+           guardrail->resource->scope == SCOPE_REGION ? event_region(event) : "us-east-1");
   if (trigger->account && named_place(trigger->account, "account", event, id, sizeof id, error) != 0) return -1;
   if (trigger->region &&
       named_place(trigger->region, "region", event, gathering->region, sizeof gathering->region, error) != 0)
@@ -159,7 +162,7 @@ static int gather(struct gathering *gathering, struct error *error) {
     uint32_t number = gathering->matched->triggers[i];
     const struct guardrail *guardrail = bundle->guardrails[bundle->triggers[number].guardrail];
     const struct event_trigger *trigger = &guardrail->triggers[bundle->triggers[number].trigger];
-    if (find_place(gathering, trigger, error) != 0) return -1;
+    if (find_place(gathering, guardrail, trigger, error) != 0) return -1;
     if (!guardrail_in_scope(guardrail, gathering->account->id, gathering->account->environment,
                             gathering->account->unit, gathering->region))
       continue;

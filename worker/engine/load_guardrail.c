@@ -28,6 +28,7 @@ static const struct key guardrail_keys[] = {
     {"remediate", KEY_ARRAY, 0},
     {"tests", KEY_ARRAY, 1},
     {"exempt", KEY_OBJECT, 0},
+    {"remediate_when", KEY_TEXT, 0},
     {0},
 };
 static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0},
@@ -169,6 +170,7 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   guardrail->tests = json_incref(json_object_get(document, "tests"));
   guardrail->where = load_expression(loader, document, "where", "");
   guardrail->find = load_expression(loader, document, "find", "");
+  guardrail->remediate_when = load_expression(loader, document, "remediate_when", "");
   guardrail->remediate = load_steps(loader, document, "remediate", "", &guardrail->remediate_count);
   guardrail->steps_as_written = json_incref(json_object_get(document, "remediate"));
   json_hash(document, guardrail->hash);
@@ -245,6 +247,7 @@ void guardrail_free(struct guardrail *guardrail) {
   free(guardrail->modes);
   jmes_free(guardrail->where);
   jmes_free(guardrail->find);
+  jmes_free(guardrail->remediate_when);
   steps_free(guardrail->remediate, guardrail->remediate_count);
   free(guardrail);
 }

@@ -105,7 +105,8 @@ struct guardrail {
     int64_t share, least;       /* of the account's resources of this type, in 1/10,000; never less than so many */
     int64_t failures, failures_of;
   } breaker;
-  json_t *exempt_tags; /* {key: glob}: resources with such a tag are left alone; NULL: none */
+  json_t *exempt_tags;         /* {key: glob}: resources with such a tag are left alone; NULL: none */
+  struct jmes *remediate_when; /* NULL: always; else, where it comes to nothing, people are told instead */
   struct step *remediate;
   size_t remediate_count;
   json_t *steps_as_written;            /* "remediate"; NULL: none */
