@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/offline.h"
+#include "check/offline.h"
 #include "site/breaker.h"
 
 #include <cmocka.h>
