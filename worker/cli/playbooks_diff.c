@@ -13,6 +13,7 @@
 #include "event/envelope.h"
 #include "event/reader.h"
 #include "fleet/accounts.h"
+#include "site/actor.h"
 #include "site/plan.h"
 
 enum { READ_MS = 600000, SHOWN = 20, MOST_ROWS = 10000, MOST_TARGETS = 1000 };
