@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "event/envelope.h"
 #include "pipeline.h"
+#include "site/actor.h"
 #include "unit.h"
 
 enum { POLL_MS = 100, IDS_LIMIT = 1000, DEAD_LETTER_TIMEOUT_MS = 5000 };
@@ -67,23 +68,28 @@ struct gathering { /* units of one event, one a resource and id */
   size_t count;
 };
 
+static void add_case(struct gathering *gathering, struct unit *unit, const struct guardrail *guardrail, int creates) {
+  struct unit_case *one = unit_add(unit, guardrail);
+  if (creates) one->created_ms = gathering->matched->delivery->event_ms;
+}
+
 static int is_unit(const struct gathering *gathering, const struct unit *unit, const struct resource *resource,
                    const char *id) {
   return unit->resource == resource && unit->account == gathering->account && strcmp(unit->id, id) == 0 &&
          strcmp(unit->region, gathering->region) == 0;
 }
 
-static void gather_unit(struct gathering *gathering, const struct guardrail *guardrail, const char *id) {
+static void gather_unit(struct gathering *gathering, const struct guardrail *guardrail, const char *id, int creates) {
   for (size_t i = 0; i < gathering->count; i++)
     if (is_unit(gathering, gathering->units[i], guardrail->resource, id)) {
-      unit_add(gathering->units[i], guardrail);
+      add_case(gathering, gathering->units[i], guardrail, creates);
       return;
     }
   if (gathering->count >= IDS_LIMIT) return;
   struct unit *unit = unit_open(gathering->matched->delivery, gathering->matched->bundle, gathering->account,
                                 guardrail->resource, gathering->region, id, gathering->matched->count);
   if (!unit) return;
-  unit_add(unit, guardrail);
+  add_case(gathering, unit, guardrail, creates);
   gathering->units[gathering->count++] = unit;
 }
 
@@ -110,12 +116,12 @@ static int gather_ids(struct gathering *gathering, const struct guardrail *guard
   size_t index, used = 0;
   if (!ids) return -1;
   if (json_is_string(ids) && json_string_length(ids) > 0) {
-    gather_unit(gathering, guardrail, json_string_value(ids));
+    gather_unit(gathering, guardrail, json_string_value(ids), trigger->creates);
     used++;
   }
   json_array_foreach(ids, index, id) {
     if (!json_is_string(id) || json_string_length(id) == 0 || json_string_length(id) > 256) continue;
-    gather_unit(gathering, guardrail, json_string_value(id));
+    gather_unit(gathering, guardrail, json_string_value(id), trigger->creates);
     used++;
   }
   json_decref(ids);
@@ -210,6 +216,27 @@ static void abandon_event(void *argument) {
   matched_free(matched);
 }
 
+/* A baseline's changes are noted from the events, however late these come. */
+static int has_baseline(const struct unit *unit) {
+  for (size_t i = 0; i < unit->case_count; i++)
+    if (unit->cases[i].guardrail->baseline) return 1;
+  return 0;
+}
+
+/* What an old event says of the resource is history: no step may revert by it, and many of one resource (an outage's
+ * backlog) are one look.  So its units go the way of parked work: collapsed, judged anew, in pace. */
+static void submit_units(struct gathering *gathering) {
+  struct delivery *delivery = gathering->matched->delivery;
+  int64_t limit = config_ms(delivery->worker->config, "event.max_age");
+  int old = delivery->event_ms > 0 && clock_wall_ms() - delivery->event_ms >= limit;
+  if (old) metric_add(&worker_metrics[M_EVENTS], 1, "old");
+  for (size_t i = 0; i < gathering->count; i++)
+    if (old && !has_baseline(gathering->units[i]))
+      unit_abandon(gathering->units[i]);
+    else
+      unit_submit(gathering->units[i]);
+}
+
 /* Makes the units of one event.  1 = made (or nothing to make), 0 = later, -1 = rejected with *reason. */
 static int make_units(struct matched *matched, const char **reason) {
   struct delivery *delivery = matched->delivery;
@@ -232,11 +259,8 @@ static int make_units(struct matched *matched, const char **reason) {
              error.message);
     *reason = matched->reason;
   }
-  for (size_t i = 0; i < gathering.count; i++)
-    if (result == 1)
-      unit_submit(gathering.units[i]);
-    else
-      unit_free(gathering.units[i]);
+  for (size_t i = 0; i < gathering.count && result != 1; i++) unit_free(gathering.units[i]);
+  if (result == 1) submit_units(&gathering);
   if (result == 1) {
     metric_add(&worker_metrics[M_EVENTS], 1, "matched");
     metric_add(&worker_metrics[M_UNITS], (double)gathering.count, "event");

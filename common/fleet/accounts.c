@@ -15,6 +15,7 @@ struct accounts {
   struct entry *by_id;
   const struct account **list;
   size_t count;
+  json_t *ids;
   char *role, *external_id;
 };
 
@@ -40,6 +41,7 @@ static int add_account(struct accounts *accounts, const json_t *object, json_t *
   entry->account.regions = json_incref(regions);
   HASH_ADD_STR(accounts->by_id, account.id, entry);
   accounts->list[accounts->count++] = &entry->account;
+  json_array_append_new(accounts->ids, json_string(id));
   return 0;
 }
 
@@ -48,7 +50,8 @@ static int load_entries(struct accounts *accounts, const json_t *document, const
   const json_t *list = json_object_get(document, "accounts");
   if (!json_is_array(list)) return error_set(error, ERROR_INVALID, "Accounts", "%s: \"accounts\" must be a list", path);
   accounts->list = calloc(json_array_size(list) + 1, sizeof *accounts->list);
-  if (!accounts->list) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
+  accounts->ids = json_array();
+  if (!accounts->list || !accounts->ids) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
   for (size_t i = 0; i < json_array_size(list); i++) {
     if (add_account(accounts, json_array_get(list, i), json_object_get(document, "regions"), error) == 0) continue;
     char pointer[64];
@@ -86,6 +89,7 @@ void accounts_free(struct accounts *accounts) {
     free(entry);
   }
   free(accounts->list);
+  json_decref(accounts->ids);
   free(accounts->role);
   free(accounts->external_id);
   free(accounts);
@@ -97,6 +101,7 @@ const struct account *accounts_find(const struct accounts *accounts, const char 
   return entry ? &entry->account : NULL;
 }
 
+json_t *accounts_ids(const struct accounts *accounts) { return accounts->ids; }
 size_t accounts_count(const struct accounts *accounts) { return accounts->count; }
 const struct account *accounts_at(const struct accounts *accounts, size_t index) { return accounts->list[index]; }
 const char *accounts_role(const struct accounts *accounts) { return accounts->role; }

@@ -23,6 +23,7 @@ struct accounts *accounts_load(const char *path, struct error *error);
 void accounts_free(struct accounts *accounts);
 const struct account *accounts_find(const struct accounts *accounts, const char *id); /* NULL: unknown */
 size_t accounts_count(const struct accounts *accounts);
+json_t *accounts_ids(const struct accounts *accounts); /* of all; a list, borrowed */
 const struct account *accounts_at(const struct accounts *accounts, size_t index);
 const char *accounts_role(const struct accounts *accounts);        /* "" when none */
 const char *accounts_external_id(const struct accounts *accounts); /* NULL when none */
