@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "event/envelope.h"
 #include "pipeline.h"
+#include "site/actor.h"
 #include "unit.h"
 
 enum { POLL_MS = 100, IDS_LIMIT = 1000, DEAD_LETTER_TIMEOUT_MS = 5000 };
@@ -215,6 +216,27 @@ static void abandon_event(void *argument) {
   matched_free(matched);
 }
 
+/* A baseline's changes are noted from the events, however late these come. */
+static int has_baseline(const struct unit *unit) {
+  for (size_t i = 0; i < unit->case_count; i++)
+    if (unit->cases[i].guardrail->baseline) return 1;
+  return 0;
+}
+
+/* What an old event says of the resource is history: no step may revert by it, and many of one resource (an outage's
+ * backlog) are one look.  So its units go the way of parked work: collapsed, judged anew, in pace. */
+static void submit_units(struct gathering *gathering) {
+  struct delivery *delivery = gathering->matched->delivery;
+  int64_t limit = config_ms(delivery->worker->config, "event.max_age");
+  int old = delivery->event_ms > 0 && clock_wall_ms() - delivery->event_ms >= limit;
+  if (old) metric_add(&worker_metrics[M_EVENTS], 1, "old");
+  for (size_t i = 0; i < gathering->count; i++)
+    if (old && !has_baseline(gathering->units[i]))
+      unit_abandon(gathering->units[i]);
+    else
+      unit_submit(gathering->units[i]);
+}
+
 /* Makes the units of one event.  1 = made (or nothing to make), 0 = later, -1 = rejected with *reason. */
 static int make_units(struct matched *matched, const char **reason) {
   struct delivery *delivery = matched->delivery;
@@ -237,11 +259,8 @@ static int make_units(struct matched *matched, const char **reason) {
              error.message);
     *reason = matched->reason;
   }
-  for (size_t i = 0; i < gathering.count; i++)
-    if (result == 1)
-      unit_submit(gathering.units[i]);
-    else
-      unit_free(gathering.units[i]);
+  for (size_t i = 0; i < gathering.count && result != 1; i++) unit_free(gathering.units[i]);
+  if (result == 1) submit_units(&gathering);
   if (result == 1) {
     metric_add(&worker_metrics[M_EVENTS], 1, "matched");
     metric_add(&worker_metrics[M_UNITS], (double)gathering.count, "event");

@@ -10,6 +10,7 @@ KNOWN = "203.0.113.0/24"
 ROLE_ARNS = "arn:aws:iam::*:role/parapet-worker"
 UNLIMITED = {
     "breaker.override": f"{GUARDRAIL}=1000000/10m",
+    "breaker.guardrail_actions": 0,
     "breaker.account_actions": 0,
     "breaker.organization_actions": 0,
 }
@@ -168,7 +169,7 @@ def assert_journal_closed(stack):
         record = message["value"]
         if record["kind"] == "result":
             ended.add(record["action"])
-        else:
+        elif record["kind"] in ("intent", "outcome"):
             call = (record["action"], record["call"]["run"])
             (open_calls.add if record["kind"] == "intent" else open_calls.discard)(call)
     assert not [call for call in open_calls if call[0] not in ended]
