@@ -9,12 +9,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "event/envelope.h"
 #include "unit.h"
 
 struct reader unit_reader(const struct unit *unit, struct aws_role *role) {
-  const char *name = accounts_role(unit->worker->accounts);
+  const char *name = accounts_role(unit->accounts);
   *role = (struct aws_role){.name = name,
-                            .external_id = accounts_external_id(unit->worker->accounts),
+                            .external_id = accounts_external_id(unit->accounts),
                             .session_name = "parapet",
                             .source_identity = "parapet",
                             .policies = unit->bundle->read_policies};
@@ -27,9 +28,9 @@ struct reader unit_reader(const struct unit *unit, struct aws_role *role) {
 static int is_own_change(struct unit *unit, struct error *error) {
   const struct delivery *delivery = unit->delivery;
   if (delivery->kind != DELIVERY_EVENT) return 0;
-  const char *name = accounts_role(unit->worker->accounts), *issuer = json_text_at(delivery->actor, "role", NULL);
+  const char *name = accounts_role(unit->accounts), *issuer = json_text_at(delivery->actor, "role", NULL);
   struct aws_role role = {.name = name};
-  struct aws_target target = {.account = unit->account->id, .region = unit->region, .role = &role};
+  struct aws_target target = {.account = event_account(delivery->event), .region = unit->region, .role = &role};
   char arn[256];
   aws_role_arn(&target, arn, sizeof arn);
   if (*name && strcmp(arn, issuer) == 0) return 1;

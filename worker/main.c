@@ -37,7 +37,10 @@ static int ready(char *reason, size_t size, void *argument) {
   struct worker *worker = argument;
   if (worker->stopping) return snprintf(reason, size, "stopping"), 0;
   if (!worker->state_ready)
-    return snprintf(reason, size, "gates closed: Redis does not answer, or its state is being rebuilt"), 0;
+    return snprintf(reason, size,
+                    "gates closed: Redis does not answer, its state is being rebuilt, or the organization's accounts "
+                    "are not known yet"),
+           0;
   if (worker_lag(worker).partitions == 0 && bus_lag(worker->sweeps).partitions == 0)
     return snprintf(reason, size, "no partitions assigned yet"), 0;
   return 1;
@@ -68,10 +71,11 @@ static int open_parts(struct worker *worker, struct error *error) {
     return error_set(error, ERROR_INVALID, "Setting",
                      "no accounts: give --accounts FILE (deploy/config/accounts.yaml shows its form)");
   if (load_patience(worker, error) != 0) return -1;
-  if (!(worker->accounts = accounts_load(file, error))) return -1;
   if (!(worker->aws = aws_open(&aws, error))) return -1;
   if (!(worker->bundle = bundle_load(config_path(config, "playbooks", "playbooks"), worker->aws, error))) return -1;
   if (!(worker->state = state_open(&state, error))) return -1;
+  struct roster_options roster = {.file = file, .state = worker->state, .client = worker->aws};
+  if (!(worker->roster = roster_open(&roster, error))) return -1;
   if (!(worker->producer = bus_producer_open(&bus, error))) return -1;
   struct pool_options pool = {
       .threads = (unsigned)config_number(config, "threads"), .name = "unit", .thread_end = aws_thread_end};
@@ -135,10 +139,10 @@ static void drain(struct worker *worker, const struct feed *feeds, pthread_t swe
 
 static void close_parts(struct worker *worker) {
   bus_producer_close(worker->producer);
+  roster_close(worker->roster);
   state_close(worker->state);
   bundle_drop(worker->bundle);
   aws_close(worker->aws);
-  accounts_free(worker->accounts);
 }
 
 static int serve(struct worker *worker, struct error *error) {
@@ -154,8 +158,7 @@ static int serve(struct worker *worker, struct error *error) {
   if (!keeper) return -1;
   if (start_feeds(worker, feeds, &sweeps, error) != 0) return -1;
   log_info("worker started", LOG_TEXT("owner", worker->owner), LOG_TEXT("bundle", worker->bundle->hash),
-           LOG_INT("guardrails", worker->bundle->guardrail_count),
-           LOG_INT("accounts", accounts_count(worker->accounts)), LOG_INT("port", port),
+           LOG_INT("guardrails", worker->bundle->guardrail_count), LOG_INT("port", port),
            LOG_INT("ms", clock_wall_ms() - worker->started_ms));
   wait_for_signal();
   drain(worker, feeds, sweeps, keeper);

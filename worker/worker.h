@@ -9,8 +9,8 @@
 #include "base/pool.h"
 #include "bus/bus.h"
 #include "engine/playbook.h"
-#include "fleet/accounts.h"
 #include "fleet/mirror.h"
+#include "fleet/roster.h"
 #include "settings.h"
 #include "state/state.h"
 
@@ -24,7 +24,7 @@ struct worker {
   struct bus_consumer *events[CONSUMER_LIMIT], *sweeps; /* one thread each */
   int consumers;                                        /* how many of `events` */
   struct pool *pool;
-  struct accounts *accounts;
+  struct roster *roster;
   char owner[192];
   int64_t started_ms;                  /* wall */
   int64_t patience_ms[PATIENCE_LIMIT]; /* waits before each further look */
@@ -78,6 +78,9 @@ enum worker_metric {
   M_PARKED,
   M_READY,
   M_LAG,
+  M_ACCOUNTS,
+  M_ACCOUNTS_AGE,
+  M_ACCOUNTS_TROUBLE,
   M_NOTICES,
   M_ERRORS,
   M_END

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/glob.h"
 #include "json/value.h"
 #include "state/state_internal.h"
 
@@ -24,37 +25,6 @@ struct exception_index {
   struct entry **by_scope, **by_id;
   size_t prefixes[LONGEST_PREFIX + 2]; /* how many entries have this prefix length */
 };
-
-/* ---- globs ---- */
-
-static const char *next_character(const char *text) {
-  text++;
-  while (((unsigned char)*text & 0xC0) == 0x80) text++;
-  return text;
-}
-
-int state_glob(const char *pattern, const char *text) {
-  const char *star = NULL, *retry = NULL;
-  while (*text) {
-    if (*pattern == '*') {
-      star = ++pattern;
-      retry = text;
-    } else if (*pattern == '?') {
-      pattern++;
-      text = next_character(text);
-    } else if (*pattern == *text) {
-      pattern++;
-      text++;
-    } else if (star) { /* the last star takes one byte more; earlier stars need never take more */
-      pattern = star;
-      text = ++retry;
-    } else {
-      return 0;
-    }
-  }
-  while (*pattern == '*') pattern++;
-  return !*pattern;
-}
 
 /* ---- hashes: FNV-1a, with a separator between parts ---- */
 
@@ -247,8 +217,8 @@ static int covers(const struct entry *entry, const struct search *search) {
   if (!equals(entry->guardrail, subject->guardrail) || !equals(entry->account, subject->account)) return 0;
   if (!equals(entry->region, subject->region) || !equals(entry->environment, subject->environment)) return 0;
   if (!strcmp(entry->resource, "*")) return 1;
-  return (subject->resource && state_glob(entry->resource, subject->resource)) ||
-         (subject->arn && state_glob(entry->resource, subject->arn));
+  return (subject->resource && glob_matches(entry->resource, subject->resource)) ||
+         (subject->arn && glob_matches(entry->resource, subject->arn));
 }
 
 static void look(struct search *search, uint64_t hash) {

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "cli.h"
 #include "engine/live.h"
-#include "fleet/accounts.h"
+#include "fleet/roster.h"
 
 const struct setting assess_options[] = {
     {"account", SETTING_LIST, NULL,
@@ -40,7 +40,7 @@ static int wanted(const struct assessment *assessment, const struct guardrail *g
 static int applies(const struct assessment *assessment, const struct guardrail *guardrail) {
   const struct place *place = &assessment->place;
   return guardrail->resource == assessment->resource && wanted(assessment, guardrail) &&
-         guardrail_in_scope(guardrail, place->account, place->environment, place->unit, place->region);
+         guardrail_in_scope(guardrail, place);
 }
 
 static void add_row(struct assessment *assessment, const struct guardrail *guardrail, const struct live *live,
@@ -124,7 +124,9 @@ static void assess_account(struct assessment *assessment, const char *id, const 
                                      .environment = *given  ? given
                                                     : known ? known->environment
                                                             : "",
-                                     .unit = known ? known->unit : ""};
+                                     .unit = known ? known->unit : "",
+                                     .tags = known ? known->tags : NULL,
+                                     .organization = assessment->accounts ? accounts_ours(assessment->accounts) : NULL};
   if (!*regions && known) {
     for (size_t i = 0; i < json_array_size(known->regions); i++) {
       assessment->place.region = json_string_value(json_array_get(known->regions, i));
@@ -197,8 +199,8 @@ int run_assess(struct cli *cli) {
   struct assessment assessment = {.cli = cli, .rows = json_array()};
   const char *file = config_text(cli->config, "accounts");
   int result = CLI_ERROR;
-  if (*file && !(assessment.accounts = accounts_load(file, &error))) goto out;
   if (!(assessment.client = aws_open(&options, &error))) goto out;
+  if (*file && !(assessment.accounts = roster_read(file, assessment.client, &error))) goto out;
   if (!(assessment.bundle = bundle_load(config_path(cli->config, "playbooks", "playbooks"), assessment.client, &error)))
     goto out;
   if (check_words(&assessment) != CLI_OK)
@@ -209,7 +211,7 @@ out:
   if (error.class != ERROR_NONE) result = fail(&error);
   bundle_drop(assessment.bundle);
   aws_close(assessment.client);
-  accounts_free(assessment.accounts);
+  accounts_drop(assessment.accounts);
   json_decref(assessment.rows);
   return result;
 }

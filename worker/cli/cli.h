@@ -34,6 +34,10 @@ int run_iam(struct cli *cli);
 int run_docs(struct cli *cli);
 int run_test(struct cli *cli);
 int run_status(struct cli *cli);
+int run_accounts_list(struct cli *cli);
+/* The organization's list, for `parapet status`: {members, listed, trouble}, null when there is none. */
+json_t *organization_status(struct state *state);
+void print_organization(const json_t *organization);
 int run_findings(struct cli *cli);
 int run_exceptions_add(struct cli *cli);
 int run_exceptions_list(struct cli *cli);
@@ -48,8 +52,8 @@ int run_replay(struct cli *cli);
 int run_settings(struct cli *cli);
 int run_aws(struct cli *cli);
 
-extern const struct setting iam_options[], assess_options[], findings_options[], exception_options[],
-    operator_options[], reset_options[], replay_options[], settings_options[], aws_verb_options[];
+extern const struct setting accounts_options[], iam_options[], assess_options[], findings_options[],
+    exception_options[], operator_options[], reset_options[], replay_options[], settings_options[], aws_verb_options[];
 
 /* ---- output.c ---- */
 struct column {

@@ -60,9 +60,10 @@ static json_t *gates_of(const struct guardrail *guardrail) {
   if (guardrail->breaker_actions > 0)
     breaker = json_pack("{s:I, s:I}", "actions", (json_int_t)guardrail->breaker_actions, "within_seconds",
                         (json_int_t)(guardrail->breaker_window_ms / 1000));
-  return json_pack("{s:o, s:o, s:{s:o, s:o, s:o, s:o}}", "mode", modes, "breaker", breaker, "scope", "accounts",
+  return json_pack("{s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o}}", "mode", modes, "breaker", breaker, "scope", "accounts",
                    list_or_everything(guardrail->accounts), "environments", list_or_everything(guardrail->environments),
-                   "units", list_or_everything(guardrail->units), "regions", list_or_everything(guardrail->regions));
+                   "units", list_or_everything(guardrail->units), "regions", list_or_everything(guardrail->regions),
+                   "tags", list_or_everything(guardrail->tags));
 }
 
 json_t *explain_guardrail(const struct guardrail *guardrail) {

@@ -53,6 +53,7 @@ static const struct {
     {"id", IN_GET | IN_JUDGEMENT | IN_STEP},
     {"now", IN_JUDGEMENT | IN_STEP},
     {"resource", IN_JUDGEMENT | IN_STEP | IN_CONTEXT},
+    {"organization", IN_JUDGEMENT | IN_STEP},
     {"event", IN_JUDGEMENT | IN_STEP},
     {"actor", IN_JUDGEMENT | IN_STEP},
     {"params", IN_JUDGEMENT | IN_STEP},

@@ -43,6 +43,7 @@ void view_open(struct view *view, const struct guardrail *guardrail, const struc
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     view_own(view, texts[i].name, text_or_nothing(texts[i].value));
   view_own(view, "params", site_params(guardrail, place->account, place->environment));
+  view_add(view, "organization", place->organization);
   view_add(view, "event", event);
   view_add(view, "actor", actor);
   view_add(view, "result", NULL);

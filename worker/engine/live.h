@@ -6,6 +6,8 @@
 
 struct place { /* where a resource is; strings live as long as the place's owner */
   const char *account, *region, *environment, *unit, *partition;
+  json_t *tags;         /* the account's, {key: value}; NULL: none */
+  json_t *organization; /* all accounts that are ours, {id: {name, …}}; NULL: not known */
 };
 
 struct live { /* one resource as it is; immutable once read, reference-counted by jansson */
