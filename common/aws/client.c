@@ -158,6 +158,8 @@ struct aws_client *aws_open(const struct aws_options *options, struct error *err
   return aws_open_with(options, NULL, error);
 }
 
+const struct aws_transport *aws_client_transport(const struct aws_client *client) { return &client->transport; }
+
 void aws_close(struct aws_client *client) {
   if (!client) return;
   aws_sessions_close(client->sessions); /* first: its thread uses all the rest */
