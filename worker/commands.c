@@ -130,8 +130,14 @@ static void run(struct command *command, const char *verb) {
 /* 1 = ours to carry out, 0 = it is not (and is settled), -1 = Redis does not answer. */
 static int claim(struct command *command, struct error *error) {
   json_t *earlier = NULL;
-  int begun = state_command_begin(command->worker->state, command->id, command->answer, COMMAND_KEPT_MS, error);
-  if (begun != 0) return begun;
+  int64_t made_ms = 0;
+  clock_parse(json_text_at(command->request, "created", NULL), &made_ms);
+  int begun =
+      state_command_begin(command->worker->state, command->id, command->answer, made_ms, COMMAND_KEPT_MS, error);
+  if (begun == 2 && !command->reason)
+    command->reason =
+        "it was made before Redis lost its memory: look at what was done (parapet actions list), and ask again";
+  if (begun != 0) return begun < 0 ? -1 : 1;
   if (state_command_get(command->worker->state, command->id, &earlier, error) != 0) return -1;
   int same = strcmp(json_text_at(earlier, "position", NULL), command->position) == 0;
   int over = same && strcmp(json_text_at(earlier, "state", NULL), "running") != 0;

@@ -149,12 +149,15 @@ static int not_looked_after(const struct gathering *gathering, const char *id, s
                    id);
 }
 
-/* Where the event was delivered is not always where the resource is: AWS tells the management account of a new one. */
-static int find_place(struct gathering *gathering, const struct event_trigger *trigger, struct error *error) {
+/* Where the event was delivered is not always where the resource is: AWS tells the management account of a new one, and
+ * what is global (an IAM user, say) has one place. */
+static int find_place(struct gathering *gathering, const struct guardrail *guardrail,
+                      const struct event_trigger *trigger, struct error *error) {
   json_t *event = gathering->matched->delivery->event;
   char id[16];
   snprintf(id, sizeof id, "%s", event_account(event));
-  snprintf(gathering->region, sizeof gathering->region, "%s", event_region(event));
+  snprintf(gathering->region, sizeof gathering->region, "%s",
+           guardrail->resource->scope == SCOPE_REGION ? event_region(event) : "us-east-1");
   if (trigger->account && named_place(trigger->account, "account", event, id, sizeof id, error) != 0) return -1;
   if (trigger->region &&
       named_place(trigger->region, "region", event, gathering->region, sizeof gathering->region, error) != 0)
@@ -176,7 +179,7 @@ static int gather(struct gathering *gathering, struct error *error) {
     uint32_t number = gathering->matched->triggers[i];
     const struct guardrail *guardrail = bundle->guardrails[bundle->triggers[number].guardrail];
     const struct event_trigger *trigger = &guardrail->triggers[bundle->triggers[number].trigger];
-    int placed = find_place(gathering, trigger, error);
+    int placed = find_place(gathering, guardrail, trigger, error);
     if (placed < 0) return -1;
     if (placed > 0 || !is_in_scope(gathering, guardrail)) continue;
     if (gather_ids(gathering, guardrail, trigger, error) != 0) return -1;

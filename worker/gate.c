@@ -125,6 +125,17 @@ static enum verdict gate_mode(struct unit *unit, struct unit_case *one, json_t *
                                                                                           : VERDICT_LATER;
 }
 
+/* What only people can put right here (nothing says where a trail's logs belong, say) is told, not tried. */
+static enum verdict gate_able(struct unit *unit, struct unit_case *one, const struct live *live, json_t *finding,
+                              struct error *error) {
+  int may = guardrail_may_remediate(one->guardrail, &unit->place, live, finding, unit->delivery->event,
+                                    unit->delivery->actor, error);
+  if (may != 0) return may > 0 ? VERDICT_GO : VERDICT_LATER;
+  refuse(one, "remediate_when");
+  return record_finding(unit, one, "open", finding, "people have to put it right", error) == VERDICT_GO ? VERDICT_DONE
+                                                                                                        : VERDICT_LATER;
+}
+
 enum verdict unit_lease(struct unit *unit, struct unit_case *one, struct error *error) {
   if (unit->leased) return VERDICT_GO;
   int taken = state_lease_take(unit->worker->state, unit->lease_key, config_ms(unit->worker->config, "lease"),
@@ -203,6 +214,7 @@ enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **l
   if (verdict == VERDICT_GO) verdict = gate_mode(unit, one, *finding, error);
   if (verdict == VERDICT_GO) verdict = unit_lease(unit, one, error);
   if (verdict == VERDICT_GO) verdict = look_again(unit, one, live, finding, error);
+  if (verdict == VERDICT_GO) verdict = gate_able(unit, one, *live, *finding, error);
   if (verdict == VERDICT_GO) verdict = approve_gate(unit, one, *live, *finding, error);
   if (verdict == VERDICT_GO) verdict = gate_breaker(unit, one, error);
   if (verdict == VERDICT_GO) verdict = approve_use(unit, one, error);

@@ -51,7 +51,7 @@ int state_epoch_create(struct state *state, struct error *error) {
   snprintf(epoch, sizeof epoch, "%016" PRIx64 "%016" PRIx64, random[0], random[1]);
   struct state_call call;
   state_call_begin_guarded(&call, state, STATE_SCRIPT_epoch_create, STATE_GUARD_REBUILD);
-  state_call_keys(&call, "epoch", "rebuild", NULL);
+  state_call_keys(&call, "epoch", "rebuild", "epoch:since", NULL);
   state_call_text(&call, state->rebuild_token);
   state_call_text(&call, epoch);
   if (state_call_done(&call, error)) return -1;

@@ -243,8 +243,10 @@ int state_approval_get(struct state *state, const char *finding, json_t **record
 int state_approvals(struct state *state, json_t **list /* new array */, struct error *error);
 
 /* ---- commands of operators: their answers, and that each is carried out once ---- */
-/* 1: this is the first time that anybody asks for this id; 0: there is a record already; -1 error. */
-int state_command_begin(struct state *state, const char *id, json_t *record, int64_t ttl_ms, struct error *error);
+/* made_ms: when the command was made (wall).  1: this is the first time that anybody asks for this id; 0: there is a
+ * record already; 2: it was made before this life of the data began, so that nobody knows; -1 error. */
+int state_command_begin(struct state *state, const char *id, json_t *record, int64_t made_ms, int64_t ttl_ms,
+                        struct error *error);
 int state_command_put(struct state *state, const char *id, json_t *record, int64_t ttl_ms, struct error *error);
 int state_command_get(struct state *state, const char *id, json_t **record /* new or NULL */, struct error *error);
 

@@ -135,7 +135,8 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(workers, 1)           \
   X(action_put, 1)        \
   X(action_list, 1)       \
-  X(approval_put, 1)
+  X(approval_put, 1)      \
+  X(command_begin, 1)
 enum state_script {
 #define X(name, guarded) STATE_SCRIPT_##name,
   STATE_SCRIPTS(X)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Measures what the documents quote.  BENCH=match, aws, worker or pipeline: only that.  A figure that is bad on a slow
+# Measures what the documents quote.  BENCH=match, aws, worker, pipeline or custodian: only that.  A figure that is bad on a slow
 # machine fails nothing; what cannot be measured here is said.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 export BUILD=${BUILD:-build} PYTHONDONTWRITEBYTECODE=1
-sections=${BENCH:-match aws worker pipeline}
+sections=${BENCH:-match aws worker pipeline custodian}
 data=${PARAPET_REFERENCE_DATA:-../shared/data}/citylots2
 failed=0
 
@@ -50,11 +50,21 @@ pipeline() {
   build/venv/bin/python tests/bench/bench_pipeline.py
 }
 
+# Cloud Custodian's pins clash with the test stack's, so it has a place of its own.
+custodian() {
+  echo "== custodian: parapet assess beside Cloud Custodian, the same policies at the same emulator"
+  if [ ! -x build/c7n/bin/custodian ]; then
+    echo "making build/c7n" >&2
+    python3 -m venv build/c7n && build/c7n/bin/pip install -q c7n==0.9.53 >&2 || { rm -rf build/c7n; return 1; }
+  fi
+  build/venv/bin/python tests/bench/bench_custodian.py
+}
+
 echo "machine: $(machine)"
 for section in $sections; do
   case $section in
-    match | aws | worker | pipeline) echo; "$section" || { echo "bench: $section could not be measured"; failed=1; } ;;
-    *) echo "bench.sh: no section $section (match, aws, worker, pipeline)" >&2; exit 2 ;;
+    match | aws | worker | pipeline | custodian) echo; "$section" || { echo "bench: $section could not be measured"; failed=1; } ;;
+    *) echo "bench.sh: no section $section (match, aws, worker, pipeline, custodian)" >&2; exit 2 ;;
   esac
 done
 echo

@@ -83,6 +83,8 @@ const char *paint(const char *name);
 /* ---- shared ---- */
 /* The fleet's Redis, joined (rebuilt from Kafka when it is empty); NULL with *error. */
 struct state *cli_state(struct cli *cli, struct error *error);
+/* To read: of a Redis that is not empty nothing more needs to be allowed. */
+struct state *cli_state_reading(struct cli *cli, struct error *error);
 /* What an operator does (operate/operate.h): here, or by a worker where operators must prove who they are.  The new
  * result, or NULL with *error.  arguments: takes. */
 json_t *cli_operate(struct cli *cli, const char *verb, json_t *arguments, struct error *error);

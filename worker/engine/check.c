@@ -370,6 +370,7 @@ void check_guardrail(struct loader *loader, const struct guardrail *guardrail, c
   }
   check.guardrail = guardrail;
   check.where = IN_STEP;
+  check_expression(&check, guardrail->remediate_when, "/remediate_when");
   check_steps(&check, guardrail->remediate, guardrail->remediate_count, json_object_get(document, "remediate"));
   check_tests(loader, guardrail);
 }

@@ -82,6 +82,19 @@ out:
   return finding;
 }
 
+int guardrail_may_remediate(const struct guardrail *guardrail, const struct place *place, const struct live *live,
+                            json_t *finding, json_t *event, json_t *actor, struct error *error) {
+  struct view view;
+  if (!guardrail->remediate_when) return 1;
+  view_open(&view, guardrail, place, live, event, actor);
+  view_add(&view, "finding", finding);
+  json_t *answer = jmes_search(guardrail->remediate_when, live->item, view_scope(&view), error);
+  view_close(&view);
+  int may = !answer ? -1 : !json_is_empty(answer);
+  json_decref(answer);
+  return may;
+}
+
 json_t *event_actor(const json_t *event) {
   const json_t *identity = json_at(event, "detail", "userIdentity", NULL);
   json_t *actor = json_object();

@@ -141,6 +141,31 @@ static json_t *read_with(const struct reader *reader, const struct place *place,
   return items;
 }
 
+static int depends_on_each_alone(const char *items) {
+  while ((items = strchr(items, '$')))
+    if (strncmp(items++, "$each", 5) != 0) return 0;
+  return 1;
+}
+
+/* The same question gets the same answer while a list, or one resource, is read: what many resources share (a role's
+ * policies, a VPC's routes) is read once for them all. */
+static json_t *read_once(const struct reader *reader, const struct place *place, const struct read_call *read,
+                         const struct jmes_scope *scope, int *absent, struct error *error) {
+  json_t *params = read->with ? template_render(read->with, scope, error) : json_object();
+  json_t *question = params ? json_pack("[s, s, O, O]", read->operation, read->items_name, params, scope->value) : NULL;
+  char *key = question && depends_on_each_alone(read->items_name) ? json_text(question) : NULL;
+  json_t *items = key ? json_incref(json_object_get(reader->answers, key)) : NULL;
+  *absent = 0;
+  if (params && !items) {
+    items = read_items(reader, place, read, params, scope, absent, error);
+    if (items && key) json_object_set(reader->answers, key, items);
+  }
+  free(key);
+  json_decref(question);
+  json_decref(params);
+  return items;
+}
+
 /* One read an element of `each`, all into one array. */
 static json_t *read_each(const struct reader *reader, const struct place *place, const struct context *context,
                          const struct jmes_scope *scope, struct error *error) {
@@ -149,7 +174,7 @@ static json_t *read_each(const struct reader *reader, const struct place *place,
   json_array_foreach(elements, index, element) {
     struct jmes_scope frame = {.name = "each", .value = element, .outer = scope};
     int absent;
-    json_t *items = read_in(reader, place, &context->read, &frame, &absent, error);
+    json_t *items = read_once(reader, place, &context->read, &frame, &absent, error);
     if (items) json_array_extend(all, items);
     json_decref(items);
     if (items || absent) continue;
@@ -198,19 +223,22 @@ static int get_contexts(const struct reader *reader, const struct place *place, 
 struct live *live_get(const struct reader *reader, const struct place *place, const struct resource *resource,
                       const char *id, const unsigned char *wanted, int *found, struct error *error) {
   int absent;
+  struct reader once = *reader;
   json_t *id_value = json_string(id);
+  once.answers = json_object();
   json_t *items = id_value ? read_with(reader, place, &resource->get, id_value, &absent, error) : NULL;
   json_t *item = items ? item_with_id(resource, items, id) : NULL;
   struct live *live = NULL;
   *found = id_value && (items || absent) ? 0 : -1;
   if (item) {
     live = live_new(place, resource, item, error);
-    if (live && get_contexts(reader, place, live, wanted, error) != 0) {
+    if (live && get_contexts(&once, place, live, wanted, error) != 0) {
       live_free(live);
       live = NULL;
     }
     *found = live ? 1 : -1;
   }
+  json_decref(once.answers);
   json_decref(items);
   json_decref(id_value);
   return live;
@@ -305,6 +333,8 @@ int live_list(const struct reader *reader, const struct place *place, const stru
   json_t *item, *items = read_with(reader, place, &resource->list, NULL, &absent, error);
   struct joined **tables = calloc(resource->context_count + 1, sizeof *tables);
   json_t **shared = calloc(resource->context_count + 1, sizeof *shared);
+  struct reader once = *reader;
+  once.answers = json_object();
   if (!items && absent) items = json_array();
   if (!items || !tables || !shared) goto out;
   if (json_array_size(items) > 0 && list_contexts(reader, place, resource, wanted, tables, error) != 0) goto out;
@@ -316,7 +346,7 @@ int live_list(const struct reader *reader, const struct place *place, const stru
       break;
     }
     struct error problem = {0};
-    if (sweep_contexts(reader, place, live, wanted, tables, shared, &problem) == 0) {
+    if (sweep_contexts(&once, place, live, wanted, tables, shared, &problem) == 0) {
       if (each(live, argument) != 0) break;
       continue;
     }
@@ -330,6 +360,7 @@ out:
   for (size_t i = 0; shared && i < resource->context_count; i++) json_decref(shared[i]);
   free(shared);
   free(tables);
+  json_decref(once.answers);
   json_decref(items);
   return result;
 }

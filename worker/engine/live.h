@@ -23,6 +23,7 @@ struct reader { /* how to read: whose credentials */
   struct aws_client *client;
   const struct aws_role *role; /* NULL: base credentials */
   int64_t deadline_ms;         /* of each call; 0: the client's default */
+  json_t *answers;             /* live.c's own: what contexts read with `each` got, by question; leave it NULL */
 };
 
 /* Reads one resource and those contexts for which wanted[index] is set.  *found 0 and NULL: the resource is gone (which
@@ -59,6 +60,10 @@ void view_close(struct view *view);
 /* `where` and `find`: new finding, json_null() when there is nothing to find, NULL with *error when judging failed. */
 json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *place, const struct live *live,
                         json_t *event, json_t *actor, struct error *error);
+
+/* Whether `remediate_when` lets the steps run on the finding: 1, 0, or -1 with *error. */
+int guardrail_may_remediate(const struct guardrail *guardrail, const struct place *place, const struct live *live,
+                            json_t *finding, json_t *event, json_t *actor, struct error *error);
 
 /* Who did it, from CloudTrail's userIdentity: {type, arn, role, session, account, user, via}; new, never NULL. */
 json_t *event_actor(const json_t *event);

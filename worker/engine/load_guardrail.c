@@ -9,12 +9,25 @@
 #include "engine/load_internal.h"
 
 static const struct key guardrail_keys[] = {
-    {"guardrail", KEY_TEXT, 1},  {"version", KEY_NUMBER, 1}, {"title", KEY_TEXT, 1},
-    {"severity", KEY_TEXT, 1},   {"why", KEY_TEXT, 1},       {"fix", KEY_TEXT, 1},
-    {"resource", KEY_TEXT, 1},   {"use", KEY_ARRAY, 0},      {"params", KEY_OBJECT, 0},
-    {"scope", KEY_OBJECT, 0},    {"trigger", KEY_OBJECT, 1}, {"where", KEY_TEXT, 0},
-    {"find", KEY_TEXT, 1},       {"mode", KEY_OBJECT, 1},    {"breaker", KEY_OBJECT, 0},
-    {"remediate", KEY_ARRAY, 0}, {"tests", KEY_ARRAY, 1},    {0},
+    {"guardrail", KEY_TEXT, 1},
+    {"version", KEY_NUMBER, 1},
+    {"title", KEY_TEXT, 1},
+    {"severity", KEY_TEXT, 1},
+    {"why", KEY_TEXT, 1},
+    {"fix", KEY_TEXT, 1},
+    {"resource", KEY_TEXT, 1},
+    {"use", KEY_ARRAY, 0},
+    {"params", KEY_OBJECT, 0},
+    {"scope", KEY_OBJECT, 0},
+    {"trigger", KEY_OBJECT, 1},
+    {"where", KEY_TEXT, 0},
+    {"find", KEY_TEXT, 1},
+    {"mode", KEY_OBJECT, 1},
+    {"breaker", KEY_OBJECT, 0},
+    {"remediate", KEY_ARRAY, 0},
+    {"tests", KEY_ARRAY, 1},
+    {"remediate_when", KEY_TEXT, 0},
+    {0},
 };
 static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0}, {"environments", KEY_ARRAY, 0},
                                         {"regions", KEY_ARRAY, 0},  {"units", KEY_ARRAY, 0},
@@ -171,6 +184,7 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   guardrail->tests = json_incref(json_object_get(document, "tests"));
   guardrail->where = load_expression(loader, document, "where", "");
   guardrail->find = load_expression(loader, document, "find", "");
+  guardrail->remediate_when = load_expression(loader, document, "remediate_when", "");
   guardrail->remediate = load_steps(loader, document, "remediate", "", &guardrail->remediate_count);
   guardrail->steps_as_written = json_incref(json_object_get(document, "remediate"));
   json_hash(document, guardrail->hash);
@@ -246,6 +260,7 @@ void guardrail_free(struct guardrail *guardrail) {
   free(guardrail->modes);
   jmes_free(guardrail->where);
   jmes_free(guardrail->find);
+  jmes_free(guardrail->remediate_when);
   steps_free(guardrail->remediate, guardrail->remediate_count);
   free(guardrail);
 }

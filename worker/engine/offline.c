@@ -90,7 +90,11 @@ static int check_plan(const struct guardrail *guardrail, const struct place *pla
   json_t *event = json_object_get(test, "event"), *actor = event_actor(event);
   view_open(&view, guardrail, place, live, event, actor);
   view_add(&view, "finding", finding);
-  json_t *plan = steps_plan(guardrail->remediate, guardrail->remediate_count, view_scope(&view), "test", &error);
+  int may = guardrail_may_remediate(guardrail, place, live, finding, event, actor, &error);
+  json_t *plan = may < 0 ? NULL
+                 : may == 0
+                     ? json_array()
+                     : steps_plan(guardrail->remediate, guardrail->remediate_count, view_scope(&view), "test", &error);
   view_close(&view);
   json_decref(actor);
   if (!plan) {

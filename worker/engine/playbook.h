@@ -101,6 +101,7 @@ struct guardrail {
   size_t mode_count;
   enum mode default_mode;
   int64_t breaker_actions, breaker_window_ms; /* actions 0: none of its own */
+  struct jmes *remediate_when; /* NULL: always; else, where it comes to nothing, people are told instead */
   struct step *remediate;
   size_t remediate_count;
   json_t *steps_as_written;            /* "remediate"; NULL: none */

@@ -75,12 +75,20 @@ static json_t *function_json_equal(json_t *const *arguments, size_t count, const
 }
 
 const struct jmes_function engine_functions[] = {
-    {"is_internet", 1, 1, function_is_internet,
-     "is_internet(rule): does the security-group rule's source hold the Internet (0.0.0.0/0, ::/0, or a block so "
-     "large)?"},
+    {"is_internet", 1, 2, function_is_internet,
+     "is_internet(rule, entries): does the security-group rule's source hold the Internet (0.0.0.0/0, ::/0, or blocks "
+     "so large)? entries: [{PrefixListId, Cidr}] of the prefix lists that rules name"},
     {"covers_port", 2, 2, function_covers_port,
      "covers_port(rule, ports): does the rule let one of these ports in? A number is a TCP port, \"udp/53\" says "
      "another protocol"},
+    {"opens_all_ports", 2, 2, function_opens_all_ports,
+     "opens_all_ports(rule, rules): does the rule, alone or with its like among the rules (same protocol, same "
+     "source), "
+     "let every TCP or UDP port in?"},
+    {"exposure", 5, 5, function_exposure,
+     "exposure(rule, ports, interfaces, routes, acls): {Exposure: reachable, not reachable or not attached, Reachable: "
+     "[{NetworkInterfaceId, InstanceId, Address, Ports}]}: by public address, route to an Internet gateway, network "
+     "ACL"},
     {"narrow_rule", 3, 3, function_narrow_rule,
      "narrow_rule(rule, ports, ranges): the IpPermissions that replace the rule: the ports for the ranges, the rest "
      "for its old source"},
@@ -109,4 +117,5 @@ const struct jmes_function engine_functions[] = {
      "policy_allows(policies, action, resource, boundary): may the action be done on the resource (\"*\": on all)? An "
      "Allow under conditions counts, a Deny under conditions does not"},
     {"arn_name", 1, 1, function_arn_name, "arn_name(arn): what stands behind the last / or : of it"},
+    {"arn_part", 2, 2, function_arn_part, "arn_part(arn, n): its part n between colons, from 0: 4 is the account"},
     {0}};

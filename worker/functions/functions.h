@@ -12,6 +12,8 @@ json_t *function_is_internet(json_t *const *arguments, size_t count, const struc
                              struct error *error);
 json_t *function_covers_port(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
                              struct error *error);
+json_t *function_opens_all_ports(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                 struct error *error);
 json_t *function_narrow_rule(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
                              struct error *error);
 json_t *function_rule_permission(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
@@ -20,6 +22,9 @@ json_t *function_cidr_within(json_t *const *arguments, size_t count, const struc
                              struct error *error);
 json_t *function_cidr_overlaps(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
                                struct error *error);
+
+/* exposure.c: who is really reachable behind such a rule. */
+json_t *function_exposure(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
 
 /* Is the CIDR (or address) so large that it is the Internet?  1, 0, or -1 when it is none. */
 int network_text_is_internet(const char *text);
@@ -36,5 +41,6 @@ json_t *function_policy_pin(json_t *const *arguments, size_t count, const struct
 json_t *function_policy_allows(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
                                struct error *error);
 json_t *function_arn_name(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
+json_t *function_arn_part(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
 
 #endif

@@ -274,3 +274,14 @@ json_t *function_arn_name(json_t *const *arguments, size_t count, const struct j
     if (*at == '/' || *at == ':') last = at + 1;
   return json_string(last);
 }
+
+json_t *function_arn_part(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+  (void)count, (void)scope, (void)error;
+  if (!json_is_string(arguments[0]) || !json_is_integer(arguments[1])) return json_null();
+  const char *text = json_string_value(arguments[0]);
+  for (json_int_t n = json_integer_value(arguments[1]); n > 0; n--) {
+    if (!(text = strchr(text, ':'))) return json_null();
+    text++;
+  }
+  return json_stringn(text, strcspn(text, ":"));
+}

@@ -284,7 +284,7 @@ static int call_command(struct state *state, struct error *error) {
   if (state_command_get(state, "c", &record, error)) return -1;
   json_decref(record);
   record = json_object();
-  int failed = state_command_begin(state, "c", record, 600000, error) < 0 ||
+  int failed = state_command_begin(state, "c", record, 32472144000000, 600000, error) < 0 ||
                state_command_put(state, "c", record, 600000, error) < 0;
   json_decref(record);
   return failed ? -1 : 0;
