@@ -70,16 +70,21 @@ struct gathering { /* units of one event, one a resource and id */
   size_t count;
 };
 
+static void add_case(struct gathering *gathering, struct unit *unit, const struct guardrail *guardrail, int creates) {
+  struct unit_case *one = unit_add(unit, guardrail);
+  if (creates) one->created_ms = gathering->matched->delivery->event_ms;
+}
+
 static int is_unit(const struct gathering *gathering, const struct unit *unit, const struct resource *resource,
                    const char *id) {
   return unit->resource == resource && unit->account == gathering->account && strcmp(unit->id, id) == 0 &&
          strcmp(unit->region, gathering->region) == 0;
 }
 
-static void gather_unit(struct gathering *gathering, const struct guardrail *guardrail, const char *id) {
+static void gather_unit(struct gathering *gathering, const struct guardrail *guardrail, const char *id, int creates) {
   for (size_t i = 0; i < gathering->count; i++)
     if (is_unit(gathering, gathering->units[i], guardrail->resource, id)) {
-      unit_add(gathering->units[i], guardrail);
+      add_case(gathering, gathering->units[i], guardrail, creates);
       return;
     }
   if (gathering->count >= IDS_LIMIT) return;
@@ -87,7 +92,7 @@ static void gather_unit(struct gathering *gathering, const struct guardrail *gua
       unit_open(gathering->matched->delivery, gathering->matched->bundle, gathering->accounts, gathering->account,
                 guardrail->resource, gathering->region, id, gathering->matched->count);
   if (!unit) return;
-  unit_add(unit, guardrail);
+  add_case(gathering, unit, guardrail, creates);
   gathering->units[gathering->count++] = unit;
 }
 
@@ -114,12 +119,12 @@ static int gather_ids(struct gathering *gathering, const struct guardrail *guard
   size_t index, used = 0;
   if (!ids) return -1;
   if (json_is_string(ids) && json_string_length(ids) > 0) {
-    gather_unit(gathering, guardrail, json_string_value(ids));
+    gather_unit(gathering, guardrail, json_string_value(ids), trigger->creates);
     used++;
   }
   json_array_foreach(ids, index, id) {
     if (!json_is_string(id) || json_string_length(id) == 0 || json_string_length(id) > 256) continue;
-    gather_unit(gathering, guardrail, json_string_value(id));
+    gather_unit(gathering, guardrail, json_string_value(id), trigger->creates);
     used++;
   }
   json_decref(ids);

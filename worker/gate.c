@@ -26,16 +26,22 @@ struct reader unit_reader(const struct unit *unit, struct aws_role *role) {
 
 /* ---- peek ---- */
 
-/* Ours only if the session's issuer is the role that we assume in that account, or the request is in our journal. */
+static int is_role(const struct unit *unit, const char *name, const char *issuer) {
+  struct aws_role role = {.name = name};
+  struct aws_target target = {.account = event_account(unit->delivery->event), .region = unit->region, .role = &role};
+  char arn[256];
+  aws_role_arn(&target, arn, sizeof arn);
+  return *name && strcmp(arn, issuer) == 0;
+}
+
+/* Ours only if the session's issuer is a role that we assume in that account, or the request is in our journal. */
 static int is_own_change(struct unit *unit, struct error *error) {
   const struct delivery *delivery = unit->delivery;
   if (delivery->kind != DELIVERY_EVENT) return 0;
-  const char *name = accounts_role(unit->accounts), *issuer = json_text_at(delivery->actor, "role", NULL);
-  struct aws_role role = {.name = name};
-  struct aws_target target = {.account = event_account(delivery->event), .region = unit->region, .role = &role};
-  char arn[256];
-  aws_role_arn(&target, arn, sizeof arn);
-  if (*name && strcmp(arn, issuer) == 0) return 1;
+  const char *issuer = json_text_at(delivery->actor, "role", NULL);
+  if (is_role(unit, accounts_role(unit->accounts), issuer)) return 1;
+  for (size_t i = 0; i < json_array_size(unit->bundle->roles); i++)
+    if (is_role(unit, json_string_value(json_array_get(unit->bundle->roles, i)), issuer)) return 1;
   int own = 0;
   if (delivery->request_id[0] && state_own_request(unit->worker->state, delivery->request_id, &own, error) != 0)
     return -1;
@@ -60,19 +66,24 @@ static enum verdict refused(struct unit_case *one, enum state_grant answer, cons
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error) {
   int own = is_own_change(unit, error), parked = 0;
   if (own < 0) return VERDICT_LATER;
+  if (one->guardrail->baseline) {
+    enum verdict verdict = unit_note(unit, one, own, error);
+    if (verdict != VERDICT_GO && !(own && verdict == VERDICT_DONE)) return verdict;
+  }
   if (own) {
     metric_add(&worker_metrics[M_OWN], 1, one->guardrail->name);
     refuse(one, "own");
     return VERDICT_DONE;
   }
-  if (guardrail_mode(one->guardrail, unit->place.environment) != MODE_REMEDIATE) return VERDICT_GO;
-  if (unit->delivery->kind != DELIVERY_PARKED) {
+  int remediates = guardrail_mode(one->guardrail, unit->place.environment) == MODE_REMEDIATE;
+  if ((remediates || one->guardrail->settle_ms) && unit->delivery->kind != DELIVERY_PARKED) {
     if (state_parked_has(unit->worker->state, one->subject, &parked, error) != 0) return VERDICT_LATER;
     if (parked) { /* the parked one will look for both */
       refuse(one, "parked");
       return VERDICT_DONE;
     }
   }
+  if (!remediates) return VERDICT_GO;
   struct scopes scopes = {0};
   enum state_grant answer;
   char scope[160] = "";
@@ -128,8 +139,8 @@ static enum verdict gate_mode(struct unit *unit, struct unit_case *one, json_t *
 /* What only people can put right here (nothing says where a trail's logs belong, say) is told, not tried. */
 static enum verdict gate_able(struct unit *unit, struct unit_case *one, const struct live *live, json_t *finding,
                               struct error *error) {
-  int may = guardrail_may_remediate(one->guardrail, &unit->place, live, finding, unit->delivery->event,
-                                    unit->delivery->actor, error);
+  struct occasion occasion = unit_occasion(unit, one);
+  int may = guardrail_may_remediate(one->guardrail, &unit->place, live, finding, &occasion, error);
   if (may != 0) return may > 0 ? VERDICT_GO : VERDICT_LATER;
   refuse(one, "remediate_when");
   return record_finding(unit, one, "open", finding, "people have to put it right", error) == VERDICT_GO ? VERDICT_DONE
@@ -186,9 +197,8 @@ static enum verdict look_again(struct unit *unit, struct unit_case *one, struct 
   if (verdict != VERDICT_GO) return verdict;
   verdict = unit_resolve(unit, one, *live, error);
   if (verdict != VERDICT_GO) return verdict;
-  json_t *fresh =
-      *live ? guardrail_judge(one->guardrail, &unit->place, *live, unit->delivery->event, unit->delivery->actor, error)
-            : json_null();
+  struct occasion occasion = unit_occasion(unit, one);
+  json_t *fresh = *live ? guardrail_judge(one->guardrail, &unit->place, *live, &occasion, error) : json_null();
   if (!fresh) return VERDICT_LATER;
   json_decref(*finding);
   *finding = fresh;

@@ -41,10 +41,13 @@ struct unit_case { /* one guardrail's view of the unit */
   int looks;                    /* further looks taken in this stage */
   int tries;                    /* transient failures in a row */
   int64_t due_ms;               /* monotonic: not before */
+  int64_t created_ms;           /* wall: when its resource was created, as an event told; 0: none did */
+  int64_t settled_ms;           /* wall: when it will be old enough, VERDICT_SETTLE */
   char subject[640];            /* "guardrail|arn" */
   char action[64];              /* id of the action, "" before there is one */
   json_t *finding_value;        /* what `find` said before the action */
   json_t *record;               /* STAGE_RECORD: what is still to be written */
+  json_t *baseline, *changes;   /* what its guardrail remembers, see baseline.c; NULL: not asked yet */
   json_t *approval;             /* somebody agreed to this plan: to be used up before the first call */
   int approved;                 /* it was used up */
   int64_t parked_until_ms;      /* VERDICT_WAIT: wall */
@@ -79,7 +82,7 @@ struct unit {
 struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, struct accounts *accounts,
                        const struct account *account, const struct resource *resource, const char *region,
                        const char *id, size_t guardrails);
-void unit_add(struct unit *unit, const struct guardrail *guardrail);
+struct unit_case *unit_add(struct unit *unit, const struct guardrail *guardrail);
 void unit_submit(struct unit *unit);
 void unit_free(struct unit *unit);
 /* For pool_close: parks what was waiting, or gives its message back. */
@@ -91,15 +94,25 @@ struct unit *unit_unpack(struct worker *worker, struct bundle *bundle, json_t *p
 /* ---- the verbs; each works on one case ---- */
 /* What becomes of the case for now. */
 enum verdict {
-  VERDICT_GO,    /* the next verb */
-  VERDICT_DONE,  /* recorded; nothing more to do */
-  VERDICT_AGAIN, /* look again, with patience (reads may lag) */
-  VERDICT_LATER, /* a transient trouble: try again soon, park when it lasts */
-  VERDICT_PARK,  /* a gate holds it: park until an operator releases it */
-  VERDICT_WAIT,  /* somebody has to agree: park until then, or one->parked_until_ms */
+  VERDICT_GO,     /* the next verb */
+  VERDICT_DONE,   /* recorded; nothing more to do */
+  VERDICT_AGAIN,  /* look again, with patience (reads may lag) */
+  VERDICT_LATER,  /* a transient trouble: try again soon, park when it lasts */
+  VERDICT_PARK,   /* a gate holds it: park until an operator releases it */
+  VERDICT_WAIT,   /* somebody has to agree: park until then, or one->parked_until_ms */
+  VERDICT_SETTLE, /* its resource is too young: park until it has settled */
 };
 
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error);
+/* A guardrail with a baseline: notes what the event changed, before anything can hold the unit back.  DONE: the change
+ * is accepted (`own`, or by the guardrail's `accept`). */
+enum verdict unit_note(struct unit *unit, struct unit_case *one, int own, struct error *error);
+/* Its changes are over: the violation is gone; live: as our own remediation left it, NULL: it did nothing. */
+enum verdict unit_settle(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error);
+/* A sweep has seen the resource.  *changes, *baseline: new, for judging; 0, or -1 with *error. */
+int baseline_sweep(struct worker *worker, const struct guardrail *guardrail, const char *subject,
+                   const struct live *live, struct occasion *occasion, struct error *error);
+struct occasion unit_occasion(const struct unit *unit, const struct unit_case *one); /* what it is judged by */
 /* *live: new, NULL when the resource is gone. */
 enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding,
                        struct error *error);

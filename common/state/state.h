@@ -51,7 +51,7 @@ int state_epoch_create(struct state *state, struct error *error);
  * which each call prolongs.  What is there is overwritten, the rest stays: more exceptions and stops than there should
  * be are the safe side.  Kinds, and the value: "stop" (id ignored), "exception", "finding", "intent" (as put; id: the
  * subject), "approval" (id: the finding), "breaker" (id: the scope; as state_breakers lists it), "parked" (id: the
- * subject; {unit, due, released}). Another kind: ERROR_INVALID "kind". */
+ * subject; {unit, due, released}), "baseline" (as put; id: the subject). Another kind: ERROR_INVALID "kind". */
 int state_rebuild(struct state *state, const char *kind, const char *id, json_t *value, struct error *error);
 
 /* ---- organization-wide stop ---- */
@@ -128,6 +128,15 @@ int state_intent_put(struct state *state, const char *subject, json_t *intent, s
 int state_intent_get(struct state *state, const char *subject, json_t **intent /* new or NULL */, struct error *error);
 int state_intent_drop(struct state *state, const char *subject, struct error *error);
 int state_intents(struct state *state, json_t **list /* new array of {subject, intent} */, struct error *error);
+
+/* ---- baselines: what a guardrail has accepted of a resource, and which changes it has not (baselines/baseline.h) ----
+ * subject: "guardrail|arn".  Kept for 35 days after it was last asked for.  Each write is a new version: put stores the
+ * record (NULL: forgets it) if `version` is still the one that was read (0: there was none); *stored 0: somebody else
+ * wrote since, read again. */
+int state_baseline_get(struct state *state, const char *subject, json_t **record /* new or NULL */, int64_t *version,
+                       struct error *error);
+int state_baseline_put(struct state *state, const char *subject, json_t *record, int64_t version, int *stored,
+                       struct error *error);
 
 /* ---- parked work: collapsed to one entry a subject ----
  * due_ms: wall clock, 0 = until state_parked_release.  Parking again replaces the unit.  One that waits for its release

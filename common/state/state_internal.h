@@ -115,6 +115,8 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(parked_list, 1)       \
   X(parked_has, 1)        \
   X(unpark, 1)            \
+  X(baseline_get, 1)      \
+  X(baseline_put, 1)      \
   X(finding_put, 1)       \
   X(finding_drop, 1)      \
   X(finding_list, 1)      \
@@ -226,7 +228,7 @@ int state_epoch_void(struct state *state, struct error *error);
 typedef int state_rebuild_put(struct state *state, const char *id, const json_t *value /* NULL: deleted */,
                               enum state_guard guard, struct error *error);
 state_rebuild_put state_stop_store, state_exception_store, state_breaker_store, state_parked_store, state_intent_store,
-    state_finding_store, state_approval_store;
+    state_finding_store, state_approval_store, state_baseline_store;
 void state_finding_keys(struct state_call *call);
 void state_finding_place(struct state_call *call, const char *guardrail, const char *account, const char *region);
 int state_finding_counts_as_open(const char *status); /* is a violation behind it still there? */

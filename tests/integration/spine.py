@@ -203,9 +203,9 @@ def published(stack, since=0):
 # ---- sweeps ----
 
 
-def sweep(stack, places=None, resource="ec2.security-group"):
+def sweep(stack, places=None, resource="ec2.security-group", guardrails=(GUARDRAIL,)):
     """Asks for a sweep of (account, region) pairs, as the schedule does; by default of all."""
-    now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+    now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 10**6 % 1000:03}Z"
     places = places or [(account, region) for account in stack.ids for region in stack.regions]
     stack.produce(
         "parapet.sweeps",
@@ -214,7 +214,7 @@ def sweep(stack, places=None, resource="ec2.security-group"):
                 f"{account}/{region}",
                 {
                     "kind": "sweep", "id": f"sweep/{now}/{resource}/{account}/{region}", "tick": now, "resource": resource,
-                    "account": account, "region": region, "guardrails": [GUARDRAIL],
+                    "account": account, "region": region, "guardrails": list(guardrails),
                 },
             )
             for account, region in places

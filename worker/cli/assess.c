@@ -87,7 +87,7 @@ static int judge_one(struct live *live, void *argument) {
     const struct guardrail *guardrail = assessment->bundle->guardrails[i];
     struct error error = {0};
     if (!applies(listing, i)) continue;
-    json_t *finding = guardrail_judge(guardrail, &listing->place, live, NULL, NULL, &error);
+    json_t *finding = guardrail_judge(guardrail, &listing->place, live, NULL, &error);
     if (!finding)
       assess_unreadable(assessment, &listing->place, guardrail->name, &error);
     else if (!json_is_empty(finding))
@@ -172,7 +172,7 @@ static struct place account_place(const struct assessment *assessment, const cha
                                                : "",
                         .unit = known ? known->unit : "",
                         .tags = known ? known->tags : NULL,
-                        .organization = assessment->accounts ? accounts_ours(assessment->accounts) : NULL};
+                        .organization = assessment->accounts ? accounts_ids(assessment->accounts) : NULL};
 }
 
 static const char *fallback_region(const struct assessment *assessment) {

@@ -25,6 +25,22 @@ const struct verb verbs[] = {
      "  parapet iam --read                                   # what the worker's role must be allowed to read\n"
      "  parapet iam --write --playbook ssh-open-to-internet  # what one guardrail may change\n"
      "  parapet iam --trust --fleet arn:aws:iam::999999999999:role/parapet-fleet --external-id our-id\n"},
+    {"explain", "GUARDRAIL | EVENT",
+     "a guardrail, as playbooks explain; or why each guardrail looks at an event (a file, or -), or does not", NULL,
+     run_explain,
+     "  For a guardrail whose pattern does not match: the first field that is not met, what the event has there, and "
+     "what\n"
+     "  was wanted.  With an accounts file also whether the account is known and in the guardrail's scope.\n\n"
+     "  parapet explain ssh-open-to-internet\n"
+     "  parapet explain event.json\n"
+     "  tail -n 1 events.jsonl | parapet explain - --output json\n"},
+    {"match", "[FILE ...]", "which events of files (none: standard input) a pattern matches, and how fast",
+     match_options, run_match,
+     "  Files are .json (one event, a list, or {\"Records\": [...]}), JSON lines (.jsonl), both also .gz.  A bare\n"
+     "  CloudTrail record is seen in EventBridge's envelope, as the workers see it.\n\n"
+     "  parapet match --pattern '{\"source\": [\"aws.ec2\"]}' events.jsonl.gz\n"
+     "  parapet match --pattern @pattern.json --count < events.jsonl\n\n"
+     "  Exit codes, as grep's: 0 some event matches, 1 none does, 2 the pattern, a file or an event is broken.\n"},
     {"docs", "[DIRECTORY]", "the catalogue of guardrails as Markdown, on standard output", NULL, run_docs, NULL},
     {"test", "[DIRECTORY]", "run the playbooks' own tests, offline", NULL, run_test, NULL},
     {"status", "", "the fleet: workers, gates, breakers, findings, what is parked", NULL, run_status, NULL},

@@ -32,9 +32,11 @@ void view_close(struct view *view) {
 static json_t *text_or_nothing(const char *text) { return text ? json_string(text) : json_null(); }
 
 void view_open(struct view *view, const struct guardrail *guardrail, const struct place *place, const struct live *live,
-               json_t *event, json_t *actor) {
+               const struct occasion *occasion) {
+  static const struct occasion none = {0};
   char now[32];
   memset(view, 0, sizeof *view);
+  if (!occasion) occasion = &none;
   const struct {
     const char *name, *value;
   } texts[] = {{"account", place->account},         {"region", place->region},
@@ -42,25 +44,31 @@ void view_open(struct view *view, const struct guardrail *guardrail, const struc
                {"partition", place->partition},     {"now", clock_format(clock_wall_ms(), now, sizeof now)}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     view_own(view, texts[i].name, text_or_nothing(texts[i].value));
-  view_own(view, "params", site_params(guardrail, place->account, place->environment));
   view_add(view, "organization", place->organization);
-  view_add(view, "event", event);
-  view_add(view, "actor", actor);
+  view_own(view, "params", site_params(guardrail, place->account, place->environment));
+  view_add(view, "event", occasion->event);
+  view_add(view, "actor", occasion->actor);
   view_add(view, "result", NULL);
   view_add(view, "finding", NULL);
+  if (guardrail->baseline) {
+    view_add(view, "baseline", occasion->baseline);
+    view_add(view, "changes", occasion->changes);
+  }
+  for (size_t i = 0; i < guardrail->use_count; i++)
+    view_add(view, guardrail->uses[i]->name,
+             live ? live->contexts[guardrail->uses[i] - guardrail->resource->contexts] : NULL);
   if (!live) return;
   view_add(view, "resource", live->item);
   view_add(view, "id", live->id);
+  if (live->parent) view_add(view, "parent", live->parent);
   if (guardrail->resource->tags) view_own(view, "tags", jmes_search(guardrail->resource->tags, live->item, NULL, NULL));
-  for (size_t i = 0; i < guardrail->use_count; i++)
-    view_add(view, guardrail->uses[i]->name, live->contexts[guardrail->uses[i] - guardrail->resource->contexts]);
 }
 
 json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *place, const struct live *live,
-                        json_t *event, json_t *actor, struct error *error) {
+                        const struct occasion *occasion, struct error *error) {
   struct view view;
   json_t *finding = NULL;
-  view_open(&view, guardrail, place, live, event, actor);
+  view_open(&view, guardrail, place, live, occasion);
   if (guardrail->where) {
     json_t *applies = jmes_search(guardrail->where, live->item, view_scope(&view), error);
     if (!applies) goto out;
@@ -83,10 +91,10 @@ out:
 }
 
 int guardrail_may_remediate(const struct guardrail *guardrail, const struct place *place, const struct live *live,
-                            json_t *finding, json_t *event, json_t *actor, struct error *error) {
+                            json_t *finding, const struct occasion *occasion, struct error *error) {
   struct view view;
   if (!guardrail->remediate_when) return 1;
-  view_open(&view, guardrail, place, live, event, actor);
+  view_open(&view, guardrail, place, live, occasion);
   view_add(&view, "finding", finding);
   json_t *answer = jmes_search(guardrail->remediate_when, live->item, view_scope(&view), error);
   view_close(&view);

@@ -54,6 +54,14 @@ int network_is_internet(const struct network *network) {
   return network->prefix < INTERNET_PREFIX_IPV6;
 }
 
+int network_text_is_broad(const char *text) {
+  enum { POLICY_PREFIX_IPV6 = 32 };
+  struct network network;
+  if (network_parse(text, &network) != 0) return -1;
+  if (network_is_internet(&network)) return 1;
+  return network.family == AF_INET6 && network.prefix < POLICY_PREFIX_IPV6 && (network.address[0] & 0xE0) == 0x20;
+}
+
 int network_text_is_internet(const char *text) {
   struct network network;
   return network_parse(text, &network) == 0 ? network_is_internet(&network) : -1;
@@ -370,4 +378,26 @@ json_t *function_cidr_overlaps(json_t *const *arguments, size_t count, const str
                                struct error *error) {
   (void)count, (void)scope, (void)error;
   return relate(arguments, 1);
+}
+
+/* ---- the same rule? ---- */
+static int same_network(const char *one, const char *other) {
+  struct network left, right;
+  if (network_parse(one, &left) != 0 || network_parse(other, &right) != 0) return strcmp(one, other) == 0;
+  return left.family == right.family && left.prefix == right.prefix && same_bits(&left, &right, left.prefix);
+}
+
+int network_same_rule(const json_t *one, const json_t *other) {
+  struct rule_ports left = network_rule_ports(one), right = network_rule_ports(other);
+  const json_t *side = json_object_get(one, "IsEgress"), *other_side = json_object_get(other, "IsEgress");
+  if (side && other_side && json_is_true(side) != json_is_true(other_side)) return 0;
+  if (left.protocol != right.protocol || left.from != right.from || left.to != right.to) return 0;
+  if (left.protocol == PROTOCOL_OTHER &&
+      strcmp(json_text_at(one, "IpProtocol", NULL), json_text_at(other, "IpProtocol", NULL)) != 0)
+    return 0;
+  return same_network(json_text_at(one, "CidrIpv4", NULL), json_text_at(other, "CidrIpv4", NULL)) &&
+         same_network(json_text_at(one, "CidrIpv6", NULL), json_text_at(other, "CidrIpv6", NULL)) &&
+         strcmp(json_text_at(one, "PrefixListId", NULL), json_text_at(other, "PrefixListId", NULL)) == 0 &&
+         strcmp(json_text_at(one, "ReferencedGroupInfo", "GroupId", NULL),
+                json_text_at(other, "ReferencedGroupInfo", "GroupId", NULL)) == 0;
 }

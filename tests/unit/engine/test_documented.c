@@ -126,7 +126,7 @@ static const char *first_call(const struct guardrail *guardrail, const struct li
                               json_t **plan) {
   struct view view;
   struct error error = {0};
-  view_open(&view, guardrail, &place, live, NULL, NULL);
+  view_open(&view, guardrail, &place, live, NULL);
   view_add(&view, "finding", finding);
   *plan = steps_plan(guardrail->remediate, guardrail->remediate_count, view_scope(&view), "test", &error);
   view_close(&view);
@@ -147,7 +147,7 @@ static void check_row(const struct bundle *bundle, const struct documented *row)
   guardrail_wants(guardrail, wanted);
   struct live *live = live_get(&reader, &place, guardrail->resource, row->id, wanted, &found, &error);
   if (!live) fail_msg("%s: %s", row->name, error.message);
-  json_t *finding = guardrail_judge(guardrail, &place, live, NULL, NULL, &error), *plan = NULL;
+  json_t *finding = guardrail_judge(guardrail, &place, live, NULL, &error), *plan = NULL;
   if (!finding) fail_msg("%s: %s", row->name, error.message);
   if (json_is_empty(finding) == row->found) fail_msg("%s: %s", row->name, row->found ? "nothing found" : "found");
   const char *call = row->found ? first_call(guardrail, live, finding, &plan) : NULL;

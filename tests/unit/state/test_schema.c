@@ -164,6 +164,18 @@ static int call_intents(struct state *state, struct error *error) {
   return failed;
 }
 
+static int call_baseline(struct state *state, struct error *error) {
+  json_t *record = json_object(), *got = NULL;
+  int64_t version;
+  int stored, failed = state_baseline_get(state, "ssh|r", &got, &version, error) ||
+                               state_baseline_put(state, "ssh|r", record, version, &stored, error)
+                           ? -1
+                           : 0;
+  json_decref(record);
+  json_decref(got);
+  return failed;
+}
+
 static int call_park(struct state *state, struct error *error) {
   json_t *unit = json_object();
   int64_t count;
@@ -316,7 +328,7 @@ static call *const calls[] = {state_check,    call_stop_get,      call_breaker, 
                               call_intents,   call_park,          call_parked,         call_finding,     call_counts,
                               call_notice,    call_notice_done,   call_tick,           call_sweep,       call_heartbeat,
                               call_accounts,  call_count,         call_finding_ends,   call_parked_has,  call_actions,
-                              call_approvals, call_renames,       call_command,        call_stop};
+                              call_approvals, call_renames,       call_command,        call_baseline,    call_stop};
 
 /* ---- the checks ---- */
 
@@ -374,10 +386,17 @@ static void test_no_key_outside_the_document(void **unused) {
 
 /* The name of a key that the calls use: the pattern with its variable filled in. */
 static void concrete(const char *pattern, char *key, size_t size) {
-  static const char *const names[][2] = {
-      {"<scope>", "ssh/1"}, {"<resource>", "r"}, {"<event id>", "e"},   {"<request id>", "q"},
-      {"<schedule>", "s"},  {"<subject>", "s"},  {"<channel>", "mail"}, {"<channel|digest>", "mail|team"},
-      {"<arn>", "arn"},     {"<id>", "c"}};
+  static const char *const names[][2] = {{"<scope>", "ssh/1"},
+                                         {"<resource>", "r"},
+                                         {"<event id>", "e"},
+                                         {"<request id>", "q"},
+                                         {"<schedule>", "s"},
+                                         {"<subject>", "s"},
+                                         {"<channel>", "mail"},
+                                         {"<channel|digest>", "mail|team"},
+                                         {"<guardrail|resource>", "ssh|r"},
+                                         {"<arn>", "arn"},
+                                         {"<id>", "c"}};
   const char *variable = strchr(pattern, '<');
   snprintf(key, size, "%.*s", variable ? (int)(variable - pattern) : (int)strlen(pattern), pattern);
   for (size_t i = 0; variable && i < sizeof names / sizeof *names; i++)
