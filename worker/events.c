@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "event/envelope.h"
 #include "pipeline.h"
+#include "site/actor.h"
 #include "site/place.h"
 #include "unit.h"
 
@@ -227,22 +228,32 @@ static void abandon_event(void *argument) {
   matched_free(matched);
 }
 
+/* A baseline's changes are noted from the events, however late these come. */
+static int has_baseline(const struct unit *unit) {
+  for (size_t i = 0; i < unit->case_count; i++)
+    if (unit->cases[i].guardrail->baseline) return 1;
+  return 0;
+}
+
+/* What an old event says of the resource is history: no step may revert by it, and many of one resource (an outage's
+ * backlog) are one look.  So its units go the way of parked work: collapsed, judged anew, in pace. */
+static void submit_units(struct gathering *gathering) {
+  struct delivery *delivery = gathering->matched->delivery;
+  int64_t limit = config_ms(delivery->worker->config, "event.max_age");
+  int old = delivery->event_ms > 0 && clock_wall_ms() - delivery->event_ms >= limit;
+  if (old) metric_add(&worker_metrics[M_EVENTS], 1, "old");
+  for (size_t i = 0; i < gathering->count; i++)
+    if (old && !has_baseline(gathering->units[i]))
+      unit_abandon(gathering->units[i]);
+    else
+      unit_submit(gathering->units[i]);
+}
+
 /* What Organizations or Control Tower tell changes the very list that says where it is to be looked at. */
 static int is_up_to_date(struct matched *matched) {
   const char *source = json_text_at(matched->delivery->event, "source", NULL);
   if (strcmp(source, "aws.organizations") != 0 && strcmp(source, "aws.controltower") != 0) return 1;
   return roster_is_newer(matched->delivery->worker->roster, &matched->ticket);
-}
-
-static void submit_units(struct gathering *gathering, int made) {
-  for (size_t i = 0; i < gathering->count; i++)
-    if (made)
-      unit_submit(gathering->units[i]);
-    else
-      unit_free(gathering->units[i]);
-  if (!made) return;
-  metric_add(&worker_metrics[M_EVENTS], 1, "matched");
-  metric_add(&worker_metrics[M_UNITS], (double)gathering->count, "event");
 }
 
 /* The delivered account must be known as well: what a stranger's account tells is nobody's business. */
@@ -265,7 +276,12 @@ static int gather_units(struct matched *matched) {
              strcmp(error.code, "Place") == 0 ? "" : "the playbook's expressions cannot be evaluated on it: ",
              error.message);
   }
-  submit_units(&gathering, result == 1);
+  for (size_t i = 0; i < gathering.count && result != 1; i++) unit_free(gathering.units[i]);
+  if (result == 1) {
+    submit_units(&gathering);
+    metric_add(&worker_metrics[M_EVENTS], 1, "matched");
+    metric_add(&worker_metrics[M_UNITS], (double)gathering.count, "event");
+  }
   accounts_drop(gathering.accounts);
   free(gathering.units);
   return result;

@@ -132,6 +132,7 @@ static int was_swept(const struct sweep *sweep) {
 static void sweep_task(void *argument) {
   struct sweep *sweep = argument;
   struct worker *worker = sweep->delivery->worker;
+  fleet_budget_lane(FLEET_LANE_SWEEP);
   const char *name = accounts_role(sweep->accounts);
   struct aws_role role = {.name = name,
                           .external_id = accounts_external_id(sweep->accounts),
@@ -151,6 +152,9 @@ static void sweep_task(void *argument) {
   sweep->resources = sweep->found = 0;
   if (live_list(&reader, &sweep->place, sweep->resource, wanted, sweep_one, sweep, &error) == 0) {
     close_absent(sweep);
+    if (state_population(worker->state, sweep->account->id, sweep->region, sweep->resource->name,
+                         (int64_t)sweep->resources, &error) != 0)
+      log_debug("the number of resources could not be kept", LOG_ERROR(&error));
     record_reach(worker, sweep->account, sweep->region, NULL);
     return sweep_done(sweep, "done");
   }

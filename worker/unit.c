@@ -233,7 +233,7 @@ static enum verdict advance_look(struct unit *unit, struct unit_case *one, struc
     return verdict == VERDICT_GO ? nothing_found(unit, one, error) : verdict;
   }
   struct live *fresh = NULL;
-  verdict = unit_gate(unit, one, &fresh, &finding, error);
+  verdict = unit_gate(unit, one, live, &fresh, &finding, error);
   if (verdict == VERDICT_DONE && one->resolved) verdict = unit_close(unit, one, error); /* excepted since, say */
   if (verdict == VERDICT_GO) {
     json_decref(one->finding_value);
@@ -275,6 +275,7 @@ static enum verdict advance_verify(struct unit *unit, struct unit_case *one, str
     verdict = record_finding(unit, one, fixed ? "fixed" : "failed", fixed ? one->finding_value : finding,
                              fixed ? NULL : "acted but not fixed: the violation is still there", error);
   json_decref(finding);
+  one->outcome = fixed ? OUTCOME_FIXED : OUTCOME_FAILED;
   return verdict == VERDICT_GO ? recorded(unit, one, error) : VERDICT_LATER;
 }
 
@@ -407,6 +408,7 @@ static int64_t next_due(const struct unit *unit) {
 static void unit_task(void *argument) {
   struct unit *unit = argument;
   int64_t wait = 0;
+  fleet_budget_lane(unit->delivery->kind == DELIVERY_EVENT ? FLEET_LANE_EVENT : FLEET_LANE_SWEEP);
   if (!unit->worker->state_ready)
     wait = 500; /* gates closed: nothing is even read */
   else

@@ -10,6 +10,7 @@ KNOWN = "203.0.113.0/24"
 ROLE_ARNS = "arn:aws:iam::*:role/parapet-worker"
 UNLIMITED = {
     "breaker.override": f"{GUARDRAIL}=1000000/10m",
+    "breaker.guardrail_actions": 0,
     "breaker.account_actions": 0,
     "breaker.organization_actions": 0,
 }

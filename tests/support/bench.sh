@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Measures what the documents quote.  BENCH=match, aws, worker, pipeline or custodian: only that.  A figure that is bad on a slow
-# machine fails nothing; what cannot be measured here is said.
+# Measures what the documents quote.  BENCH=match, aws, worker, pipeline, custodian, gates or storm: only that.  A figure
+# that is bad on a slow machine fails nothing; what cannot be measured here is said.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 export BUILD=${BUILD:-build} PYTHONDONTWRITEBYTECODE=1
-sections=${BENCH:-match aws worker pipeline custodian}
+sections=${BENCH:-match aws worker pipeline custodian gates storm}
 data=${PARAPET_REFERENCE_DATA:-../shared/data}/citylots2
 records=${PARAPET_REFERENCE_DATA:-../shared/data}/cloudtrail/invictus/CloudTrail
 failed=0
@@ -94,11 +94,21 @@ custodian() {
   build/venv/bin/python tests/bench/bench_custodian.py
 }
 
+gates() {
+  echo "== gates: what Redis is asked before a change, Redis on this machine, 100,000 exceptions"
+  "$BUILD/tests/bench/bench_gates"
+}
+
+storm() {
+  echo "== storm: ten thousand violations, 20 accounts, 4 Regions, 6 workers; then a thousand fixes that come back as events"
+  build/venv/bin/python tests/bench/bench_storm.py
+}
+
 echo "machine: $(machine)"
 for section in $sections; do
   case $section in
-    match | aws | worker | pipeline | custodian) echo; "$section" || { echo "bench: $section could not be measured"; failed=1; } ;;
-    *) echo "bench.sh: no section $section (match, aws, worker, pipeline, custodian)" >&2; exit 2 ;;
+    match | aws | worker | pipeline | custodian | gates | storm) echo; "$section" || { echo "bench: $section could not be measured"; failed=1; } ;;
+    *) echo "bench.sh: no section $section (match, aws, worker, pipeline, custodian, gates, storm)" >&2; exit 2 ;;
   esac
 done
 echo

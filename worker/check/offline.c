@@ -7,6 +7,8 @@
 #include "baselines/baseline.h"
 #include "engine/live.h"
 #include "engine/steps.h"
+#include "site/actor.h"
+#include "site/breaker.h"
 
 static char *explain(const char *format, const char *one, const char *two) {
   char *text = NULL;
@@ -117,6 +119,13 @@ static int check_finding(const struct guardrail *guardrail, const struct place *
   const json_t *expect = json_object_get(test, "expect");
   int found = !json_is_empty(finding);
   const char *word = json_is_string(expect) ? json_string_value(expect) : "";
+  char tag[400] = "";
+  int exempt = found && site_exempts(guardrail, live->item, tag, sizeof tag);
+  if (strcmp(word, "exempt") == 0 && exempt) return 1;
+  if (strcmp(word, "exempt") == 0 || exempt) {
+    *why = explain(exempt ? "it is exempt by its tag %s%s" : "expected a finding that a tag exempts%s%s", tag, "");
+    return 0;
+  }
   if (strcmp(word, "nothing") == 0 || strcmp(word, "finding") == 0) {
     if (found == (strcmp(word, "finding") == 0)) return 1;
     char *text = json_text(finding);
@@ -125,7 +134,7 @@ static int check_finding(const struct guardrail *guardrail, const struct place *
     return 0;
   }
   if (!json_is_array(json_object_get(expect, "calls"))) {
-    *why = explain("\"expect\" must be nothing, finding, or {calls: […]}%s%s", "", "");
+    *why = explain("\"expect\" must be nothing, finding, exempt, or {calls: […]}%s%s", "", "");
     return -1;
   }
   if (found) return check_plan(guardrail, place, live, occasion, finding, test, why);

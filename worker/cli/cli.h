@@ -46,7 +46,10 @@ int run_exceptions_remove(struct cli *cli);
 int run_breaker_list(struct cli *cli);
 int run_breaker_trip(struct cli *cli);
 int run_breaker_hold(struct cli *cli);
+int run_breaker_probe(struct cli *cli);
 int run_breaker_reset(struct cli *cli);
+int run_fights_list(struct cli *cli);
+int run_fights_reset(struct cli *cli);
 int run_actions_list(struct cli *cli);
 int run_actions_show(struct cli *cli);
 int run_undo(struct cli *cli);
@@ -65,8 +68,8 @@ int run_settings(struct cli *cli);
 int run_aws(struct cli *cli);
 
 extern const struct setting accounts_options[], iam_options[], assess_options[], findings_options[],
-    exception_options[], operator_options[], reset_options[], actions_options[], undo_options[], approve_options[],
-    deny_options[], replay_options[], settings_options[], aws_verb_options[], match_options[];
+    exception_options[], operator_options[], probe_options[], reset_options[], actions_options[], undo_options[],
+    approve_options[], deny_options[], replay_options[], settings_options[], aws_verb_options[], match_options[];
 
 /* ---- output.c ---- */
 struct column {

@@ -80,14 +80,17 @@ static json_t *gates_of(const struct guardrail *guardrail) {
   for (size_t i = 0; i < guardrail->mode_count; i++)
     json_object_set_new(modes, guardrail->modes[i].environment, json_string(mode_name(guardrail->modes[i].mode)));
   json_object_set_new(modes, "default", json_string(mode_name(guardrail->default_mode)));
-  if (guardrail->breaker_actions > 0)
-    breaker = json_pack("{s:I, s:I}", "actions", (json_int_t)guardrail->breaker_actions, "within_seconds",
-                        (json_int_t)(guardrail->breaker_window_ms / 1000));
-  return json_pack("{s:o, s:s?, s:o, s:{s:o, s:o, s:o, s:o, s:o}}", "mode", modes, "remediate_when",
-                   guardrail->remediate_when_text, "breaker", breaker, "scope", "accounts",
-                   list_or_everything(guardrail->accounts), "environments", list_or_everything(guardrail->environments),
-                   "units", list_or_everything(guardrail->units), "regions", list_or_everything(guardrail->regions),
-                   "tags", list_or_everything(guardrail->tags));
+  const struct guardrail_breaker *limit = &guardrail->breaker;
+  if (limit->actions > 0)
+    breaker = json_pack("{s:I, s:I, s:f, s:I, s:I, s:I}", "actions", (json_int_t)limit->actions, "within_seconds",
+                        (json_int_t)(limit->window_ms / 1000), "share_percent", (double)limit->share / 100, "at_least",
+                        (json_int_t)limit->least, "failures", (json_int_t)limit->failures, "failures_of",
+                        (json_int_t)limit->failures_of);
+  return json_pack("{s:o, s:s?, s:o, s:O?, s:{s:o, s:o, s:o, s:o, s:o}}", "mode", modes, "remediate_when",
+                   guardrail->remediate_when_text, "breaker", breaker, "exempt_tags", guardrail->exempt_tags, "scope",
+                   "accounts", list_or_everything(guardrail->accounts), "environments",
+                   list_or_everything(guardrail->environments), "units", list_or_everything(guardrail->units),
+                   "regions", list_or_everything(guardrail->regions), "tags", list_or_everything(guardrail->tags));
 }
 
 json_t *explain_guardrail(const struct guardrail *guardrail) {

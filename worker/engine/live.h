@@ -71,9 +71,6 @@ json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *p
 int guardrail_may_remediate(const struct guardrail *guardrail, const struct place *place, const struct live *live,
                             json_t *finding, const struct occasion *occasion, struct error *error);
 
-/* Who did it, from CloudTrail's userIdentity: {type, arn, role, session, account, user, via}; new, never NULL. */
-json_t *event_actor(const json_t *event);
-
 /* Which contexts the guardrails use, or-ed into wanted[resource->context_count]. */
 void guardrail_wants(const struct guardrail *guardrail, unsigned char *wanted);
 

@@ -8,15 +8,20 @@
 #include "base/cron.h"
 #include "check/names.h"
 #include "engine/load_internal.h"
+#include "site/breaker.h"
 
 static const struct key guardrail_keys[] = {
-    {"guardrail", KEY_TEXT, 1},  {"version", KEY_NUMBER, 1}, {"title", KEY_TEXT, 1},
-    {"severity", KEY_TEXT, 1},   {"why", KEY_TEXT, 1},       {"fix", KEY_TEXT, 1},
-    {"resource", KEY_TEXT, 1},   {"use", KEY_ARRAY, 0},      {"params", KEY_OBJECT, 0},
-    {"scope", KEY_OBJECT, 0},    {"trigger", KEY_OBJECT, 1}, {"where", KEY_TEXT, 0},
-    {"find", KEY_TEXT, 1},       {"mode", KEY_OBJECT, 1},    {"breaker", KEY_OBJECT, 0},
-    {"remediate", KEY_ARRAY, 0}, {"tests", KEY_ARRAY, 1},    {"remediate_when", KEY_TEXT, 0},
-    {"baseline", KEY_OBJECT, 0}, {"settle", KEY_TEXT, 0},    {0},
+    {"guardrail", KEY_TEXT, 1},  {"version", KEY_NUMBER, 1},
+    {"title", KEY_TEXT, 1},      {"severity", KEY_TEXT, 1},
+    {"why", KEY_TEXT, 1},        {"fix", KEY_TEXT, 1},
+    {"resource", KEY_TEXT, 1},   {"use", KEY_ARRAY, 0},
+    {"params", KEY_OBJECT, 0},   {"scope", KEY_OBJECT, 0},
+    {"trigger", KEY_OBJECT, 1},  {"where", KEY_TEXT, 0},
+    {"find", KEY_TEXT, 1},       {"mode", KEY_OBJECT, 1},
+    {"breaker", KEY_OBJECT, 0},  {"remediate", KEY_ARRAY, 0},
+    {"tests", KEY_ARRAY, 1},     {"remediate_when", KEY_TEXT, 0},
+    {"baseline", KEY_OBJECT, 0}, {"settle", KEY_TEXT, 0},
+    {"exempt", KEY_OBJECT, 0},   {0},
 };
 static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0}, {"environments", KEY_ARRAY, 0},
                                         {"regions", KEY_ARRAY, 0},  {"units", KEY_ARRAY, 0},
@@ -26,7 +31,6 @@ static const struct key event_keys[] = {{"pattern", KEY_OBJECT, 1}, {"ids", KEY_
                                         {"region", KEY_TEXT, 0},    {"creates", KEY_BOOL, 0}, {0}};
 static const struct key baseline_keys[] = {
     {"of", KEY_TEXT, 1}, {"by", KEY_TEXT, 1}, {"accept", KEY_TEXT, 1}, {"changes", KEY_TEXT, 1}, {0}};
-static const struct key breaker_keys[] = {{"actions", KEY_NUMBER, 1}, {"within", KEY_TEXT, 1}, {0}};
 
 static const char *const mode_names[] = {[MODE_ASSESS] = "assess",
                                          [MODE_NOTIFY] = "notify",
@@ -134,22 +138,6 @@ static void load_modes(struct loader *loader, const json_t *document, struct gua
   }
 }
 
-static void load_breaker(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
-  const json_t *breaker = json_object_get(document, "breaker");
-  if (!breaker) {
-    if (guardrail->remediate_count > 0)
-      complain(loader, "", "\"breaker\" is missing: a guardrail that changes things needs one");
-    return;
-  }
-  if (check_keys(loader, breaker, "/breaker", breaker_keys) > 0) return;
-  guardrail->breaker_actions = json_integer_value(json_object_get(breaker, "actions"));
-  if (guardrail->breaker_actions < 1 || guardrail->breaker_actions > 100000)
-    complain(loader, "/breaker/actions", "\"actions\" must be 1 to 100000");
-  if (clock_parse_duration(json_text_at(breaker, "within", NULL), &guardrail->breaker_window_ms) != 0 ||
-      guardrail->breaker_window_ms < 1000 || guardrail->breaker_window_ms > 86400000)
-    complain(loader, "/breaker/within", "\"within\" must be a duration from 1s to 24h, as \"10m\"");
-}
-
 /* Grace after creation, until tags have arrived, say. */
 static void load_settle(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
   if (!json_object_get(document, "settle")) return;
@@ -241,7 +229,8 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   load_scope(loader, document, guardrail);
   load_trigger(loader, document, guardrail);
   load_modes(loader, document, guardrail);
-  load_breaker(loader, document, guardrail);
+  site_breaker_load(loader, document, guardrail);
+  site_exempt_load(loader, document, guardrail);
   load_baseline(loader, document, guardrail);
   load_settle(loader, document, guardrail);
 }
@@ -294,9 +283,9 @@ void guardrail_free(struct guardrail *guardrail) {
                    guardrail->fix,  guardrail->file,  guardrail->schedule};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   aws_policies_free(guardrail->write_policies);
-  json_t *values[] = {guardrail->params,  guardrail->accounts,  guardrail->environments,
-                      guardrail->regions, guardrail->units,     guardrail->tags,
-                      guardrail->tests,   guardrail->overrides, guardrail->steps_as_written};
+  json_t *values[] = {guardrail->params,      guardrail->accounts, guardrail->environments, guardrail->regions,
+                      guardrail->units,       guardrail->tests,    guardrail->overrides,    guardrail->steps_as_written,
+                      guardrail->exempt_tags, guardrail->tags};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);
   free(guardrail->uses);
   for (size_t i = 0; i < guardrail->trigger_count; i++) {

@@ -118,7 +118,12 @@ struct guardrail {
   struct environment_mode *modes;
   size_t mode_count;
   enum mode default_mode;
-  int64_t breaker_actions, breaker_window_ms; /* actions 0: none of its own */
+  struct guardrail_breaker {    /* site/breaker.h */
+    int64_t actions, window_ms; /* actions 0: none of its own */
+    int64_t share, least;       /* of the account's resources of this type, in 1/10,000; never less than so many */
+    int64_t failures, failures_of;
+  } breaker;
+  json_t *exempt_tags;         /* {key: glob}: resources with such a tag are left alone; NULL: none */
   struct jmes *remediate_when; /* NULL: always; else, where it comes to nothing, people are told instead */
   char *remediate_when_text;
   struct step *remediate;

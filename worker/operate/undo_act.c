@@ -320,7 +320,8 @@ static enum verdict run_calls(struct undo *undo, struct error *error) {
                   error) != 0)
     return VERDICT_LATER;
   if (verdict == VERDICT_GO) return VERDICT_GO;
-  if (state_intent_drop(undo->job->worker->state, undo->journal.subject, error) != 0) return VERDICT_LATER;
+  if (state_intent_drop(undo->job->worker->state, undo->journal.subject, undo->journal.one->action, error) != 0)
+    return VERDICT_LATER;
   return undo_outcome(undo, "failed", NULL, "%s: %s; what was taken back so far stays so", problem.where,
                       problem.message);
 }
@@ -406,7 +407,7 @@ static enum verdict finish(struct undo *undo, const struct live *live, json_t *d
   if (put_renames(undo, renames, error) != 0 ||
       journal_verified(undo->unit, one, live, whole ? "restored" : "differs", error) != VERDICT_GO ||
       mark_undone(undo, error) != 0 || excepted(undo, error) != VERDICT_GO ||
-      state_intent_drop(undo->job->worker->state, undo->journal.subject, error) != 0)
+      state_intent_drop(undo->job->worker->state, undo->journal.subject, undo->journal.one->action, error) != 0)
     return VERDICT_LATER;
   return whole ? undo_outcome(undo, "undone", NULL, "exception x-%s", one->action)
                : undo_outcome(undo, "differs", json_incref(differences),
