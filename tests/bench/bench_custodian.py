@@ -93,7 +93,7 @@ def parapet(stack, playbooks, policy, region):
     command = [stack.programs_from / "parapet", "assess", policy, "--region", region, "--output", "json", "--playbooks", playbooks]
     code, output, error, spent = run(command, as_stranger(stack))
     if code not in (0, 3):
-        raise SystemExit(f"bench: parapet ended with {code}\n{error}")
+        raise SystemExit(f"bench: parapet ended with {code}\n{error}{json.loads(output)['unreadable'] if output else ''}")
     return {finding["resource"] for finding in json.loads(output)["findings"]}, spent
 
 

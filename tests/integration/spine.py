@@ -169,7 +169,7 @@ def assert_journal_closed(stack):
         record = message["value"]
         if record["kind"] == "result":
             ended.add(record["action"])
-        else:
+        elif record["kind"] in ("intent", "outcome"):
             call = (record["action"], record["call"]["run"])
             (open_calls.add if record["kind"] == "intent" else open_calls.discard)(call)
     assert not [call for call in open_calls if call[0] not in ended]

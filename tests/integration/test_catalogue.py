@@ -833,7 +833,7 @@ def make(stack, row):
 
 
 def actions(stack):
-    return {message["value"]["action"] for message in stack.topic("parapet.actions")}
+    return {message["value"].get("action") for message in stack.topic("parapet.actions")}
 
 
 def undo(stack, row, account, earlier):
@@ -841,7 +841,9 @@ def undo(stack, row, account, earlier):
     mine = {}
     for message in sorted(stack.topic("parapet.actions"), key=lambda one: one["time"]):
         record = message["value"]
-        if (record["guardrail"], record["account"]) == (row.guardrail, account) and record["action"] not in earlier:
+        if record["kind"] != "intent" or record["action"] in earlier:
+            continue  # what operators did is told there as well
+        if (record["guardrail"], record["account"]) == (row.guardrail, account):
             mine[record["action"]] = record["resource"]
     assert mine
     for action in reversed(mine):

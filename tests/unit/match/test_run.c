@@ -356,6 +356,9 @@ static void test_stops_early(void **state) {
       {"{\"aa\":{\"cc\":[1]},\"bb\":[2]}", "{\"aa\":{\"cc\":0,\"dd\":\"cc\"},\"bb\":2,\"aa\":{\"cc\":1}}", 1},
       {"{\"aa\":[{\"anything-but\":1}]}", "{\"aa\":1,\"zz\":{\"q\":\"\\\"\"},\"aa\":2}", 1},
       {"{\"aa\":[1],\"bb\":[{\"exists\":false}]}", "{\"aa\":1,\"cc\":\"a bb\",\"bb\":1}", 0},
+      /* b is absent for the true in the inner list, not for the 0 outside: the value that makes it absent is chosen */
+      {"{\"a\":[{\"exists\":true}],\"a.b\":[{\"exists\":false}]}", "{\"a\":[0,[[true],{\"b\":1}]]}", 1},
+      {"{\"a\":[{\"exists\":true}],\"a.b\":[{\"exists\":false}]}", "{\"a\":[0,{\"b\":1}]}", 0},
       /* what is behind the end is not looked at */
       {"{\"source\":[1]}", "{\"source\":0,\"x\":[}", 0}, /* needed by all, not met */
       {"{\"source\":[1],\"b\":[1]}", "{\"source\":0,\"b\":1,]", 0},
