@@ -317,6 +317,7 @@ static int may_mutate(struct journal *journal, struct error *error) {
 json_t *journal_mutate(struct journal *journal, const struct step_call *call, int *ignored, struct error *error) {
   struct aws_role role = write_role(journal, call->step);
   struct patience patience = {.began_ms = clock_monotonic_ms()};
+  journal->call = NULL; /* every call has an intent of its own */
   journal->ambiguous = 0;
   for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
     char request_id[96] = "";
