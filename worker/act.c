@@ -234,9 +234,9 @@ static json_t *created_by(const struct live *live, const char *run) {
 
 /* ---- calls ---- */
 static struct aws_role write_role(const struct journal *journal, const struct step *step) {
-  const struct worker *worker = journal->unit->worker;
-  return (struct aws_role){.name = step->role ? step->role : accounts_role(worker->accounts),
-                           .external_id = accounts_external_id(worker->accounts),
+  const struct accounts *accounts = journal->unit->accounts;
+  return (struct aws_role){.name = step->role ? step->role : accounts_role(accounts),
+                           .external_id = accounts_external_id(accounts),
                            .session_name = "parapet",
                            .source_identity = "parapet",
                            .policies = journal->one->guardrail->write_policies};

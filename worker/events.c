@@ -9,6 +9,7 @@
 #include "event/envelope.h"
 #include "pipeline.h"
 #include "site/actor.h"
+#include "site/place.h"
 #include "unit.h"
 
 enum { POLL_MS = 100, IDS_LIMIT = 1000, DEAD_LETTER_TIMEOUT_MS = 5000 };
@@ -17,7 +18,8 @@ struct matched { /* an event on its way to the pool */
   struct task task;
   struct delivery *delivery;
   struct bundle *bundle;
-  char reason[600]; /* why it is of no use */
+  char reason[900];            /* why it is of no use */
+  struct roster_ticket ticket; /* of a list of accounts that is newer than the event */
   size_t count;
   uint32_t triggers[];
 };
@@ -62,6 +64,7 @@ static int valid_region(const char *region) {
 /* ---- units ---- */
 struct gathering { /* units of one event, one a resource and id */
   struct matched *matched;
+  struct accounts *accounts;     /* held */
   const struct account *account; /* where the trigger at hand says its resources are */
   char region[40];
   struct unit **units;
@@ -86,8 +89,9 @@ static void gather_unit(struct gathering *gathering, const struct guardrail *gua
       return;
     }
   if (gathering->count >= IDS_LIMIT) return;
-  struct unit *unit = unit_open(gathering->matched->delivery, gathering->matched->bundle, gathering->account,
-                                guardrail->resource, gathering->region, id, gathering->matched->count);
+  struct unit *unit =
+      unit_open(gathering->matched->delivery, gathering->matched->bundle, gathering->accounts, gathering->account,
+                guardrail->resource, gathering->region, id, gathering->matched->count);
   if (!unit) return;
   add_case(gathering, unit, guardrail, creates);
   gathering->units[gathering->count++] = unit;
@@ -141,6 +145,16 @@ static int named_place(const struct jmes *expression, const char *what, json_t *
   return error_set(error, ERROR_INVALID, "Place", "the playbook's \"%s\" names none in this event", what);
 }
 
+/* An account that is ours, but left out, is passed over (1); one that may be new is waited for (RETRYABLE). */
+static int not_looked_after(const struct gathering *gathering, const char *id, struct error *error) {
+  if (json_object_get(accounts_ours(gathering->accounts), id)) return 1;
+  if (roster_may_bring(gathering->matched->delivery->worker->roster, id))
+    return error_set(error, ERROR_RETRYABLE, "Place", "account %s is not known yet", id);
+  return error_set(error, ERROR_INVALID, "Place",
+                   "unknown account \"%.64s\"; list it in the accounts file, or is it no member of the organization?",
+                   id);
+}
+
 /* Where the event was delivered is not always where the resource is: AWS tells the management account of a new one, and
  * what is global (an IAM user, say) has one place. */
 static int find_place(struct gathering *gathering, const struct guardrail *guardrail,
@@ -156,9 +170,13 @@ static int find_place(struct gathering *gathering, const struct guardrail *guard
     return -1;
   if (!valid_region(gathering->region))
     return error_set(error, ERROR_INVALID, "Place", "\"%s\", which the event names, is no Region", gathering->region);
-  gathering->account = accounts_find(gathering->matched->delivery->worker->accounts, id);
-  if (gathering->account) return 0;
-  return error_set(error, ERROR_INVALID, "Place", "unknown account \"%s\"; list it in the accounts file", id);
+  gathering->account = accounts_find(gathering->accounts, id);
+  return gathering->account ? 0 : not_looked_after(gathering, id, error);
+}
+
+static int is_in_scope(const struct gathering *gathering, const struct guardrail *guardrail) {
+  struct place place = site_place(gathering->accounts, gathering->account, gathering->region, NULL);
+  return guardrail_in_scope(guardrail, &place);
 }
 
 static int gather(struct gathering *gathering, struct error *error) {
@@ -167,10 +185,9 @@ static int gather(struct gathering *gathering, struct error *error) {
     uint32_t number = gathering->matched->triggers[i];
     const struct guardrail *guardrail = bundle->guardrails[bundle->triggers[number].guardrail];
     const struct event_trigger *trigger = &guardrail->triggers[bundle->triggers[number].trigger];
-    if (find_place(gathering, guardrail, trigger, error) != 0) return -1;
-    if (!guardrail_in_scope(guardrail, gathering->account->id, gathering->account->environment,
-                            gathering->account->unit, gathering->region))
-      continue;
+    int placed = find_place(gathering, guardrail, trigger, error);
+    if (placed < 0) return -1;
+    if (placed > 0 || !is_in_scope(gathering, guardrail)) continue;
     if (gather_ids(gathering, guardrail, trigger, error) != 0) return -1;
   }
   return 0;
@@ -188,11 +205,6 @@ static const char *parse_event(struct delivery *delivery) {
     return reason;
   }
   if (!json_is_object(json_object_get(delivery->event, "detail"))) return "no event: \"detail\" is not an object";
-  if (!accounts_find(delivery->worker->accounts, event_account(delivery->event))) {
-    snprintf(reason, sizeof reason, "unknown account \"%.64s\"; list it in the accounts file",
-             event_account(delivery->event));
-    return reason;
-  }
   if (!valid_region(event_region(delivery->event)))
     return "no Region: neither \"detail.awsRegion\" nor \"region\" is one";
   snprintf(delivery->id, sizeof delivery->id, "%s", event_id(delivery->event));
@@ -237,48 +249,73 @@ static void submit_units(struct gathering *gathering) {
       unit_submit(gathering->units[i]);
 }
 
-/* Makes the units of one event.  1 = made (or nothing to make), 0 = later, -1 = rejected with *reason. */
-static int make_units(struct matched *matched, const char **reason) {
+/* What Organizations or Control Tower tell changes the very list that says where it is to be looked at. */
+static int is_up_to_date(struct matched *matched) {
+  const char *source = json_text_at(matched->delivery->event, "source", NULL);
+  if (strcmp(source, "aws.organizations") != 0 && strcmp(source, "aws.controltower") != 0) return 1;
+  return roster_is_newer(matched->delivery->worker->roster, &matched->ticket);
+}
+
+/* The delivered account must be known as well: what a stranger's account tells is nobody's business. */
+static int gather_known(struct gathering *gathering, struct error *error) {
+  const char *id = event_account(gathering->matched->delivery->event);
+  if (accounts_find(gathering->accounts, id)) return gather(gathering, error);
+  return not_looked_after(gathering, id, error) < 0 ? -1 : 0;
+}
+
+/* 1 = made (or nothing to make), 0 = later, -1 = rejected, matched->reason says why. */
+static int gather_units(struct matched *matched) {
+  struct error error = {0};
+  int result = 1;
+  struct gathering gathering = {.matched = matched, .units = calloc(IDS_LIMIT, sizeof(struct unit *))};
+  if (!gathering.units) return 0;
+  gathering.accounts = roster_accounts(matched->delivery->worker->roster);
+  if (gather_known(&gathering, &error) != 0) {
+    result = error_is_transient(&error) ? 0 : -1;
+    snprintf(matched->reason, sizeof matched->reason, "%s%s",
+             strcmp(error.code, "Place") == 0 ? "" : "the playbook's expressions cannot be evaluated on it: ",
+             error.message);
+  }
+  for (size_t i = 0; i < gathering.count && result != 1; i++) unit_free(gathering.units[i]);
+  if (result == 1) {
+    submit_units(&gathering);
+    metric_add(&worker_metrics[M_EVENTS], 1, "matched");
+    metric_add(&worker_metrics[M_UNITS], (double)gathering.count, "event");
+  }
+  accounts_drop(gathering.accounts);
+  free(gathering.units);
+  return result;
+}
+
+/* The same, and what comes before: is it an event, was it seen already, is the list of accounts as new as it is? */
+static int make_units(struct matched *matched) {
   struct delivery *delivery = matched->delivery;
   struct worker *worker = delivery->worker;
   struct error error = {0};
-  int seen = 0, result = 1;
+  int seen = 0;
   if (!worker->state_ready) return 0;
-  if (!delivery->event && (*reason = parse_event(delivery))) return -1;
+  const char *wrong = delivery->event ? NULL : parse_event(delivery);
+  if (wrong) {
+    snprintf(matched->reason, sizeof matched->reason, "%s", wrong);
+    return -1;
+  }
   if (delivery->id[0] && state_seen(worker->state, delivery->id, &seen, &error) != 0) return 0;
   if (seen) {
     metric_add(&worker_metrics[M_EVENTS], 1, "duplicate");
     return 1;
   }
-  struct gathering gathering = {.matched = matched, .units = calloc(IDS_LIMIT, sizeof(struct unit *))};
-  if (!gathering.units) return 0;
-  if (gather(&gathering, &error) != 0) {
-    result = error_is_transient(&error) ? 0 : -1;
-    snprintf(matched->reason, sizeof matched->reason, "%s: %s",
-             strcmp(error.code, "Place") == 0 ? "no place" : "the playbook's expressions cannot be evaluated on it",
-             error.message);
-    *reason = matched->reason;
-  }
-  for (size_t i = 0; i < gathering.count && result != 1; i++) unit_free(gathering.units[i]);
-  if (result == 1) submit_units(&gathering);
-  if (result == 1) {
-    metric_add(&worker_metrics[M_EVENTS], 1, "matched");
-    metric_add(&worker_metrics[M_UNITS], (double)gathering.count, "event");
-  }
-  free(gathering.units);
-  return result;
+  return is_up_to_date(matched) ? gather_units(matched) : 0;
 }
 
 static void event_task(void *argument) {
   struct matched *matched = argument;
-  const char *reason = NULL;
-  int made = make_units(matched, &reason);
+  int made = make_units(matched);
   if (made == 0) {
     if (pool_submit(matched->delivery->worker->pool, POOL_LANE_EVENT, NULL, 500, event_task, matched) != 0)
       abandon_event(matched);
     return;
   }
-  if (made < 0) reject(matched->delivery, reason);
+  if (made < 0) reject(matched->delivery, matched->reason);
   matched_free(matched);
 }
 

@@ -11,14 +11,15 @@
 #include "approve.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "event/envelope.h"
 #include "rollout.h"
 #include "site/breaker.h"
 #include "unit.h"
 
 struct reader unit_reader(const struct unit *unit, struct aws_role *role) {
-  const char *name = accounts_role(unit->worker->accounts);
+  const char *name = accounts_role(unit->accounts);
   *role = (struct aws_role){.name = name,
-                            .external_id = accounts_external_id(unit->worker->accounts),
+                            .external_id = accounts_external_id(unit->accounts),
                             .session_name = "parapet",
                             .source_identity = "parapet",
                             .policies = unit->bundle->read_policies};
@@ -29,7 +30,7 @@ struct reader unit_reader(const struct unit *unit, struct aws_role *role) {
 
 static int is_role(const struct unit *unit, const char *name, const char *issuer) {
   struct aws_role role = {.name = name};
-  struct aws_target target = {.account = unit->account->id, .region = unit->region, .role = &role};
+  struct aws_target target = {.account = event_account(unit->delivery->event), .region = unit->region, .role = &role};
   char arn[256];
   aws_role_arn(&target, arn, sizeof arn);
   return *name && strcmp(arn, issuer) == 0;
@@ -40,7 +41,7 @@ static int is_own_change(struct unit *unit, struct error *error) {
   const struct delivery *delivery = unit->delivery;
   if (delivery->kind != DELIVERY_EVENT) return 0;
   const char *issuer = json_text_at(delivery->actor, "role", NULL);
-  if (is_role(unit, accounts_role(unit->worker->accounts), issuer)) return 1;
+  if (is_role(unit, accounts_role(unit->accounts), issuer)) return 1;
   for (size_t i = 0; i < json_array_size(unit->bundle->roles); i++)
     if (is_role(unit, json_string_value(json_array_get(unit->bundle->roles, i)), issuer)) return 1;
   int own = 0;

@@ -68,7 +68,24 @@ static void set_ready(struct keeper *keeper, int ready, const struct error *erro
   if (ready)
     log_info("gates open: Redis answers", LOG_TEXT("bundle", worker->bundle->hash));
   else
-    log_warn("gates closed: nothing is changed in any account until Redis answers", LOG_ERROR(error));
+    log_warn("gates closed: nothing is changed in any account", LOG_ERROR(error));
+}
+
+/* Before the first list of its organization a worker would take every event for a stranger's. */
+static int accounts_known(struct worker *worker, struct error *error) {
+  struct roster_status status;
+  struct accounts *accounts = roster_accounts(worker->roster);
+  int known = accounts_are_known(accounts);
+  accounts_drop(accounts);
+  roster_status(worker->roster, &status);
+  metric_set(&worker_metrics[M_ACCOUNTS], (double)status.accounts);
+  metric_set(&worker_metrics[M_ACCOUNTS_AGE],
+             status.listed_ms ? (double)(clock_wall_ms() - status.listed_ms) / 1000 : 0);
+  metric_set(&worker_metrics[M_ACCOUNTS_TROUBLE], status.trouble[0] != '\0');
+  if (!known)
+    error_set(error, ERROR_RETRYABLE, "Accounts", "the organization's accounts are not known yet%s%s",
+              status.trouble[0] ? ": " : "", status.trouble);
+  return known;
 }
 
 static void check_state(struct keeper *keeper) {
@@ -88,6 +105,7 @@ static void check_state(struct keeper *keeper) {
     ok = join(keeper, &error) == 0;
     keeper->joined = ok;
   }
+  if (ok && !accounts_known(keeper->worker, &error)) ok = 0;
   if (ok) ok = announce_window(keeper, &error) == 0;
   set_ready(keeper, ok, &error);
 }

@@ -48,7 +48,10 @@ static int ready(char *reason, size_t size, void *argument) {
   struct worker *worker = argument;
   if (worker->stopping) return snprintf(reason, size, "stopping"), 0;
   if (!worker->state_ready)
-    return snprintf(reason, size, "gates closed: Redis does not answer, or its state is being rebuilt"), 0;
+    return snprintf(reason, size,
+                    "gates closed: Redis does not answer, its state is being rebuilt, or the organization's accounts "
+                    "are not known yet"),
+           0;
   if (worker_lag(worker).partitions == 0 && bus_lag(worker->sweeps).partitions == 0)
     return snprintf(reason, size, "no partitions assigned yet"), 0;
   return 1;
@@ -109,7 +112,6 @@ static int open_parts(struct worker *worker, struct error *error) {
                      "breaker.failures: how many of the last (1 to 100), as \"10/20\"");
   if (check_operators(config, error) != 0) return -1;
   if (load_notices(worker, error) != 0) return -1;
-  if (!(worker->accounts = accounts_load(file, error))) return -1;
   if (!(worker->state = state_open(&state, error))) return -1;
   struct aws_budget budget;
   if (aws.budget_percent > 0) {
@@ -119,6 +121,8 @@ static int open_parts(struct worker *worker, struct error *error) {
   }
   if (!(worker->aws = aws_open(&aws, error))) return -1;
   if (!(worker->bundle = bundle_load(config_path(config, "playbooks", "playbooks"), worker->aws, error))) return -1;
+  struct roster_options roster = {.file = file, .state = worker->state, .client = worker->aws};
+  if (!(worker->roster = roster_open(&roster, error))) return -1;
   if (!(worker->producer = bus_producer_open(&bus, error))) return -1;
   struct pool_options pool = {
       .threads = (unsigned)config_number(config, "threads"), .name = "unit", .thread_end = aws_thread_end};
@@ -197,11 +201,11 @@ static void drain(struct worker *worker, const struct feeds *feeds, struct keepe
 
 static void close_parts(struct worker *worker) {
   bus_producer_close(worker->producer);
+  roster_close(worker->roster);
   bundle_drop(worker->bundle);
   aws_close(worker->aws);
   fleet_budget_close(worker->budget);
   state_close(worker->state);
-  accounts_free(worker->accounts);
   notices_free(worker->notices);
 }
 
@@ -219,8 +223,7 @@ static int serve(struct worker *worker, struct error *error) {
   if (!sender) return -1;
   if (start_feeds(worker, &feeds, error) != 0) return -1;
   log_info("worker started", LOG_TEXT("owner", worker->owner), LOG_TEXT("bundle", worker->bundle->hash),
-           LOG_INT("guardrails", worker->bundle->guardrail_count),
-           LOG_INT("accounts", accounts_count(worker->accounts)), LOG_INT("port", port),
+           LOG_INT("guardrails", worker->bundle->guardrail_count), LOG_INT("port", port),
            LOG_INT("ms", clock_wall_ms() - worker->started_ms));
   wait_for_signal();
   drain(worker, &feeds, keeper);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "pipeline.h"
+#include "site/place.h"
 #include "unit.h"
 
 enum { SWEEP_TRIES = 4, CALL_MS = 60000 };
@@ -16,6 +17,7 @@ struct sweep {
   struct delivery *delivery;
   struct bundle *bundle;
   json_t *request;
+  struct accounts *accounts; /* held */
   const struct account *account;
   const struct resource *resource;
   char region[40];
@@ -31,6 +33,7 @@ static void sweep_free(struct sweep *sweep) {
   for (size_t i = 0; i < sweep->count; i++) json_decref(sweep->violating[i]);
   json_decref(sweep->request);
   delivery_drop(sweep->delivery);
+  accounts_drop(sweep->accounts);
   bundle_drop(sweep->bundle);
   free(sweep);
 }
@@ -68,8 +71,8 @@ static int sweep_one(struct live *live, void *argument) {
                LOG_TEXT("resource", json_string_value(live->id)), LOG_ERROR(&error));
     } else if (!json_is_empty(finding)) {
       if (!unit)
-        unit = unit_open(sweep->delivery, sweep->bundle, sweep->account, sweep->resource, sweep->region,
-                         json_string_value(live->id), sweep->count);
+        unit = unit_open(sweep->delivery, sweep->bundle, sweep->accounts, sweep->account, sweep->resource,
+                         sweep->region, json_string_value(live->id), sweep->count);
       if (unit) {
         char id[33];
         unit_add(unit, sweep->guardrails[i]);
@@ -130,9 +133,9 @@ static void sweep_task(void *argument) {
   struct sweep *sweep = argument;
   struct worker *worker = sweep->delivery->worker;
   fleet_budget_lane(FLEET_LANE_SWEEP);
-  const char *name = accounts_role(worker->accounts);
+  const char *name = accounts_role(sweep->accounts);
   struct aws_role role = {.name = name,
-                          .external_id = accounts_external_id(worker->accounts),
+                          .external_id = accounts_external_id(sweep->accounts),
                           .session_name = "parapet",
                           .source_identity = "parapet",
                           .policies = sweep->bundle->read_policies};
@@ -168,25 +171,18 @@ static const char *open_sweep(struct sweep *sweep) {
   struct worker *worker = sweep->delivery->worker;
   size_t index;
   json_t *name;
-  sweep->account = accounts_find(worker->accounts, json_text_at(sweep->request, "account", NULL));
+  sweep->account = accounts_find(sweep->accounts, json_text_at(sweep->request, "account", NULL));
   if (!sweep->account) return "unknown account";
   snprintf(sweep->region, sizeof sweep->region, "%s", json_text_at(sweep->request, "region", NULL));
   if (!sweep->region[0]) return "no Region";
   sweep->resource = bundle_resource(sweep->bundle, json_text_at(sweep->request, "resource", NULL));
   if (!sweep->resource) return "unknown resource";
-  sweep->place = (struct place){.account = sweep->account->id,
-                                .region = sweep->region,
-                                .environment = sweep->account->environment,
-                                .unit = sweep->account->unit,
-                                .partition = aws_partition(worker->aws, sweep->region),
-                                .organization = accounts_ids(worker->accounts)};
+  sweep->place = site_place(sweep->accounts, sweep->account, sweep->region, aws_partition(worker->aws, sweep->region));
   json_array_foreach(json_object_get(sweep->request, "guardrails"), index, name) {
     const struct guardrail *guardrail =
         bundle_guardrail(sweep->bundle, json_is_string(name) ? json_string_value(name) : "");
     if (!guardrail || guardrail->resource != sweep->resource || sweep->count >= 64) continue;
-    if (!guardrail_in_scope(guardrail, sweep->account->id, sweep->account->environment, sweep->account->unit,
-                            sweep->region))
-      continue;
+    if (!guardrail_in_scope(guardrail, &sweep->place)) continue;
     sweep->violating[sweep->count] = json_array();
     sweep->guardrails[sweep->count++] = guardrail;
   }
@@ -213,6 +209,7 @@ static void on_request(struct worker *worker, struct bus_message *message) {
   delivery->message = message;
   sweep->delivery = delivery;
   sweep->bundle = worker_bundle(worker);
+  sweep->accounts = roster_accounts(worker->roster);
   sweep->request = value ? json_parse(value, length, &error) : NULL;
   const char *reason = sweep->request ? open_sweep(sweep) : "not JSON";
   if (reason) {

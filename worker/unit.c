@@ -10,9 +10,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "journal.h"
+#include "site/place.h"
 
-struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, const struct account *account,
-                       const struct resource *resource, const char *region, const char *id, size_t guardrails) {
+enum { NEW_ACCOUNT_MS = 3600000 };
+
+struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, struct accounts *accounts,
+                       const struct account *account, const struct resource *resource, const char *region,
+                       const char *id, size_t guardrails) {
   struct unit *unit = calloc(1, sizeof *unit + guardrails * sizeof(struct unit_case));
   if (!unit) return NULL;
   struct worker *worker = delivery->worker;
@@ -20,15 +24,11 @@ struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, const s
   unit->worker = worker;
   unit->bundle = bundle_hold(bundle);
   unit->delivery = delivery_hold(delivery);
+  unit->accounts = accounts_hold(accounts);
   unit->account = account;
   unit->resource = resource;
   snprintf(unit->region, sizeof unit->region, "%s", region);
-  unit->place = (struct place){.account = account->id,
-                               .region = unit->region,
-                               .environment = account->environment,
-                               .unit = account->unit,
-                               .partition = aws_partition(worker->aws, unit->region),
-                               .organization = accounts_ids(worker->accounts)};
+  unit->place = site_place(accounts, account, unit->region, aws_partition(worker->aws, unit->region));
   unit->id = strdup(id);
   json_t *arn = unit->id ? live_arn(resource, &unit->place, id) : NULL;
   unit->arn = arn ? strdup(json_string_value(arn)) : NULL;
@@ -72,6 +72,7 @@ void unit_free(struct unit *unit) {
   free(unit->owner);
   atomic_fetch_sub(&unit->worker->units, 1);
   delivery_drop(unit->delivery);
+  accounts_drop(unit->accounts);
   bundle_drop(unit->bundle);
   free(unit);
 }
@@ -93,27 +94,35 @@ json_t *unit_pack(const struct unit *unit, const struct unit_case *one) {
   return packed;
 }
 
-struct unit *unit_unpack(struct worker *worker, struct bundle *bundle, json_t *packed, struct error *error) {
+/* The delivery and the accounts are the caller's. */
+static struct unit *unpack(struct delivery *delivery, struct bundle *bundle, struct accounts *accounts, json_t *packed,
+                           struct error *error) {
   const struct guardrail *guardrail = bundle_guardrail(bundle, json_text_at(packed, "guardrail", NULL));
-  const struct account *account = accounts_find(worker->accounts, json_text_at(packed, "account", NULL));
+  const struct account *account = accounts_find(accounts, json_text_at(packed, "account", NULL));
   if (!guardrail || !account) {
     error_set(error, ERROR_MISSING, "Parked", "its guardrail or account is no longer known");
     return NULL;
   }
-  struct delivery *delivery = delivery_open(worker, DELIVERY_PARKED);
-  if (!delivery) return NULL;
   delivery->event_ms = json_integer_value(json_object_get(packed, "event_ms"));
   delivery->collected_ms = json_integer_value(json_object_get(packed, "collected_ms"));
   delivery->actor = json_incref(json_object_get(packed, "actor"));
   delivery->event = json_incref(json_object_get(packed, "event"));
-  struct unit *unit = unit_open(delivery, bundle, account, guardrail->resource, json_text_at(packed, "region", NULL),
-                                json_text_at(packed, "id", NULL), 1);
-  delivery_drop(delivery);
+  struct unit *unit = unit_open(delivery, bundle, accounts, account, guardrail->resource,
+                                json_text_at(packed, "region", NULL), json_text_at(packed, "id", NULL), 1);
   if (!unit) return NULL;
   unit_add(unit, guardrail);
   unit->parked_tries = (int)json_integer_value(json_object_get(packed, "tries"));
   unit->cases[0].created_ms = json_integer_value(json_object_get(packed, "created_ms"));
   snprintf(unit->cases[0].action, sizeof unit->cases[0].action, "%s", json_text_at(packed, "action", NULL));
+  return unit;
+}
+
+struct unit *unit_unpack(struct worker *worker, struct bundle *bundle, json_t *packed, struct error *error) {
+  struct delivery *delivery = delivery_open(worker, DELIVERY_PARKED);
+  struct accounts *accounts = roster_accounts(worker->roster);
+  struct unit *unit = delivery ? unpack(delivery, bundle, accounts, packed, error) : NULL;
+  if (delivery) delivery_drop(delivery);
+  accounts_drop(accounts);
   return unit;
 }
 
@@ -207,12 +216,15 @@ static enum verdict nothing_found(struct unit *unit, struct unit_case *one, stru
   return record_finding(unit, one, "closed", NULL, NULL, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
 }
 
+/* Into a new account nobody may for some minutes: its roles are still being made. */
+static int is_new(const struct account *account) { return account->joined_ms > clock_wall_ms() - NEW_ACCOUNT_MS; }
+
 static enum verdict advance_look(struct unit *unit, struct unit_case *one, struct glance *glance, struct error *error) {
   enum verdict verdict = unit_peek(unit, one, error);
   if (verdict != VERDICT_GO) return verdict;
   const struct live *live = look(unit, glance, &verdict, error);
   if (verdict != VERDICT_GO) /* a denied account is reported once; its sweeps keep trying, its events do not pile up */
-    return error->class == ERROR_DENIED ? VERDICT_DONE : verdict;
+    return error->class == ERROR_DENIED && !is_new(unit->account) ? VERDICT_DONE : verdict;
   if ((one->settled_ms = settles_at(one, live))) return VERDICT_SETTLE;
   json_t *finding = judge(unit, one, live, error);
   if (!finding) return VERDICT_LATER;

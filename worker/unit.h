@@ -63,6 +63,7 @@ struct unit {
   struct worker *worker;
   struct bundle *bundle;     /* held */
   struct delivery *delivery; /* held */
+  struct accounts *accounts; /* held */
   const struct account *account;
   const struct resource *resource;
   struct place place;
@@ -80,8 +81,9 @@ struct unit {
 
 /* NULL when memory ran out.  Guardrails are added by unit_add; unit_submit hands it to the pool (which owns it then).
  */
-struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, const struct account *account,
-                       const struct resource *resource, const char *region, const char *id, size_t guardrails);
+struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, struct accounts *accounts,
+                       const struct account *account, const struct resource *resource, const char *region,
+                       const char *id, size_t guardrails);
 struct unit_case *unit_add(struct unit *unit, const struct guardrail *guardrail);
 void unit_submit(struct unit *unit);
 void unit_free(struct unit *unit);

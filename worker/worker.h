@@ -9,9 +9,9 @@
 #include "base/pool.h"
 #include "bus/bus.h"
 #include "engine/playbook.h"
-#include "fleet/accounts.h"
 #include "fleet/budget.h"
 #include "fleet/mirror.h"
+#include "fleet/roster.h"
 #include "notices/notices.h"
 #include "settings.h"
 #include "state/state.h"
@@ -27,7 +27,7 @@ struct worker {
   struct bus_consumer *events[CONSUMER_LIMIT], *sweeps, *commands; /* one thread each */
   int consumers;                                                   /* how many of `events` */
   struct pool *pool;
-  struct accounts *accounts;
+  struct roster *roster;
   struct notices *notices; /* channels and routes */
   char owner[192];
   int64_t started_ms;                  /* wall */
@@ -86,6 +86,9 @@ enum worker_metric {
   M_PARKED,
   M_READY,
   M_LAG,
+  M_ACCOUNTS,
+  M_ACCOUNTS_AGE,
+  M_ACCOUNTS_TROUBLE,
   M_NOTICES,
   M_ERRORS,
   M_END

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/glob.h"
 #include "json/value.h"
 #include "state/state_internal.h"
 
@@ -28,37 +29,6 @@ struct exception_index {
   struct entry **by_scope, **by_id;
   size_t prefixes[KINDS]; /* how many entries have this prefix length, or are of this kind */
 };
-
-/* ---- globs ---- */
-
-static const char *next_character(const char *text) {
-  text++;
-  while (((unsigned char)*text & 0xC0) == 0x80) text++;
-  return text;
-}
-
-int state_glob(const char *pattern, const char *text) {
-  const char *star = NULL, *retry = NULL;
-  while (*text) {
-    if (*pattern == '*') {
-      star = ++pattern;
-      retry = text;
-    } else if (*pattern == '?') {
-      pattern++;
-      text = next_character(text);
-    } else if (*pattern == *text) {
-      pattern++;
-      text++;
-    } else if (star) { /* the last star takes one byte more; earlier stars need never take more */
-      pattern = star;
-      text = ++retry;
-    } else {
-      return 0;
-    }
-  }
-  while (*pattern == '*') pattern++;
-  return !*pattern;
-}
 
 /* ---- hashes: FNV-1a, with a separator between parts ---- */
 
@@ -274,7 +244,7 @@ static int equals(const char *wanted, const char *value) {
 }
 
 static int fits(const char *wanted, const char *value) {
-  return !strcmp(wanted, "*") || (value && state_glob(wanted, value));
+  return !strcmp(wanted, "*") || (value && glob_matches(wanted, value));
 }
 
 /* "key=value-glob", or just "key": whatever its value. */
@@ -285,7 +255,7 @@ static int has_tag(const char *wanted, const json_t *tags) {
   if (is_all(wanted)) return 1;
   json_object_foreach((json_t *)tags, key, value) {
     if (strlen(key) != length || strncmp(key, wanted, length)) continue;
-    if (!wanted[length] || state_glob(wanted + length + 1, json_is_string(value) ? json_string_value(value) : ""))
+    if (!wanted[length] || glob_matches(wanted + length + 1, json_is_string(value) ? json_string_value(value) : ""))
       return 1;
   }
   return 0;
@@ -298,8 +268,8 @@ static int covers(const struct entry *entry, const struct search *search) {
   if (!equals(entry->region, subject->region) || !equals(entry->environment, subject->environment)) return 0;
   if (!fits(entry->unit, subject->unit) || !has_tag(entry->tag, subject->tags)) return 0;
   if (is_all(entry->resource)) return 1;
-  return (subject->resource && state_glob(entry->resource, subject->resource)) ||
-         (subject->arn && state_glob(entry->resource, subject->arn));
+  return (subject->resource && glob_matches(entry->resource, subject->resource)) ||
+         (subject->arn && glob_matches(entry->resource, subject->arn));
 }
 
 static void look(struct search *search, uint64_t hash) {

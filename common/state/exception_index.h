@@ -30,7 +30,4 @@ size_t exception_index_count(const struct exception_index *index);
  * Borrowed until the next change; NULL: none. */
 const char *exception_index_find(const struct exception_index *index, const struct state_subject *subject, int64_t now);
 
-/* * matches any run, also of / and :, and ? one character; everything else is itself. */
-int state_glob(const char *pattern, const char *text);
-
 #endif

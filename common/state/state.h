@@ -287,6 +287,25 @@ int state_tick_done(struct state *state, const char *schedule, int64_t tick_ms, 
 int state_sweep_begin(struct state *state, const char *subject, int64_t ttl_ms, struct error *error);
 int state_sweep_end(struct state *state, const char *subject, struct error *error);
 
+/* ---- the organization's accounts ---- */
+struct state_accounts_pace {
+  int64_t refresh_ms; /* a list is good for this long */
+  int64_t hurry_ms;   /* when the last attempt failed, or somebody asked since: this long after it */
+  int64_t claim_ms;   /* how long the caller may take; claiming again prolongs it */
+};
+/* 1 = the caller lists them now, 0 = it is not time, or somebody else does. */
+int state_accounts_claim(struct state *state, const struct state_accounts_pace *pace, struct error *error);
+/* What came of it: {id: record} and its end is the claim's; or NULL and why, then the last list stays.  1, or 0 when
+ * the claim is not the caller's (any more): nothing was written. */
+int state_accounts_put(struct state *state, const json_t *members, const char *trouble, struct error *error);
+/* *time_ms: of the list that the caller knows (0: none) in, of the newest out (0: there is none): when it was begun.
+ * *members: new {id: record}; NULL when there is nothing newer.  trouble (may be NULL): why the last attempt brought no
+ * list, "" when it did. */
+int state_accounts_get(struct state *state, int64_t *time_ms, json_t **members, char *trouble, size_t size,
+                       struct error *error);
+/* Somebody misses an account: the next list is wanted soon.  *asked_ms: one begun from then on is the answer. */
+int state_accounts_ask(struct state *state, int64_t *asked_ms, struct error *error);
+
 /* ---- index of what was done: the latest 20,000 actions, for 30 days; all of them are in parapet.actions ---- */
 /* action: {action (its id), guardrail, account, region, resource, arn, time, status, …}.  images (NULL: those that are
  * there stay): {before, after, calls}; over 256 KiB they are not kept. */

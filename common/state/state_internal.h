@@ -166,6 +166,10 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(notice_backlog, 1)     \
   X(tick_claim, 1)         \
   X(tick_done, 1)          \
+  X(accounts_claim, 1)     \
+  X(accounts_put, 1)       \
+  X(accounts_get, 1)       \
+  X(accounts_ask, 1)       \
   X(heartbeat, 1)          \
   X(workers, 1)            \
   X(action_put, 1)         \

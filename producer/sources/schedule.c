@@ -148,26 +148,43 @@ static void emit_at_start(struct schedule *schedule) {
 }
 
 /* ---- the loop ---- */
-static void reload(struct schedule *schedule) {
-  int64_t now = clock_monotonic_ms();
-  if (schedule->plan && now - schedule->reloaded_ms < RELOAD_MS) return;
-  schedule->reloaded_ms = now;
-  uint64_t signature = schedule_plan_signature(schedule->playbooks, schedule->accounts);
-  if (schedule->plan && signature == schedule->signature) return;
-  struct error error = {0};
-  struct schedule_plan *plan = schedule_plan_load(schedule->playbooks, schedule->accounts, &error);
-  schedule->signature = signature;
-  if (!plan) {
-    log_error("the schedule was not read again", LOG_ERROR(&error));
-    set_trouble(schedule, &error);
-    return;
-  }
-  /* From `late` ago: a tick that nobody emitted while the collectors were away is still good. */
+/* Its ticks begin `late` ago: one that nobody emitted while the collectors were away is still good. */
+static void replace_plan(struct schedule *schedule, struct schedule_plan *plan) {
   for (size_t i = 0; i < plan->count; i++)
     plan->guardrails[i].next_ms = cron_next(&plan->guardrails[i].cron, clock_wall_ms() - schedule->late_ms);
   schedule_plan_free(schedule->plan);
   schedule->plan = plan;
   log_info("schedule", LOG_INT("guardrails", plan->count), LOG_INT("places", json_array_size(plan->places)));
+}
+
+/* Playbooks and accounts as they are now: 1 when they are others than the plan's. */
+static int has_changed(struct schedule *schedule, struct accounts *accounts) {
+  uint64_t signature = schedule_plan_signature(schedule->playbooks);
+  int changed = !schedule->plan || signature != schedule->signature || accounts != schedule->accounts;
+  schedule->signature = signature;
+  return changed;
+}
+
+static void reload(struct schedule *schedule) {
+  int64_t now = clock_monotonic_ms();
+  struct error error = {0};
+  if (schedule->plan && now - schedule->reloaded_ms < RELOAD_MS) return;
+  schedule->reloaded_ms = now;
+  struct accounts *accounts = roster_accounts(schedule->roster);
+  if (!accounts_are_known(accounts)) {
+    error_set(&error, ERROR_RETRYABLE, "Accounts", "no worker has listed the organization's accounts yet");
+    set_trouble(schedule, &error);
+  } else if (has_changed(schedule, accounts)) {
+    struct schedule_plan *plan = schedule_plan_load(schedule->playbooks, accounts, &error);
+    if (plan)
+      replace_plan(schedule, plan);
+    else
+      log_error("the schedule was not read again", LOG_ERROR(&error));
+    if (!plan) set_trouble(schedule, &error);
+    accounts_drop(schedule->accounts);
+    schedule->accounts = accounts_hold(accounts);
+  }
+  accounts_drop(accounts);
 }
 
 static void join(struct schedule *schedule) {
@@ -220,6 +237,8 @@ static int wanted(const struct config *config, struct error *error) {
 static void release(void *running) {
   struct schedule *schedule = running;
   schedule_plan_free(schedule->plan);
+  roster_close(schedule->roster);
+  accounts_drop(schedule->accounts);
   json_decref(schedule->owed);
   json_decref(schedule->undelivered);
   pthread_cond_destroy(&schedule->changed);
@@ -234,7 +253,6 @@ static void init(struct schedule *schedule, const struct source_context *context
   schedule->state = context->state;
   schedule->bus = context->bus;
   snprintf(schedule->playbooks, sizeof schedule->playbooks, "%s", config_path(config, "playbooks", "playbooks"));
-  schedule->accounts = config_text(config, "accounts");
   schedule->late_ms = config_ms(config, "schedule.late");
   schedule->sweep_ttl_ms = config_ms(config, "schedule.sweep_ttl");
   schedule->at_start = config_bool(config, "schedule.at_start");
@@ -254,6 +272,12 @@ static void *start(const struct source_context *context, struct error *error) {
     return NULL;
   }
   init(schedule, context);
+  struct roster_options roster = {.file = config_text(context->config, "accounts"), .state = context->state};
+  schedule->roster = roster_open(&roster, error);
+  if (!schedule->roster) {
+    release(schedule);
+    return NULL;
+  }
   if (pthread_create(&schedule->thread, NULL, run, schedule) == 0) return schedule;
   error_set(error, ERROR_FATAL, "Thread", "the schedule's thread could not be started");
   release(schedule);

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "fleet/roster.h"
 #include "publish.h"
 #include "schedule_plan.h"
 #include "state/state.h"
@@ -14,12 +15,13 @@ struct schedule {
   struct state *state;
   const struct bus_options *bus;
   char playbooks[4096];
-  const char *accounts;
+  struct roster *roster; /* it only reads what the workers listed */
   int64_t late_ms, sweep_ttl_ms;
   pthread_t thread;
 
   /* the schedule's own thread only */
   struct schedule_plan *plan;
+  struct accounts *accounts; /* those that the plan was made of; held */
   uint64_t signature;
   int64_t reloaded_ms, owed_ms;
   int at_start, joined;

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "fleet/accounts.h"
 #include "json/yaml.h"
 
 enum { GUARDRAILS = 10000 };
@@ -47,11 +46,10 @@ static void sign(const char *path, void *argument) {
   mix(argument, &status.st_size, sizeof status.st_size);
 }
 
-uint64_t schedule_plan_signature(const char *playbooks, const char *accounts) {
+uint64_t schedule_plan_signature(const char *playbooks) {
   uint64_t hash = 14695981039346656037ULL;
   each_file(playbooks, "guardrails", sign, &hash);
   each_file(playbooks, "resources", sign, &hash);
-  sign(accounts, &hash);
   return hash;
 }
 
@@ -103,9 +101,7 @@ static int add_place(json_t *places, const char *account, const char *region) {
   return json_array_append_new(places, json_pack("{s:s, s:s}", "account", account, "region", region));
 }
 
-static int read_accounts(struct schedule_plan *plan, const char *path, struct error *error) {
-  struct accounts *accounts = accounts_load(path, error);
-  if (!accounts) return -1;
+static int read_accounts(struct schedule_plan *plan, const struct accounts *accounts, struct error *error) {
   int result = 0;
   for (size_t i = 0; i < accounts_count(accounts); i++) {
     const struct account *account = accounts_at(accounts, i);
@@ -115,11 +111,10 @@ static int read_accounts(struct schedule_plan *plan, const char *path, struct er
     json_array_foreach(account->regions, index, region) if (json_is_string(region)) result |=
         add_place(plan->places, account->id, json_string_value(region));
   }
-  accounts_free(accounts);
   return result == 0 ? 0 : error_set(error, ERROR_FATAL, "OutOfMemory", "out of memory");
 }
 
-struct schedule_plan *schedule_plan_load(const char *playbooks, const char *accounts, struct error *error) {
+struct schedule_plan *schedule_plan_load(const char *playbooks, const struct accounts *accounts, struct error *error) {
   struct schedule_plan *plan = calloc(1, sizeof *plan);
   if (!plan) {
     error_set(error, ERROR_FATAL, "OutOfMemory", "out of memory");

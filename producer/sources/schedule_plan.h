@@ -1,11 +1,12 @@
 /* What there is to sweep, and when: from the playbooks' `resource` and `trigger.schedule`, the resources' `scope` and
- * the accounts file.  Not thread-safe: the schedule's thread owns it. */
+ * the accounts.  Not thread-safe: the schedule's thread owns it. */
 #ifndef PARAPET_PRODUCER_SOURCES_SCHEDULE_PLAN_H
 #define PARAPET_PRODUCER_SOURCES_SCHEDULE_PLAN_H
 
 #include <stddef.h>
 
 #include "base/cron.h"
+#include "fleet/accounts.h"
 #include "json/value.h"
 
 struct plan_guardrail {
@@ -22,14 +23,13 @@ struct schedule_plan {
   json_t *scopes; /* resource type → "region", "global", "account" */
 };
 
-/* Reads guardrails/ and resources/ under `playbooks`, and the accounts file.  A playbook that cannot be read is left
- * out with a complaint in the log (`parapet playbooks validate` tells more).  NULL with *error when the accounts
- * cannot. */
-struct schedule_plan *schedule_plan_load(const char *playbooks, const char *accounts, struct error *error);
+/* Reads guardrails/ and resources/ under `playbooks`.  A playbook that cannot be read is left out with a complaint in
+ * the log (`parapet playbooks validate` tells more).  NULL with *error when memory ran out. */
+struct schedule_plan *schedule_plan_load(const char *playbooks, const struct accounts *accounts, struct error *error);
 void schedule_plan_free(struct schedule_plan *plan); /* NULL accepted */
 /* Where a resource type is swept: borrowed array of {account, region}. */
 const json_t *schedule_plan_places(const struct schedule_plan *plan, const char *resource);
 /* Changes when a file was added, removed or written. */
-uint64_t schedule_plan_signature(const char *playbooks, const char *accounts);
+uint64_t schedule_plan_signature(const char *playbooks);
 
 #endif

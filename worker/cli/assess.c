@@ -77,7 +77,7 @@ static int applies(const struct listing *listing, size_t i) {
   const struct guardrail *guardrail = listing->assessment->bundle->guardrails[i];
   const struct place *place = &listing->place;
   return listing->assessment->chosen[i] && guardrail->resource == listing->resource &&
-         guardrail_in_scope(guardrail, place->account, place->environment, place->unit, place->region);
+         guardrail_in_scope(guardrail, place);
 }
 
 static int judge_one(struct live *live, void *argument) {
@@ -170,7 +170,9 @@ static struct place account_place(const struct assessment *assessment, const cha
                         .environment = *given  ? given
                                        : known ? known->environment
                                                : "",
-                        .unit = known ? known->unit : ""};
+                        .unit = known ? known->unit : "",
+                        .tags = known ? known->tags : NULL,
+                        .organization = assessment->accounts ? accounts_ids(assessment->accounts) : NULL};
 }
 
 static const char *fallback_region(const struct assessment *assessment) {
@@ -283,8 +285,8 @@ int run_assess(struct cli *cli) {
       .cli = cli, .lock = PTHREAD_MUTEX_INITIALIZER, .findings = json_array(), .unreadable = json_array()};
   const char *file = config_text(cli->config, "accounts");
   int result = CLI_ERROR;
-  if (*file && !(assessment.accounts = accounts_load(file, &error))) goto out;
   if (!(assessment.client = aws_open(&options, &error))) goto out;
+  if (*file && !(assessment.accounts = roster_read(file, assessment.client, &error))) goto out;
   if (!(assessment.bundle = bundle_load(config_path(cli->config, "playbooks", "playbooks"), assessment.client, &error)))
     goto out;
   if ((result = choose(&assessment)) == CLI_OK && read_everything(&assessment, &error) == 0)
@@ -294,7 +296,7 @@ out:
   free(assessment.chosen);
   bundle_drop(assessment.bundle);
   aws_close(assessment.client);
-  accounts_free(assessment.accounts);
+  accounts_drop(assessment.accounts);
   json_decref(assessment.findings);
   json_decref(assessment.unreadable);
   return result;

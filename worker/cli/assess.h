@@ -7,7 +7,7 @@
 #include "base/pool.h"
 #include "cli.h"
 #include "engine/live.h"
-#include "fleet/accounts.h"
+#include "fleet/roster.h"
 
 struct assessment {
   struct cli *cli;

@@ -227,7 +227,7 @@ int run_aws(struct cli *cli) {
     result = fail_call(cli, &error);
   aws_close(request.client);
   aws_thread_end();
-  accounts_free(request.accounts);
+  accounts_drop(request.accounts);
   json_decref(request.params);
   json_decref(request.description);
   return result;

@@ -35,6 +35,10 @@ int run_iam(struct cli *cli);
 int run_docs(struct cli *cli);
 int run_test(struct cli *cli);
 int run_status(struct cli *cli);
+int run_accounts_list(struct cli *cli);
+/* The organization's list, for `parapet status`: {members, listed, trouble}, null when there is none. */
+json_t *organization_status(struct state *state);
+void print_organization(const json_t *organization);
 int run_findings(struct cli *cli);
 int run_exceptions_add(struct cli *cli);
 int run_exceptions_list(struct cli *cli);
@@ -67,10 +71,10 @@ int run_notices_list(struct cli *cli);
 int run_settings(struct cli *cli);
 int run_aws(struct cli *cli);
 
-extern const struct setting iam_options[], assess_options[], findings_options[], exception_options[],
-    operator_options[], rollout_options[], diff_options[], probe_options[], reset_options[], actions_options[],
-    undo_options[], approve_options[], deny_options[], replay_options[], settings_options[], aws_verb_options[],
-    match_options[];
+extern const struct setting accounts_options[], iam_options[], assess_options[], findings_options[],
+    exception_options[], operator_options[], rollout_options[], diff_options[], probe_options[], reset_options[],
+    actions_options[], undo_options[], approve_options[], deny_options[], replay_options[], settings_options[],
+    aws_verb_options[], match_options[];
 
 /* ---- output.c ---- */
 struct column {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "authoring.h"
+#include "engine/live.h"
 #include "event/envelope.h"
 #include "event/reader.h"
 #include "fleet/accounts.h"
@@ -26,13 +27,16 @@ static const char *out_of_scope(const struct subject *subject, const struct guar
   } parts[] = {{"accounts", {.accounts = guardrail->accounts}, 1},
                {"regions", {.regions = guardrail->regions}, 1},
                {"environments", {.environments = guardrail->environments}, subject->account != NULL},
-               {"units", {.units = guardrail->units}, subject->account != NULL}};
+               {"units", {.units = guardrail->units}, subject->account != NULL},
+               {"tags", {.tags = guardrail->tags}, subject->account != NULL}};
+  const struct account *account = subject->account;
+  struct place place = {.account = event_account(subject->event.value),
+                        .region = event_region(subject->event.value),
+                        .environment = account ? account->environment : "",
+                        .unit = account ? account->unit : "",
+                        .tags = account ? account->tags : NULL};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-    if (parts[i].known &&
-        !guardrail_in_scope(&parts[i].only, event_account(subject->event.value),
-                            subject->account ? subject->account->environment : "",
-                            subject->account ? subject->account->unit : "", event_region(subject->event.value)))
-      return parts[i].name;
+    if (parts[i].known && !guardrail_in_scope(&parts[i].only, &place)) return parts[i].name;
   return NULL;
 }
 
@@ -209,7 +213,7 @@ static int explain_event(struct cli *cli, const struct bundle *bundle, const cha
   struct accounts *accounts = *file ? accounts_load(file, &error) : NULL;
   struct subject subject = {.bundle = bundle, .accounts = accounts};
   int result = *file && !accounts ? -1 : explain_file(cli, &subject, path, &error);
-  accounts_free(accounts);
+  accounts_drop(accounts);
   return result == 0 ? CLI_OK : fail(&error);
 }
 

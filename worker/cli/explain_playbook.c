@@ -86,11 +86,11 @@ static json_t *gates_of(const struct guardrail *guardrail) {
                         (json_int_t)(limit->window_ms / 1000), "share_percent", (double)limit->share / 100, "at_least",
                         (json_int_t)limit->least, "failures", (json_int_t)limit->failures, "failures_of",
                         (json_int_t)limit->failures_of);
-  return json_pack("{s:o, s:s?, s:o, s:O?, s:{s:o, s:o, s:o, s:o}}", "mode", modes, "remediate_when",
+  return json_pack("{s:o, s:s?, s:o, s:O?, s:{s:o, s:o, s:o, s:o, s:o}}", "mode", modes, "remediate_when",
                    guardrail->remediate_when_text, "breaker", breaker, "exempt_tags", guardrail->exempt_tags, "scope",
                    "accounts", list_or_everything(guardrail->accounts), "environments",
                    list_or_everything(guardrail->environments), "units", list_or_everything(guardrail->units),
-                   "regions", list_or_everything(guardrail->regions));
+                   "regions", list_or_everything(guardrail->regions), "tags", list_or_everything(guardrail->tags));
 }
 
 json_t *explain_guardrail(const struct guardrail *guardrail) {

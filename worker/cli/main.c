@@ -51,6 +51,9 @@ const struct verb verbs[] = {
     {"docs", "[DIRECTORY]", "the catalogue of guardrails as Markdown, on standard output", NULL, run_docs, NULL},
     {"test", "[DIRECTORY]", "run the playbooks' own tests, offline", NULL, run_test, NULL},
     {"status", "", "the fleet: workers, gates, breakers, findings, what is parked", NULL, run_status, NULL},
+    {"accounts list", "", "the accounts that are looked after: environment, unit, Regions, and where each comes from",
+     accounts_options, run_accounts_list,
+     "  parapet accounts list --accounts deploy/config/accounts.yaml --live   # as AWS Organizations says now\n"},
     {"findings", "", "what was found, the latest first", findings_options, run_findings, NULL},
     {"exceptions add", "", "let something be, for a time", exception_options, run_exceptions_add,
      "  parapet exceptions add --guardrail ssh-open-to-internet --account 111111111111 --resource sg-0abc \\\n"

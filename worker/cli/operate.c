@@ -106,6 +106,7 @@ int run_status(struct cli *cli) {
   struct error error = {0};
   struct state *state = cli_state(cli, &error);
   json_t *status = state ? gather_status(state, &error) : NULL;
+  if (status) json_object_set_new(status, "organization", organization_status(state));
   state_close(state);
   if (!status) return fail(&error);
   const json_t *stop = json_object_get(status, "stop");
@@ -113,6 +114,7 @@ int run_status(struct cli *cli) {
     print_json(status);
   } else {
     print_fleet(json_object_get(status, "workers"));
+    print_organization(json_object_get(status, "organization"));
     if (json_is_object(stop))
       printf("%sSTOPPED%s   by %s: %s\n", paint("red"), paint("off"), json_text_at(stop, "by", NULL),
              json_text_at(stop, "reason", NULL));

@@ -47,14 +47,17 @@ static json_t *look(const struct diff *diff, const struct side *side, const stru
   const uint32_t *matched;
   const struct account *account = diff->accounts ? accounts_find(diff->accounts, event_account(event->value)) : NULL;
   const char *environment = account ? account->environment : "";
+  const struct place place = {.account = event_account(event->value),
+                              .region = event_region(event->value),
+                              .environment = environment,
+                              .unit = account ? account->unit : "",
+                              .tags = account ? account->tags : NULL};
   json_t *answer = json_object();
   int count = match_run(side->bundle->matcher, side->scratch, event->text, event->length, &matched, NULL);
   for (int i = 0; i < count; i++) {
     const struct guardrail *guardrail = side->bundle->guardrails[side->bundle->triggers[matched[i]].guardrail];
     const struct event_trigger *trigger = &guardrail->triggers[side->bundle->triggers[matched[i]].trigger];
-    if (!guardrail_in_scope(guardrail, event_account(event->value), environment, account ? account->unit : "",
-                            event_region(event->value)))
-      continue;
+    if (!guardrail_in_scope(guardrail, &place)) continue;
     json_t *entry = json_object_get(answer, guardrail->name), *id;
     if (!entry) {
       entry = json_pack("{s:{}, s:s}", "ids", "mode", mode_name(guardrail_mode(guardrail, environment)));
@@ -238,8 +241,7 @@ static json_t *judge_live(const struct side *side, const char *name, const struc
 }
 
 static int guards(const struct guardrail *guardrail, const char *type, const struct place *place) {
-  return guardrail && strcmp(guardrail->resource->name, type) == 0 &&
-         guardrail_in_scope(guardrail, place->account, place->environment, place->unit, place->region);
+  return guardrail && strcmp(guardrail->resource->name, type) == 0 && guardrail_in_scope(guardrail, place);
 }
 
 static void compare_live(struct diff *diff, const char *name, const struct reader *reader, const struct place *place,
@@ -379,7 +381,7 @@ static void close_diff(struct diff *diff) {
     bundle_drop(diff->sides[i].bundle);
     aws_close(diff->sides[i].client);
   }
-  accounts_free(diff->accounts);
+  accounts_drop(diff->accounts);
   json_t *values[] = {diff->guardrails, diff->events, diff->tests, diff->live, diff->targets};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);
 }

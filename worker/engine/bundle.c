@@ -333,16 +333,3 @@ enum mode guardrail_mode(const struct guardrail *guardrail, const char *environm
     if (strcmp(guardrail->modes[i].environment, environment) == 0) return guardrail->modes[i].mode;
   return guardrail->default_mode;
 }
-
-static int in_list(const json_t *globs, const char *value) {
-  if (!globs) return 1;
-  for (size_t i = 0; i < json_array_size(globs); i++)
-    if (engine_glob(json_string_value(json_array_get(globs, i)), value ? value : "")) return 1;
-  return 0;
-}
-
-int guardrail_in_scope(const struct guardrail *guardrail, const char *account, const char *environment,
-                       const char *unit, const char *region) {
-  return in_list(guardrail->accounts, account) && in_list(guardrail->environments, environment) &&
-         in_list(guardrail->units, unit) && in_list(guardrail->regions, region);
-}

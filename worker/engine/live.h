@@ -6,6 +6,7 @@
 
 struct place { /* where a resource is; strings live as long as the place's owner */
   const char *account, *region, *environment, *unit, *partition;
+  json_t *tags;         /* the account's, {key: value}; NULL: none */
   json_t *organization; /* ids of all accounts that are ours; NULL: not known */
 };
 

@@ -23,11 +23,9 @@ static const struct key guardrail_keys[] = {
     {"baseline", KEY_OBJECT, 0}, {"settle", KEY_TEXT, 0},
     {"exempt", KEY_OBJECT, 0},   {0},
 };
-static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0},
-                                        {"environments", KEY_ARRAY, 0},
-                                        {"regions", KEY_ARRAY, 0},
-                                        {"units", KEY_ARRAY, 0},
-                                        {0}};
+static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0}, {"environments", KEY_ARRAY, 0},
+                                        {"regions", KEY_ARRAY, 0},  {"units", KEY_ARRAY, 0},
+                                        {"tags", KEY_ARRAY, 0},     {0}};
 static const struct key trigger_keys[] = {{"events", KEY_ARRAY, 0}, {"schedule", KEY_TEXT, 0}, {0}};
 static const struct key event_keys[] = {{"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1},     {"account", KEY_TEXT, 0},
                                         {"region", KEY_TEXT, 0},    {"creates", KEY_BOOL, 0}, {0}};
@@ -77,7 +75,8 @@ static void load_scope(struct loader *loader, const json_t *document, struct gua
   } lists[] = {{"accounts", &guardrail->accounts},
                {"environments", &guardrail->environments},
                {"regions", &guardrail->regions},
-               {"units", &guardrail->units}};
+               {"units", &guardrail->units},
+               {"tags", &guardrail->tags}};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     json_t *list = json_object_get(scope, lists[i].key);
     check_texts(loader, scope, lists[i].key, "/scope");
@@ -284,9 +283,9 @@ void guardrail_free(struct guardrail *guardrail) {
                    guardrail->fix,  guardrail->file,  guardrail->schedule};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   aws_policies_free(guardrail->write_policies);
-  json_t *values[] = {guardrail->params,     guardrail->accounts, guardrail->environments, guardrail->regions,
-                      guardrail->units,      guardrail->tests,    guardrail->overrides,    guardrail->steps_as_written,
-                      guardrail->exempt_tags};
+  json_t *values[] = {guardrail->params,      guardrail->accounts, guardrail->environments, guardrail->regions,
+                      guardrail->units,       guardrail->tests,    guardrail->overrides,    guardrail->steps_as_written,
+                      guardrail->exempt_tags, guardrail->tags};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);
   free(guardrail->uses);
   for (size_t i = 0; i < guardrail->trigger_count; i++) {

@@ -107,7 +107,7 @@ struct guardrail {
   size_t use_count;
   json_t *params;
   json_t *overrides; /* what the site says of them by environment and account (site/params.h); NULL: nothing */
-  json_t *accounts, *environments, *regions, *units; /* scope: arrays of globs, or NULL for everything */
+  json_t *accounts, *environments, *regions, *units, *tags; /* scope: arrays of globs, or NULL for everything */
   struct event_trigger *triggers;
   size_t trigger_count;
   char *schedule;    /* "rate(5 minutes)", or NULL */
@@ -176,9 +176,9 @@ const struct resource *bundle_resource(const struct bundle *bundle, const char *
 
 /* What `mode:` says for an environment. */
 enum mode guardrail_mode(const struct guardrail *guardrail, const char *environment);
-/* Does its scope hold this place?  (unit: the organizational unit's path.) */
-int guardrail_in_scope(const struct guardrail *guardrail, const char *account, const char *environment,
-                       const char *unit, const char *region);
+/* Does its scope hold this place?  (site/place.c) */
+struct place;
+int guardrail_in_scope(const struct guardrail *guardrail, const struct place *place);
 
 /* The domain functions that expressions may call; a table for jmes_compile. */
 extern const struct jmes_function engine_functions[];

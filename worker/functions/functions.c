@@ -4,27 +4,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/glob.h"
 #include "engine/playbook.h"
 
-int engine_glob(const char *pattern, const char *text) {
-  const char *star = NULL, *retry = NULL;
-  while (*text) {
-    if (*pattern == '*') {
-      star = pattern++;
-      retry = text;
-    } else if (*pattern == '?' || *pattern == *text) {
-      pattern++;
-      text++;
-    } else if (star) {
-      pattern = star + 1;
-      text = ++retry;
-    } else {
-      return 0;
-    }
-  }
-  while (*pattern == '*') pattern++;
-  return *pattern == '\0';
-}
+int engine_glob(const char *pattern, const char *text) { return glob_matches(pattern, text); }
 
 static const char *text_or_null(const json_t *value) { return json_is_string(value) ? json_string_value(value) : NULL; }
 

@@ -100,11 +100,11 @@ static void stand_in(struct undo *undo, const struct resource *resource) {
       undo->uses[guardrail->use_count++] = &resource->contexts[i];
 }
 
-static enum verdict open_unit(struct undo *undo, struct error *error) {
+static enum verdict open_unit_of(struct undo *undo, struct accounts *accounts, struct error *error) {
   struct worker *worker = undo->job->worker;
-  const struct account *account = accounts_find(worker->accounts, json_text_at(undo->action, "account", NULL));
+  const struct account *account = accounts_find(accounts, json_text_at(undo->action, "account", NULL));
   const struct resource *resource = bundle_resource(undo->job->bundle, json_text_at(undo->action, "type", NULL));
-  if (!account) return undo_outcome(undo, "refused", NULL, "its account is not in the accounts file any more");
+  if (!account) return undo_outcome(undo, "refused", NULL, "its account is none of ours any more");
   if (!resource)
     return undo_outcome(undo, "refused", NULL, "no playbook describes the resource type \"%s\" any more",
                         json_text_at(undo->action, "type", NULL));
@@ -112,8 +112,8 @@ static enum verdict open_unit(struct undo *undo, struct error *error) {
   struct delivery *delivery = delivery_open(worker, DELIVERY_PARKED);
   if (!delivery) return VERDICT_LATER;
   snprintf(delivery->id, sizeof delivery->id, "%s", undo->job->command);
-  undo->unit = unit_open(delivery, undo->job->bundle, account, resource, json_text_at(undo->action, "region", NULL),
-                         json_text_at(undo->action, "resource", NULL), 1);
+  undo->unit = unit_open(delivery, undo->job->bundle, accounts, account, resource,
+                         json_text_at(undo->action, "region", NULL), json_text_at(undo->action, "resource", NULL), 1);
   delivery_drop(delivery);
   if (!undo->unit) return VERDICT_LATER;
   unit_add(undo->unit, &undo->guardrail);
@@ -127,6 +127,13 @@ static enum verdict open_unit(struct undo *undo, struct error *error) {
   snprintf(journal->undoes, sizeof journal->undoes, "%s", json_text_at(undo->action, "action", NULL));
   undo->guardrail.write_policies = policies_of(undo->inverses, error);
   return undo->guardrail.write_policies ? VERDICT_GO : undo_outcome(undo, "refused", NULL, "%s", error->message);
+}
+
+static enum verdict open_unit(struct undo *undo, struct error *error) {
+  struct accounts *accounts = roster_accounts(undo->job->worker->roster);
+  enum verdict verdict = open_unit_of(undo, accounts, error);
+  accounts_drop(accounts);
+  return verdict;
 }
 
 static enum verdict prepare(struct undo *undo, struct error *error) {

@@ -5,6 +5,8 @@
 
 #include "functions/functions.h"
 
+#include "fleet/organization.h"
+
 /* How two parameters of the same operation stand to each other. */
 enum likeness { ALIKE, CONTRARY, UNRELATED };
 
@@ -120,7 +122,7 @@ static int are_apart(const json_t *one, const json_t *other) {
     for (size_t k = 0; k < json_array_size(other); k++) {
       const char *left = json_string_value(json_array_get(one, i)),
                  *right = json_string_value(json_array_get(other, k));
-      if (engine_glob(left, right) || engine_glob(right, left) || (strchr(left, '*') && strchr(right, '*'))) return 0;
+      if (unit_matches(left, right) || unit_matches(right, left) || (strchr(left, '*') && strchr(right, '*'))) return 0;
     }
   return 1;
 }
@@ -128,7 +130,8 @@ static int are_apart(const json_t *one, const json_t *other) {
 /* Is there an environment in which both change things? */
 static int both_act(const struct guardrail *one, const struct guardrail *other) {
   if (are_apart(one->accounts, other->accounts) || are_apart(one->regions, other->regions) ||
-      are_apart(one->units, other->units) || are_apart(one->environments, other->environments))
+      are_apart(one->units, other->units) || are_apart(one->environments, other->environments) ||
+      are_apart(one->tags, other->tags))
     return 0;
   const struct guardrail *both[] = {one, other};
   for (size_t b = 0; b < 2; b++)

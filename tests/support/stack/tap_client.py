@@ -85,6 +85,7 @@ class Tap:
         """One more account with an administrator, and with the roles of all."""
         user = {"account": account, "name": "mallory", "key": "AKIA" + secrets.token_hex(8).upper(), "secret": secrets.token_hex(20)}
         self.request("POST", "keys", user)
+        return user
 
     def deny_account(self, account, **rule):
         """Nobody can assume a role in the account any more."""

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "check/offline.h"
+#include "engine/live.h"
 #include "engine/playbook.h"
 
 #include <cmocka.h>
@@ -199,9 +200,45 @@ static void test_modes_and_scope(void **state) {
   assert_int_equal(guardrail_mode(guardrail, "prod"), MODE_REMEDIATE);
   assert_int_equal(guardrail_mode(guardrail, "unheard-of"), MODE_ASSESS);
   assert_int_equal(guardrail_mode(guardrail, NULL), MODE_ASSESS);
-  assert_true(guardrail_in_scope(guardrail, "111111111111", "prod", "", "eu-west-1"));
-  assert_false(guardrail_in_scope(guardrail, "211111111111", "prod", "", "eu-west-1"));
-  assert_false(guardrail_in_scope(guardrail, "111111111111", "prod", "", "us-east-1"));
+  struct place here = {.account = "111111111111", .environment = "prod", .unit = "", .region = "eu-west-1"};
+  struct place other = {.account = "211111111111", .environment = "prod", .unit = "", .region = "eu-west-1"};
+  struct place far = {.account = "111111111111", .environment = "prod", .unit = "", .region = "us-east-1"};
+  assert_true(guardrail_in_scope(guardrail, &here));
+  assert_false(guardrail_in_scope(guardrail, &other));
+  assert_false(guardrail_in_scope(guardrail, &far));
   bundle_drop(bundle);
   free(text);
+}
+
+static void test_scope_by_unit_and_tag(void **state) {
+  (void)state;
+  static const struct {
+    const char *scope, *unit, *tags;
+    int inside;
+  } rows[] = {
+      {"{units: [workloads/prod]}", "workloads/prod", "{}", 1},
+      {"{units: [workloads]}", "workloads/prod/payments", "{}", 1}, /* a unit holds those below it */
+      {"{units: [workloads/prod]}", "workloads", "{}", 0},
+      {"{units: [\"*/prod\"]}", "workloads/prod", "{}", 1},
+      {"{units: []}", "workloads", "{}", 0}, /* nothing is nothing */
+      {"{tags: [team=payments]}", "", "{\"team\": \"payments\", \"x\": \"y\"}", 1},
+      {"{tags: [team=payments]}", "", "{\"team\": \"payments-dev\"}", 0},
+      {"{tags: [\"team=pay*\", tier=1]}", "", "{\"tier\": \"1\"}", 1}, /* one is enough */
+      {"{tags: [\"team=*\"]}", "", "{}", 0},
+      {"{tags: [team=a], units: [b]}", "c", "{\"team\": \"a\"}", 0}, /* every kind must fit */
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char to[256];
+    snprintf(to, sizeof to, "mode: {default: notify}\nscope: %s", rows[i].scope);
+    char *text = changed("mode: {default: notify}", to);
+    struct bundle *bundle = load_with("more.yaml", text, NULL);
+    const struct guardrail *guardrail = bundle_guardrail(bundle, "bad");
+    struct place place = {.account = "111111111111", .environment = "", .region = "eu-west-1", .unit = rows[i].unit};
+    place.tags = json_loads(rows[i].tags, 0, NULL);
+    assert_non_null(guardrail);
+    if (guardrail_in_scope(guardrail, &place) != rows[i].inside) fail_msg("row %zu", i);
+    json_decref(place.tags);
+    bundle_drop(bundle);
+    free(text);
+  }
 }

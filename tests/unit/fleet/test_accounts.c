@@ -64,5 +64,5 @@ static void test_accounts_are_found(void **state) {
   assert_string_equal(second->environment, "");
   assert_int_equal(json_array_size(second->regions), 1);
   assert_null(accounts_find(accounts, "222222222222"));
-  accounts_free(accounts);
+  accounts_drop(accounts);
 }

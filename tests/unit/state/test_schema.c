@@ -381,15 +381,35 @@ static int call_command(struct state *state, struct error *error) {
 
 static int call_count(struct state *state, struct error *error) { return state_count(state, "n", 1, error); }
 
+static int call_accounts(struct state *state, struct error *error) {
+  struct state_accounts_pace pace = {1, 1, 60000};
+  json_t *list = parse("{\"000000000001\": {\"name\": \"n\"}}"), *members = NULL;
+  int64_t time = 0, asked;
+  int failed = state_accounts_ask(state, &asked, error) || state_accounts_claim(state, &pace, error) < 0 ||
+               state_accounts_put(state, list, NULL, error) < 0 ||
+               state_accounts_get(state, &time, &members, NULL, 0, error);
+  if (!failed) clock_sleep_ms(3);
+  if (!failed) /* and one that fails, so that every field is met */
+    failed = state_accounts_claim(state, &pace, error) < 0 || state_accounts_put(state, NULL, "why", error) < 0 ||
+             state_accounts_ask(state, &asked, error);
+  if (!failed) clock_sleep_ms(3);
+  if (!failed) failed = state_accounts_claim(state, &pace, error) < 0;
+  json_decref(list);
+  json_decref(members);
+  return failed ? -1 : 0;
+}
+
 typedef int call(struct state *state, struct error *error);
-static call *const calls[] = {
-    state_check,        call_stop_get,       call_breaker,    call_breaker_set,  call_breakers,    call_lease,
-    call_exception_put, call_exception_find, call_exceptions, call_marks,        call_intents,     call_park,
-    call_parked,        call_finding,        call_counts,     call_notice,       call_notice_done, call_tick,
-    call_sweep,         call_heartbeat,      call_count,      call_finding_ends, call_parked_has,  call_outcome,
-    call_probe,         call_population,     call_fight,      call_fights,       call_expiring,    call_budget,
-    call_actions,       call_approvals,      call_renames,    call_command,      call_baseline,    call_rollouts,
-    call_stop};
+static call *const calls[] = {state_check,      call_stop_get,     call_breaker,       call_breaker_set,
+                              call_breakers,    call_lease,        call_exception_put, call_exception_find,
+                              call_exceptions,  call_marks,        call_intents,       call_park,
+                              call_parked,      call_finding,      call_counts,        call_notice,
+                              call_notice_done, call_tick,         call_sweep,         call_heartbeat,
+                              call_count,       call_finding_ends, call_parked_has,    call_outcome,
+                              call_probe,       call_population,   call_fight,         call_fights,
+                              call_expiring,    call_budget,       call_actions,       call_approvals,
+                              call_renames,     call_command,      call_baseline,      call_rollouts,
+                              call_accounts,    call_stop};
 
 /* ---- the checks ---- */
 
