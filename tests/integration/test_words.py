@@ -1,6 +1,8 @@
 """Words of the language that only a whole stack can show: settle, retry, role and run, and a playbook that goes bad while
 the worker runs."""
 
+import time
+
 import pytest
 import yaml
 from spine import GUARDRAIL, HTTPS, SSH, assert_journal_closed, findings, start_collector, start_worker, statuses, wait_fixed, wait_idle
@@ -138,6 +140,7 @@ def test_a_playbook_that_goes_bad_is_refused_and_the_others_run_on(stack, playbo
     playbooks(other="guardrail: other-port\nversion: 1\n")
     stack.wait_until(lambda: "playbook refused" in worker.log_tail(200), 20, "the bad playbook is refused")
     stack.wait_until(lambda: "playbooks reloaded" in worker.log_tail(200), 20, "the others are reloaded")
+    time.sleep(0.5)  # a thread that waits for events looks at the bundle anew after 100 ms
     second = stack.plant(stack.ids[0], REGION, [HTTPS])[0]
     opened(stack, second)
     wait_fixed(stack, [first, second], 60)
