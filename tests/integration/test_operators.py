@@ -197,7 +197,7 @@ def test_a_redis_that_an_operator_may_only_read_is_enough(stack, operators):
     start_worker(stack, operators=operators)
     client = stack.redis.client()
     client.execute_command(
-        *"ACL SETUSER reader on >secret ~parapet:v1:* +@read +eval +evalsha +time +ping +info +select +auth +hello".split()
+        *"ACL SETUSER reader on >secret ~parapet:v1:* +@read +eval +evalsha +time +info +ping +select +auth +hello".split()
     )
     try:
         environment = stack.environment(operators=operators)
