@@ -35,7 +35,7 @@ comma   := ,
 
 # The sources are found, never listed: a new file is built because it is there.
 COMMON_C   := $(sort $(wildcard common/*/*.c))
-WORKER_C   := $(sort $(filter-out worker/main.c,$(wildcard worker/*.c)) $(wildcard worker/engine/*.c worker/functions/*.c worker/site/*.c))
+WORKER_C   := $(sort $(filter-out worker/main.c,$(wildcard worker/*.c)) $(wildcard worker/engine/*.c worker/functions/*.c worker/operate/*.c worker/site/*.c worker/notices/*.c))
 PRODUCER_C := $(sort $(filter-out producer/main.c,$(wildcard producer/*.c)) $(wildcard producer/sources/*.c))
 CLI_C      := $(sort $(wildcard worker/cli/*.c))
 UNIT_C     := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))

@@ -16,21 +16,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/steps.h"
-#include "unit.h"
+#include "journal.h"
 
 enum { ATTEMPTS = 4, OWN_REQUEST_MS = 24 * 3600 * 1000, RUN_TAG_ATTEMPT = 16 };
 static const char run_tag[] = "parapet:run";
-
-struct journal {
-  struct unit *unit;
-  struct unit_case *one;
-  struct live *live;
-  json_t *intent; /* what Redis keeps while the action is open: {action, run, …, calls: […]} */
-  json_t *call;   /* the entry of the call being made; borrowed from intent */
-  int effects;    /* calls that had one */
-  char run[96];
-};
 
 /* ---- records ---- */
 static json_t *record_head(struct unit *unit, struct unit_case *one, const char *kind) {
@@ -42,10 +31,19 @@ static json_t *record_head(struct unit *unit, struct unit_case *one, const char 
                    "resource", unit->id, "arn", unit->arn, "owner", unit->worker->owner);
 }
 
-static json_t *pre_image(const struct live *live) {
+static json_t *journal_head(const struct journal *journal, const char *kind) {
+  json_t *record = record_head(journal->unit, journal->one, kind);
+  if (journal->undoes[0]) json_object_set_new(record, "undoes", json_string(journal->undoes));
+  return record;
+}
+
+json_t *journal_image(const struct live *live, const struct guardrail *guardrail) {
+  if (!live) return json_null();
   json_t *contexts = json_object();
-  for (size_t i = 0; i < live->resource->context_count; i++)
-    if (live->contexts[i]) json_object_set(contexts, live->resource->contexts[i].name, live->contexts[i]);
+  for (size_t i = 0; i < guardrail->use_count; i++) {
+    json_t *context = live->contexts[guardrail->uses[i] - guardrail->resource->contexts];
+    if (context) json_object_set(contexts, guardrail->uses[i]->name, context);
+  }
   return json_pack("{s:O, s:o}", "resource", live->item, "context", contexts);
 }
 
@@ -56,29 +54,27 @@ static int journal_intent(struct journal *journal, const struct step_call *call,
                             "operation", call->step->operation, "run", call->run, "parameters", call->params,
                             "variables", json_deep_copy(call->variables));
   json_array_append_new(calls, journal->call);
-  json_t *record = record_head(journal->unit, journal->one, "intent");
+  json_t *record = journal_head(journal, "intent");
   json_object_set(record, "call", journal->call);
   if (first) {
-    json_object_set_new(record, "before", pre_image(journal->live));
+    json_object_set_new(record, "before", journal_image(journal->live, journal->one->guardrail));
     json_object_set(record, "finding", journal->one->finding_value);
     if (journal->unit->delivery->actor) json_object_set(record, "actor", journal->unit->delivery->actor);
     json_object_set_new(record, "trigger", json_string(journal->unit->delivery->id));
   }
   int result = record_action(journal->unit, journal->one, record, 1, error);
   json_decref(record);
-  if (result == 0)
-    result = state_intent_put(journal->unit->worker->state, journal->one->subject, journal->intent, error);
+  if (result == 0) result = state_intent_put(journal->unit->worker->state, journal->subject, journal->intent, error);
   return result;
 }
 
-/* outcome: applied, ignored, none (refused, no effect), unknown.  Not waited for: the next durable record follows in
- * order. */
-static void journal_outcome(struct journal *journal, const char *outcome, const char *request_id, json_t *result,
-                            json_t *inverse, const struct error *problem) {
+/* Not waited for: the next durable record follows in order. */
+void journal_outcome(struct journal *journal, const char *outcome, const char *request_id, json_t *result,
+                     json_t *inverse, const struct error *problem) {
   json_object_set_new(journal->call, "outcome", json_string(outcome));
   if (inverse) json_object_set(journal->call, "inverse", inverse);
   if (request_id && *request_id) json_object_set_new(journal->call, "request_id", json_string(request_id));
-  json_t *record = record_head(journal->unit, journal->one, "outcome");
+  json_t *record = journal_head(journal, "outcome");
   json_object_set(record, "call", journal->call);
   if (result) json_object_set(record, "result", result);
   if (problem)
@@ -91,19 +87,99 @@ static void journal_outcome(struct journal *journal, const char *outcome, const 
   json_decref(record);
 }
 
-/* The end of an action's calls, durably.  It stays indexed, now with its status, until unit_close. */
-static int journal_end(struct journal *journal, const char *status, const struct error *problem, struct error *error) {
-  json_t *record = record_head(journal->unit, journal->one, "result");
+/* It stays indexed, now with its status, until unit_close. */
+int journal_end(struct journal *journal, const char *status, const struct error *problem, struct error *error) {
+  json_t *record = journal_head(journal, "result");
   json_object_set_new(record, "status", json_string(status));
   json_object_set(record, "calls", json_object_get(journal->intent, "calls"));
   if (problem) json_object_set_new(record, "reason", json_string(problem->message));
   int result = record_action(journal->unit, journal->one, record, 1, error);
   json_decref(record);
   json_object_set_new(journal->intent, "status", json_string(status));
-  if (result == 0)
-    result = state_intent_put(journal->unit->worker->state, journal->one->subject, journal->intent, error);
+  if (result == 0) result = state_intent_put(journal->unit->worker->state, journal->subject, journal->intent, error);
   metric_add(&worker_metrics[M_ACTIONS], 1, journal->one->guardrail->name, status);
   return result;
+}
+
+/* ---- what the action left behind ---- */
+/* The newest knowledge of a call replaces the older. */
+static void remember_call(json_t *calls, json_t *call) {
+  size_t index;
+  json_t *known;
+  json_array_foreach(calls, index, known) {
+    if (!json_equal(json_object_get(known, "run"), json_object_get(call, "run"))) continue;
+    json_array_set(calls, index, call);
+    return;
+  }
+  json_array_append(calls, call);
+}
+
+/* What is needed to take the action back, as far as this process knows it (else the topic does): the calls of all its
+ * tries, and what stood there before the first. */
+static void remember_begun(struct unit_case *one, json_t *before, json_t *calls) {
+  size_t index;
+  json_t *call;
+  if (!one->begun) {
+    one->begun = json_pack("{s:[]}", "calls");
+    if (before) json_object_set(one->begun, "before", before);
+  }
+  json_t *known = json_object_get(one->begun, "calls");
+  json_array_foreach(calls, index, call) remember_call(known, call);
+}
+
+/* Names of the operations that had an effect, once each; NULL: nothing is known of them. */
+static json_t *applied_operations(const json_t *calls) {
+  json_t *operations = json_array(), *call;
+  size_t index;
+  json_array_foreach(calls, index, call) {
+    json_t *operation = json_object_get(call, "operation"), *known;
+    size_t k, twice = 0;
+    if (strcmp(json_text_at(call, "outcome", NULL), "applied") != 0) continue;
+    json_array_foreach(operations, k, known) twice |= (size_t)json_equal(known, operation);
+    if (!twice) json_array_append(operations, operation);
+  }
+  return operations;
+}
+
+static int index_action(struct unit *unit, struct unit_case *one, const char *status, json_t *after,
+                        struct error *error) {
+  char now[32];
+  json_t *calls = json_object_get(one->begun, "calls"), *before = json_object_get(one->begun, "before");
+  json_t *action =
+      json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "action", one->action, "guardrail",
+                one->guardrail->name, "version", (json_int_t)one->guardrail->version, "account", unit->account->id,
+                "region", unit->region, "environment", unit->place.environment, "resource", unit->id, "arn", unit->arn,
+                "type", unit->resource->name, "time", clock_format(clock_wall_ms(), now, sizeof now), "status", status,
+                "operations", applied_operations(calls));
+  json_t *images =
+      before && calls ? json_pack("{s:O, s:O, s:O}", "before", before, "after", after, "calls", calls) : NULL;
+  json_t *undoes = json_object_get(one->begun, "undoes");
+  if (undoes) json_object_set(action, "undoes", undoes);
+  int result = state_action_put(unit->worker->state, action, images, error);
+  json_decref(images);
+  json_decref(action);
+  return result;
+}
+
+/* The record is not waited for: without it an undo refuses, and the index has it as well. */
+enum verdict journal_verified(struct unit *unit, struct unit_case *one, const struct live *live, const char *status,
+                              struct error *error) {
+  char hash[65];
+  struct error problem = {0};
+  json_t *after = journal_image(live, one->guardrail), *record = record_head(unit, one, "verified");
+  json_hash(after, hash);
+  json_object_set_new(record, "type", json_string(unit->resource->name));
+  json_object_set_new(record, "status", json_string(status));
+  json_object_set(record, "after", after);
+  json_object_set_new(record, "hash", json_string(hash));
+  if (json_object_get(one->begun, "undoes")) json_object_set(record, "undoes", json_object_get(one->begun, "undoes"));
+  int result = record_action(unit, one, record, 0, &problem);
+  if (result != 0)
+    log_warn("what an action left was not recorded", LOG_TEXT("action", one->action), LOG_ERROR(&problem));
+  result = index_action(unit, one, status, after, error);
+  json_decref(after);
+  json_decref(record);
+  return result == 0 ? VERDICT_GO : VERDICT_LATER;
 }
 
 /* ---- what a lost answer did: the context's items that carry the call's own tag ---- */
@@ -186,9 +262,9 @@ static int may_mutate(struct journal *journal, struct error *error) {
   return -1;
 }
 
-static json_t *mutate(struct journal *journal, const struct step_call *call, int *ignored, struct error *error) {
+json_t *journal_mutate(struct journal *journal, const struct step_call *call, int *ignored, struct error *error) {
   struct aws_role role = write_role(journal);
-  int ambiguous = 0;
+  journal->ambiguous = 0;
   for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
     char request_id[96] = "";
     struct error problem = {0};
@@ -203,17 +279,17 @@ static json_t *mutate(struct journal *journal, const struct step_call *call, int
       return result;
     }
     if (step_ignores(call->step, problem.code)) {
-      if (ambiguous && (result = found_effect(journal, call))) return result;
-      journal_outcome(journal, ambiguous ? "unknown" : "ignored", request_id, NULL, NULL, &problem);
+      if (journal->ambiguous && (result = found_effect(journal, call))) return result;
+      journal_outcome(journal, journal->ambiguous ? "unknown" : "ignored", request_id, NULL, NULL, &problem);
       *ignored = 1;
       return NULL;
     }
     if (error) *error = problem;
     if (!error_is_transient(&problem)) {
-      journal_outcome(journal, "none", request_id, NULL, NULL, &problem);
+      journal_outcome(journal, journal->ambiguous ? "unknown" : "none", request_id, NULL, NULL, &problem);
       return NULL;
     }
-    if (problem.class == ERROR_RETRYABLE) ambiguous = 1;
+    if (problem.class == ERROR_RETRYABLE) journal->ambiguous = 1;
   }
   return NULL;
 }
@@ -222,7 +298,7 @@ static json_t *host_call(void *context, const struct step_call *call, int *ignor
   struct journal *journal = context;
   journal->call = NULL;
   if (aws_operation_reads(call->step->operation)) return read_call(journal, call, error);
-  return mutate(journal, call, ignored, error);
+  return journal_mutate(journal, call, ignored, error);
 }
 
 static int host_effect(void *context, const struct step_call *call, json_t *result, json_t *inverse,
@@ -240,9 +316,21 @@ static void host_notify(void *context, json_t *message) {
   notice_case(journal->unit, journal->one, "message", NULL, json_is_string(message) ? json_string_value(message) : "");
 }
 
+/* What an action that ended early has done can be taken back as well; a resource that cannot be read cannot. */
+static enum verdict left_half_done(struct journal *journal, struct error *error) {
+  struct live *live = NULL;
+  struct error problem = {0};
+  if (journal->effects == 0) return VERDICT_GO;
+  enum verdict verdict = unit_read(journal->unit, &live, &problem);
+  if (verdict == VERDICT_GO) verdict = journal_verified(journal->unit, journal->one, live, "failed", error);
+  live_free(live);
+  return problem.class == ERROR_NONE ? verdict : VERDICT_GO;
+}
+
 enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *live, json_t *finding,
                       struct error *error) {
   struct journal journal = {.unit = unit, .one = one, .live = live};
+  snprintf(journal.subject, sizeof journal.subject, "%s", one->subject);
   struct step_host host = {.call = host_call, .effect = host_effect, .notify = host_notify, .context = &journal};
   struct error problem = {0};
   struct view view;
@@ -258,6 +346,9 @@ enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *liv
                                  journal.run, &host, &reason, &problem);
   view_close(&view);
   one->acted_ms = clock_wall_ms();
+  json_t *before = journal_image(live, one->guardrail);
+  remember_begun(one, before, json_object_get(journal.intent, "calls"));
+  json_decref(before);
   enum verdict verdict = VERDICT_GO;
   if (end == STEPS_FAILED && error_is_transient(&problem)) {
     if (error) *error = problem; /* the intent stays open: the next try resolves it first */
@@ -274,8 +365,9 @@ enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *liv
                                                 : "stopped";
     log_warn("an action ended early", LOG_TEXT("action", one->action), LOG_TEXT("subject", one->subject),
              LOG_ERROR(&problem));
-    verdict = record_finding(unit, one, "failed", finding, note, error) == VERDICT_GO ? unit_close(unit, one, error)
-                                                                                      : VERDICT_LATER;
+    verdict = left_half_done(&journal, error);
+    if (verdict == VERDICT_GO) verdict = record_finding(unit, one, "failed", finding, note, error);
+    verdict = verdict == VERDICT_GO ? unit_close(unit, one, error) : VERDICT_LATER;
   }
   json_decref(reason);
   json_decref(journal.intent);
@@ -341,6 +433,7 @@ static void resolve_calls(struct journal *journal, const struct live *live, int 
 
 enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error) {
   struct journal journal = {.unit = unit, .one = one};
+  snprintf(journal.subject, sizeof journal.subject, "%s", one->subject);
   if (state_intent_get(unit->worker->state, one->subject, &journal.intent, error) != 0) return VERDICT_LATER;
   if (!journal.intent) return VERDICT_GO;
   snprintf(one->action, sizeof one->action, "%s", json_text_at(journal.intent, "action", NULL));
@@ -351,6 +444,7 @@ enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct
     resolve_calls(&journal, live, strcmp(one->guardrail->hash, json_text_at(journal.intent, "hash", NULL)) == 0);
     result = journal_end(&journal, "resolved", NULL, error);
   }
+  remember_begun(one, NULL, json_object_get(journal.intent, "calls"));
   json_decref(journal.intent);
   if (result != 0) return VERDICT_LATER;
   if (!ended)

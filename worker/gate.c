@@ -1,12 +1,14 @@
 /* peek, read and gate: what has to be true before anything is read, and before anything is changed.
  *
  * Order of the gates: own change → exception → environment's mode → lease → read and judge again under the lease →
- * breaker's grant, last, so that no grant is spent on work that does not happen.  (Stop and lease are checked once more
- * before every mutation, in act.c.)  Every refusal is recorded with its reason. */
+ * approval, if somebody must agree → breaker's grant, last, so that no grant is spent on work that does not happen.
+ * (Stop and lease are checked once more before every mutation, in act.c.)  Every refusal is recorded with its reason.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "approve.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "event/envelope.h"
@@ -117,13 +119,13 @@ static enum verdict gate_exception(struct unit *unit, struct unit_case *one, jso
 
 static enum verdict gate_mode(struct unit *unit, struct unit_case *one, json_t *finding, struct error *error) {
   enum mode mode = guardrail_mode(one->guardrail, unit->place.environment);
-  if (mode == MODE_REMEDIATE && one->guardrail->remediate_count > 0) return VERDICT_GO;
+  if (mode >= MODE_APPROVE && one->guardrail->remediate_count > 0) return VERDICT_GO;
   refuse(one, "mode");
   return record_finding(unit, one, "open", finding, mode_name(mode), error) == VERDICT_GO ? VERDICT_DONE
                                                                                           : VERDICT_LATER;
 }
 
-static enum verdict gate_lease(struct unit *unit, struct unit_case *one, struct error *error) {
+enum verdict unit_lease(struct unit *unit, struct unit_case *one, struct error *error) {
   if (unit->leased) return VERDICT_GO;
   int taken = state_lease_take(unit->worker->state, unit->lease_key, config_ms(unit->worker->config, "lease"),
                                &unit->lease, error);
@@ -188,7 +190,7 @@ enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct err
   if (state_intent_get(unit->worker->state, one->subject, &intent, error) != 0) return VERDICT_LATER;
   if (!intent) return VERDICT_GO;
   json_decref(intent);
-  enum verdict verdict = gate_lease(unit, one, error); /* whoever works on it has the lease */
+  enum verdict verdict = unit_lease(unit, one, error); /* whoever works on it has the lease */
   if (verdict == VERDICT_GO) verdict = unit_read(unit, &live, error);
   if (verdict == VERDICT_GO) verdict = unit_resolve(unit, one, live, error);
   live_free(live);
@@ -199,10 +201,12 @@ enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **l
                        struct error *error) {
   enum verdict verdict = gate_exception(unit, one, *finding, error);
   if (verdict == VERDICT_GO) verdict = gate_mode(unit, one, *finding, error);
-  if (verdict == VERDICT_GO) verdict = gate_lease(unit, one, error);
+  if (verdict == VERDICT_GO) verdict = unit_lease(unit, one, error);
   if (verdict == VERDICT_GO) verdict = look_again(unit, one, live, finding, error);
+  if (verdict == VERDICT_GO) verdict = approve_gate(unit, one, *live, *finding, error);
   if (verdict == VERDICT_GO) verdict = gate_breaker(unit, one, error);
-  if (verdict == VERDICT_PARK) {
+  if (verdict == VERDICT_GO) verdict = approve_use(unit, one, error);
+  if (verdict == VERDICT_PARK || verdict == VERDICT_WAIT) {
     json_decref(one->finding_value);
     one->finding_value = json_incref(*finding);
   }

@@ -1,7 +1,6 @@
-/* The keeper: two threads beside the verbs.
- * One watches Redis (gates close when it does not answer, or is not the Redis that was joined), sends the heartbeat,
- * reloads playbooks that changed and brings parked work back.  The other sends notices: a slow channel holds up nobody
- * else. */
+/* The keeper: a thread beside the verbs.
+ * It watches Redis (gates close when it does not answer, or is not the Redis that was joined), sends the heartbeat,
+ * reloads playbooks that changed and brings parked work back. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "notices.h"
 #include "pipeline.h"
 
 enum {
@@ -24,7 +22,7 @@ enum {
 
 struct keeper {
   struct worker *worker;
-  pthread_t watch, notify;
+  pthread_t watch;
   int64_t next_check, next_heartbeat, next_reload, next_intents;
   int joined;
   uint64_t signature; /* of the playbook directory */
@@ -224,17 +222,6 @@ static void *watch_thread(void *argument) {
   return NULL;
 }
 
-static void *notify_thread(void *argument) {
-  struct worker *worker = ((struct keeper *)argument)->worker;
-  while (!worker->stopping) {
-    struct error error = {0};
-    int sent = worker->state_ready ? notices_send(worker, &error) : 0;
-    if (sent < 0) log_warn("a notice could not be sent; it comes back", LOG_ERROR(&error));
-    if (sent <= 0) clock_sleep_ms(sent < 0 ? 2000 : 500);
-  }
-  return NULL;
-}
-
 struct keeper *keeper_start(struct worker *worker, struct error *error) {
   struct keeper *keeper = calloc(1, sizeof *keeper);
   if (!keeper) return NULL;
@@ -242,11 +229,7 @@ struct keeper *keeper_start(struct worker *worker, struct error *error) {
   keeper->signature = directory_signature(config_path(worker->config, "playbooks", "playbooks"), 0);
   keeper->next_reload = clock_monotonic_ms() + config_ms(worker->config, "playbooks.reload");
   log_refused(worker->bundle);
-  if (pthread_create(&keeper->watch, NULL, watch_thread, keeper) == 0) {
-    if (pthread_create(&keeper->notify, NULL, notify_thread, keeper) == 0) return keeper;
-    worker->stopping = 1;
-    pthread_join(keeper->watch, NULL);
-  }
+  if (pthread_create(&keeper->watch, NULL, watch_thread, keeper) == 0) return keeper;
   error_set(error, ERROR_FATAL, "Thread", "cannot start a thread");
   free(keeper);
   return NULL;
@@ -255,6 +238,5 @@ struct keeper *keeper_start(struct worker *worker, struct error *error) {
 void keeper_stop(struct keeper *keeper) {
   if (!keeper) return;
   pthread_join(keeper->watch, NULL);
-  pthread_join(keeper->notify, NULL);
   free(keeper);
 }

@@ -6,23 +6,33 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "operate/permissions.h"
 #include "pipeline.h"
 #include "unit.h"
 
-enum { EXIT_USAGE = 2, EXIT_START = 1, DRAIN_MS = 20000, STUCK_MS = 60000, REVOKE_WAIT_MS = 3000 };
+enum {
+  EXIT_USAGE = 2,
+  EXIT_START = 1,
+  DRAIN_MS = 20000,
+  STUCK_MS = 60000,
+  REVOKE_WAIT_MS = 3000,
+  COMMANDS_SESSION_MS = 10000
+};
 
 static const char usage[] =
     "usage: parapet-worker [--config FILE] [--SETTING VALUE ...]\n"
     "\n"
-    "Consumes parapet.events and parapet.sweeps, reads the live state of what they name, judges it by the playbooks "
+    "Consumes parapet.events, parapet.sweeps and parapet.commands, reads the live state of what they name, judges it "
+    "by the playbooks "
     "and puts\n"
     "right what they allow. Runs until SIGTERM, then finishes what it is doing and leaves the group.\n"
     "\n"
     "Settings (file, PARAPET_* in the environment, flags; the later wins):\n";
 
-static const struct bus_topic topics[] = {{BUS_TOPIC_EVENTS, 6, 0, 1048576}, {BUS_TOPIC_SWEEPS, 6, 0, 0},
-                                          {BUS_TOPIC_FINDINGS, 3, 0, 0},     {BUS_TOPIC_ACTIONS, 3, 0, 4194304},
-                                          {BUS_TOPIC_DEADLETTER, 1, 0, 0},   {BUS_TOPIC_STATE, 3, 1, 0}};
+static const struct bus_topic topics[] = {{BUS_TOPIC_EVENTS, 6, 0, 1048576},  {BUS_TOPIC_SWEEPS, 6, 0, 0},
+                                          {BUS_TOPIC_COMMANDS, 3, 0, 0},      {BUS_TOPIC_FINDINGS, 3, 0, 0},
+                                          {BUS_TOPIC_ACTIONS, 3, 0, 4194304}, {BUS_TOPIC_DEADLETTER, 1, 0, 0},
+                                          {BUS_TOPIC_STATE, 3, 1, 0}};
 
 /* ---- health ---- */
 static int alive(char *reason, size_t size, void *argument) {
@@ -58,6 +68,29 @@ static int load_patience(struct worker *worker, struct error *error) {
   return 0;
 }
 
+/* The file is read for each command; a mistake in it is told at the start. */
+static int check_operators(const struct config *config, struct error *error) {
+  const char *file = config_text(config, "operators");
+  if (!*file) {
+    log_warn("operators need no proof: whoever reaches Redis and Kafka may operate (setting operators)");
+    return 0;
+  }
+  json_t *permissions = permissions_load(file, error);
+  json_decref(permissions);
+  return permissions ? 0 : -1;
+}
+
+/* Every mistake is told, the last one as the error. */
+static int load_notices(struct worker *worker, struct error *error) {
+  json_t *refused = json_array();
+  worker->notices = notices_load(config_text(worker->config, "notice.routes"),
+                                 config_text(worker->config, "notice.sns_topic"), refused, error);
+  for (size_t i = 1; i < json_array_size(refused); i++)
+    fprintf(stderr, "%s\n", json_string_value(json_array_get(refused, i)));
+  json_decref(refused);
+  return worker->notices ? 0 : -1;
+}
+
 static int open_parts(struct worker *worker, struct error *error) {
   const struct config *config = worker->config;
   struct aws_options aws = settings_aws(config);
@@ -71,6 +104,8 @@ static int open_parts(struct worker *worker, struct error *error) {
     return error_set(error, ERROR_INVALID, "Setting",
                      "no accounts: give --accounts FILE (deploy/config/accounts.yaml shows its form)");
   if (load_patience(worker, error) != 0) return -1;
+  if (check_operators(config, error) != 0) return -1;
+  if (load_notices(worker, error) != 0) return -1;
   if (!(worker->aws = aws_open(&aws, error))) return -1;
   if (!(worker->bundle = bundle_load(config_path(config, "playbooks", "playbooks"), worker->aws, error))) return -1;
   if (!(worker->state = state_open(&state, error))) return -1;
@@ -85,6 +120,12 @@ static int open_parts(struct worker *worker, struct error *error) {
   return 0;
 }
 
+/* A dead worker's commands must not wait as long as its events may: somebody sits before them. */
+static int64_t session_ms(const struct worker *worker, const char *topic) {
+  int64_t session = config_ms(worker->config, "kafka.session_timeout");
+  return strcmp(topic, BUS_TOPIC_COMMANDS) == 0 && session > COMMANDS_SESSION_MS ? COMMANDS_SESSION_MS : session;
+}
+
 static struct bus_consumer *open_consumer(struct worker *worker, const char *topic, struct error *error) {
   char group[256];
   const char *const names[] = {topic, NULL};
@@ -92,7 +133,7 @@ static struct bus_consumer *open_consumer(struct worker *worker, const char *top
   struct bus_consumer_options options = {.common = settings_bus(worker->config, worker->owner),
                                          .group = group,
                                          .topics = names,
-                                         .session_timeout_ms = config_ms(worker->config, "kafka.session_timeout"),
+                                         .session_timeout_ms = session_ms(worker, topic),
                                          .revoke_wait_ms = REVOKE_WAIT_MS};
   return bus_consumer_open(&options, error);
 }
@@ -112,29 +153,38 @@ static int open_consumers(struct worker *worker, struct error *error) {
   for (; worker->consumers < wanted; worker->consumers++)
     if (!(worker->events[worker->consumers] = open_consumer(worker, BUS_TOPIC_EVENTS, error))) return -1;
   if (!(worker->sweeps = open_consumer(worker, BUS_TOPIC_SWEEPS, error))) return -1;
+  if (!(worker->commands = open_consumer(worker, BUS_TOPIC_COMMANDS, error))) return -1;
   worker_pause(worker, 1); /* until the keeper has seen Redis */
   return 0;
 }
 
-static int start_feeds(struct worker *worker, struct feed *feeds, pthread_t *sweeps, struct error *error) {
-  int failed = pthread_create(sweeps, NULL, sweeps_thread, worker);
+struct feeds { /* the polling threads */
+  struct feed events[CONSUMER_LIMIT];
+  pthread_t sweeps, commands;
+};
+
+static int start_feeds(struct worker *worker, struct feeds *feeds, struct error *error) {
+  int failed = pthread_create(&feeds->sweeps, NULL, sweeps_thread, worker) ||
+               pthread_create(&feeds->commands, NULL, commands_thread, worker);
   for (int i = 0; i < worker->consumers && !failed; i++) {
-    feeds[i] = (struct feed){.worker = worker, .consumer = worker->events[i]};
-    failed = pthread_create(&feeds[i].thread, NULL, events_thread, &feeds[i]);
+    feeds->events[i] = (struct feed){.worker = worker, .consumer = worker->events[i]};
+    failed = pthread_create(&feeds->events[i].thread, NULL, events_thread, &feeds->events[i]);
   }
   return failed ? error_set(error, ERROR_FATAL, "Thread", "cannot start a thread") : 0;
 }
 
-static void drain(struct worker *worker, const struct feed *feeds, pthread_t sweeps, struct keeper *keeper) {
+static void drain(struct worker *worker, const struct feeds *feeds, struct keeper *keeper) {
   worker->stopping = 1;
-  for (int i = 0; i < worker->consumers; i++) pthread_join(feeds[i].thread, NULL);
-  pthread_join(sweeps, NULL);
+  for (int i = 0; i < worker->consumers; i++) pthread_join(feeds->events[i].thread, NULL);
+  pthread_join(feeds->sweeps, NULL);
+  pthread_join(feeds->commands, NULL);
   keeper_stop(keeper);
   if (pool_wait_idle(worker->pool, DRAIN_MS) != 0)
     log_warn("still working after the drain's time; going on to the end");
   pool_close(worker->pool, task_abandon);
   for (int i = 0; i < worker->consumers; i++) bus_consumer_close(worker->events[i]);
   bus_consumer_close(worker->sweeps);
+  bus_consumer_close(worker->commands);
 }
 
 static void close_parts(struct worker *worker) {
@@ -143,11 +193,11 @@ static void close_parts(struct worker *worker) {
   state_close(worker->state);
   bundle_drop(worker->bundle);
   aws_close(worker->aws);
+  notices_free(worker->notices);
 }
 
 static int serve(struct worker *worker, struct error *error) {
-  struct feed feeds[CONSUMER_LIMIT] = {0};
-  pthread_t sweeps;
+  struct feeds feeds = {0};
   unsigned port;
   metrics_register(worker_metrics);
   if (open_consumers(worker, error) != 0) return -1;
@@ -156,12 +206,15 @@ static int serve(struct worker *worker, struct error *error) {
   if (!server) return -1;
   struct keeper *keeper = keeper_start(worker, error);
   if (!keeper) return -1;
-  if (start_feeds(worker, feeds, &sweeps, error) != 0) return -1;
+  struct notices_sender *sender = notices_start(worker, error);
+  if (!sender) return -1;
+  if (start_feeds(worker, &feeds, error) != 0) return -1;
   log_info("worker started", LOG_TEXT("owner", worker->owner), LOG_TEXT("bundle", worker->bundle->hash),
            LOG_INT("guardrails", worker->bundle->guardrail_count), LOG_INT("port", port),
            LOG_INT("ms", clock_wall_ms() - worker->started_ms));
   wait_for_signal();
-  drain(worker, feeds, sweeps, keeper);
+  drain(worker, &feeds, keeper);
+  notices_stop(sender);
   metrics_server_close(server);
   return 0;
 }

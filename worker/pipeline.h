@@ -1,4 +1,5 @@
-/* The threads that feed the verbs: kafka.consumers poll parapet.events, one polls parapet.sweeps. */
+/* The threads that feed the verbs: kafka.consumers poll parapet.events, one each polls parapet.sweeps and
+ * parapet.commands. */
 #ifndef PARAPET_WORKER_PIPELINE_H
 #define PARAPET_WORKER_PIPELINE_H
 
@@ -14,6 +15,7 @@ struct feed { /* one consumer of parapet.events and its thread */
 void *events_thread(void *argument); /* struct feed * */
 /* argument: struct worker *. */
 void *sweeps_thread(void *argument);
+void *commands_thread(void *argument); /* operators' commands; argument: struct worker * */
 
 /* Hands work that was released or fell due back to the verbs: at most `limit` units.  Returns how many, -1 with *error.
  */

@@ -95,6 +95,7 @@ enum verdict record_finding(struct unit *unit, struct unit_case *one, const char
   if (strcmp(status, "fixed") == 0) observe_fixed(unit, one);
   /* People hear of what is new to them: a fix always, anything else when it changed. */
   if (!closing && (strcmp(status, "fixed") == 0 || strcmp(status, was) != 0) && strcmp(status, "excepted") != 0 &&
+      strcmp(status, "waiting") != 0 && /* told when it is asked for */
       !(note && strcmp(note, "assess") == 0))
     notice_case(unit, one, status, evidence, note);
   json_decref(record);
@@ -149,17 +150,17 @@ int record_action(struct unit *unit, struct unit_case *one, json_t *record, int 
 }
 
 void notice_case(struct unit *unit, struct unit_case *one, const char *outcome, json_t *evidence, const char *note) {
-  char key[256], now[32];
-  struct error error = {0};
+  char now[32];
   (void)evidence; /* in the finding; a notice stays short */
-  snprintf(key, sizeof key, "%s|%s", one->guardrail->name, unit->account->id);
-  json_t *notice =
-      json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "outcome", outcome, "guardrail", one->guardrail->name,
-                "account", unit->account->id, "region", unit->region, "resource", unit->id, "arn", unit->arn, "note",
-                note ? note : "", "actor", json_text_at(unit->delivery->actor, "arn", NULL), "time",
-                clock_format(clock_wall_ms(), now, sizeof now));
-  if (!notice ||
-      state_notice_add(unit->worker->state, key, notice, config_ms(unit->worker->config, "notice.window"), &error) != 0)
-    log_warn("a notice was lost", LOG_TEXT("key", key), LOG_ERROR(&error)); /* never holds remediation */
+  json_t *notice = json_pack(
+      "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "outcome", outcome, "guardrail",
+      one->guardrail->name, "severity", one->guardrail->severity, "account", unit->account->id, "environment",
+      unit->place.environment, "region", unit->region, "resource", unit->id, "arn", unit->arn, "owner",
+      unit->owner ? unit->owner : "", "action", one->action, "note", note ? note : "", "actor",
+      json_text_at(unit->delivery->actor, "arn", NULL), "time", clock_format(clock_wall_ms(), now, sizeof now));
+  if (notice)
+    notices_tell(unit->worker, notice);
+  else
+    log_warn("a notice was lost: out of memory, or not UTF-8", LOG_TEXT("subject", one->subject));
   json_decref(notice);
 }

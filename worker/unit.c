@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "approve.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "journal.h"
 #include "site/place.h"
 
 enum { NEW_ACCOUNT_MS = 3600000 };
@@ -57,10 +59,13 @@ void unit_free(struct unit *unit) {
   for (size_t i = 0; i < unit->case_count; i++) {
     json_decref(unit->cases[i].finding_value);
     json_decref(unit->cases[i].record);
+    json_decref(unit->cases[i].begun);
+    json_decref(unit->cases[i].approval);
   }
   live_free(unit->listed);
   free(unit->id);
   free(unit->arn);
+  free(unit->owner);
   atomic_fetch_sub(&unit->worker->units, 1);
   delivery_drop(unit->delivery);
   accounts_drop(unit->accounts);
@@ -145,6 +150,15 @@ struct glance { /* one reading, shared by the cases of a turn */
   struct error error;
 };
 
+/* Whom notices about it may go to.  A resource that is gone keeps its owner. */
+static void note_owner(struct unit *unit, const struct live *live) {
+  if (!unit->resource->tags) return;
+  json_t *tags = jmes_search(unit->resource->tags, live->item, NULL, NULL);
+  free(unit->owner);
+  unit->owner = notices_owner(unit->worker->notices, tags);
+  json_decref(tags);
+}
+
 static const struct live *look(struct unit *unit, struct glance *glance, enum verdict *verdict, struct error *error) {
   if (!glance->read) {
     glance->read = 1;
@@ -158,6 +172,7 @@ static const struct live *look(struct unit *unit, struct glance *glance, enum ve
   }
   *verdict = glance->verdict;
   if (glance->verdict != VERDICT_GO) *error = glance->error;
+  if (glance->live) note_owner(unit, glance->live);
   return glance->live;
 }
 
@@ -178,6 +193,7 @@ static enum verdict go_verify(struct unit_case *one) {
 static enum verdict nothing_found(struct unit *unit, struct unit_case *one, struct error *error) {
   if (one->resolved) return go_verify(one);
   if (unit->delivery->kind == DELIVERY_EVENT && one->looks < unit->worker->patience_count) return VERDICT_AGAIN;
+  if (approve_forget(unit, one, error) != VERDICT_GO) return VERDICT_LATER;
   return record_finding(unit, one, "closed", NULL, NULL, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
 }
 
@@ -215,6 +231,7 @@ static enum verdict advance_look(struct unit *unit, struct unit_case *one, struc
 
 static enum verdict recorded(struct unit *unit, struct unit_case *one, struct error *error) {
   one->stage = STAGE_CLOSE;
+  if (approve_forget(unit, one, error) != VERDICT_GO) return VERDICT_LATER;
   return unit_close(unit, one, error);
 }
 
@@ -230,8 +247,10 @@ static enum verdict advance_verify(struct unit *unit, struct unit_case *one, str
     json_decref(finding);
     return VERDICT_AGAIN;
   }
-  verdict = record_finding(unit, one, fixed ? "fixed" : "failed", fixed ? one->finding_value : finding,
-                           fixed ? NULL : "acted but not fixed: the violation is still there", error);
+  verdict = journal_verified(unit, one, live, fixed ? "fixed" : "failed", error);
+  if (verdict == VERDICT_GO)
+    verdict = record_finding(unit, one, fixed ? "fixed" : "failed", fixed ? one->finding_value : finding,
+                             fixed ? NULL : "acted but not fixed: the violation is still there", error);
   json_decref(finding);
   return verdict == VERDICT_GO ? recorded(unit, one, error) : VERDICT_LATER;
 }
@@ -272,11 +291,12 @@ static void wait_later(struct unit *unit, struct unit_case *one, const struct er
   }
 }
 
-static void hold_back(struct unit *unit, struct unit_case *one, struct error *error) {
+static void hold_back(struct unit *unit, struct unit_case *one, int64_t due_ms, const char *status,
+                      struct error *error) {
   char reason[256];
   snprintf(reason, sizeof reason, "%s", error->message);
-  if (park(unit, one, 0, error) == VERDICT_DONE &&
-      record_finding(unit, one, "parked", one->finding_value, reason, error) == VERDICT_GO)
+  if (park(unit, one, due_ms, error) == VERDICT_DONE &&
+      record_finding(unit, one, status, one->finding_value, reason, error) == VERDICT_GO)
     one->stage = STAGE_DONE;
   else
     wait_later(unit, one, error);
@@ -288,7 +308,10 @@ static void settle(struct unit *unit, struct unit_case *one, enum verdict verdic
       wait_again(unit, one);
       break;
     case VERDICT_PARK:
-      hold_back(unit, one, error);
+      hold_back(unit, one, 0, "parked", error);
+      break;
+    case VERDICT_WAIT:
+      hold_back(unit, one, one->parked_until_ms, "waiting", error);
       break;
     case VERDICT_DONE:
       if (unpark(unit, one, error) == VERDICT_DONE) {

@@ -45,6 +45,10 @@ struct unit_case { /* one guardrail's view of the unit */
   char action[64];              /* id of the action, "" before there is one */
   json_t *finding_value;        /* what `find` said before the action */
   json_t *record;               /* STAGE_RECORD: what is still to be written */
+  json_t *approval;             /* somebody agreed to this plan: to be used up before the first call */
+  int approved;                 /* it was used up */
+  int64_t parked_until_ms;      /* VERDICT_WAIT: wall */
+  json_t *begun;                /* the action's {before, calls}, as far as this process knows them */
   int resolved;                 /* its action was begun by an earlier try, perhaps of a worker that is dead */
   int64_t matched_ms, acted_ms; /* wall */
 };
@@ -60,6 +64,7 @@ struct unit {
   struct place place;
   char region[40];
   char *id, *arn;
+  char *owner; /* by its tags, as last read; NULL: not read yet */
   char lease_key[560];
   struct state_lease lease;
   int leased, released; /* released: an operator's release paid for its action */
@@ -91,6 +96,7 @@ enum verdict {
   VERDICT_AGAIN, /* look again, with patience (reads may lag) */
   VERDICT_LATER, /* a transient trouble: try again soon, park when it lasts */
   VERDICT_PARK,  /* a gate holds it: park until an operator releases it */
+  VERDICT_WAIT,  /* somebody has to agree: park until then, or one->parked_until_ms */
 };
 
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error);
@@ -102,6 +108,8 @@ enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *liv
 /* An action that an earlier try, or a dead worker, left open: resolves it from live state, under the lease.  It stays
  * indexed until its effect is verified and recorded (unit_close), or until the next action of this subject. */
 enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error);
+/* Takes the lease on the resource, unless the unit has it.  GO, or LATER. */
+enum verdict unit_lease(struct unit *unit, struct unit_case *one, struct error *error);
 /* If an action was left open: takes the lease, reads, resolves it.  GO (one->resolved tells), or LATER. */
 enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct error *error);
 /* The action is at its end: no longer indexed as open.  DONE, or LATER. */

@@ -11,10 +11,13 @@ struct bundle *worker_bundle(struct worker *worker) {
 void worker_pause(struct worker *worker, int paused) {
   for (int i = 0; i < worker->consumers; i++) bus_pause(worker->events[i], paused);
   bus_pause(worker->sweeps, paused);
+  bus_pause(worker->commands, paused);
 }
 
 struct bus_lag worker_lag(struct worker *worker) {
   struct bus_lag sum = {.last_poll_ms = bus_lag(worker->sweeps).last_poll_ms};
+  int64_t commands_ms = bus_lag(worker->commands).last_poll_ms;
+  if (commands_ms < sum.last_poll_ms) sum.last_poll_ms = commands_ms;
   for (int i = 0; i < worker->consumers; i++) {
     struct bus_lag one = bus_lag(worker->events[i]);
     sum.lag += one.lag;

@@ -11,6 +11,7 @@
 #include "engine/playbook.h"
 #include "fleet/mirror.h"
 #include "fleet/roster.h"
+#include "notices/notices.h"
 #include "settings.h"
 #include "state/state.h"
 
@@ -21,10 +22,11 @@ struct worker {
   struct aws_client *aws;
   struct state *state;
   struct bus_producer *producer;
-  struct bus_consumer *events[CONSUMER_LIMIT], *sweeps; /* one thread each */
-  int consumers;                                        /* how many of `events` */
+  struct bus_consumer *events[CONSUMER_LIMIT], *sweeps, *commands; /* one thread each */
+  int consumers;                                                   /* how many of `events` */
   struct pool *pool;
   struct roster *roster;
+  struct notices *notices; /* channels and routes */
   char owner[192];
   int64_t started_ms;                  /* wall */
   int64_t patience_ms[PATIENCE_LIMIT]; /* waits before each further look */
@@ -49,7 +51,7 @@ struct bundle *worker_bundle(struct worker *worker);
 
 /* All consumers. */
 void worker_pause(struct worker *worker, int paused);
-struct bus_lag worker_lag(struct worker *worker); /* of events; last_poll_ms: the oldest, of sweeps, too */
+struct bus_lag worker_lag(struct worker *worker); /* of events; last_poll_ms: the oldest, of the others, too */
 
 /* Limits that an action of this guardrail in this account must pass; `limits` holds 4.  Returns how many. */
 struct scopes {
@@ -60,7 +62,7 @@ struct scopes {
 void worker_scopes(const struct worker *worker, const struct guardrail *guardrail, const char *account,
                    struct scopes *scopes);
 
-/* keeper.c: Redis's health and epoch, heartbeat, reload of playbooks, parked work, notices. */
+/* keeper.c: Redis's health and epoch, heartbeat, reload of playbooks, parked work. */
 struct keeper;
 struct keeper *keeper_start(struct worker *worker, struct error *error);
 void keeper_stop(struct keeper *keeper);

@@ -80,6 +80,8 @@ struct aws_options {
 };
 struct aws_client *aws_open(const struct aws_options *options, struct error *error);
 void aws_close(struct aws_client *client); /* NULL accepted; no call may be running */
+/* How the client reaches the network, for whatever else speaks HTTP; valid until aws_close. */
+const struct aws_transport *aws_client_transport(const struct aws_client *client);
 /* Frees what the calling thread keeps (its connections); give it to pool_options.thread_end. */
 void aws_thread_end(void);
 

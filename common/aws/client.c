@@ -70,11 +70,12 @@ static int flag(const char *name, const json_t *profile, const char *key) {
   return strcasecmp(*value ? value : json_text_at(profile, key, NULL), "true") == 0;
 }
 
-static int copy_profile_url(struct aws_client *client, const json_t *profile) {
+static int copy_profile_urls(struct aws_client *client, const json_t *profile) {
+  if (flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", profile, "ignore_configured_endpoint_urls")) return 0;
+  client->profile_services = aws_services_read(json_text_at(profile, "services", NULL));
   const char *url = json_text_at(profile, "endpoint_url", NULL);
-  if (!*url || flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", profile, "ignore_configured_endpoint_urls")) return 0;
-  client->profile_endpoint_url = strdup(url);
-  return client->profile_endpoint_url ? 0 : -1;
+  client->profile_endpoint_url = *url ? strdup(url) : NULL;
+  return client->profile_services && (client->profile_endpoint_url || !*url) ? 0 : -1;
 }
 
 static int copy_settings(struct aws_client *client, const struct aws_options *options, const json_t *profile) {
@@ -95,7 +96,7 @@ static int copy_settings(struct aws_client *client, const struct aws_options *op
   client->use_dualstack = flag("AWS_USE_DUALSTACK_ENDPOINT", profile, "use_dualstack_endpoint");
   client->endpoints = json_object();
   client->buckets = json_object();
-  return client->hub_region && client->endpoints && client->buckets ? copy_profile_url(client, profile) : -1;
+  return client->hub_region && client->endpoints && client->buckets ? copy_profile_urls(client, profile) : -1;
 }
 
 static int copy_options(struct aws_client *client, const struct aws_options *options) {
@@ -158,6 +159,8 @@ struct aws_client *aws_open(const struct aws_options *options, struct error *err
   return aws_open_with(options, NULL, error);
 }
 
+const struct aws_transport *aws_client_transport(const struct aws_client *client) { return &client->transport; }
+
 void aws_close(struct aws_client *client) {
   if (!client) return;
   aws_sessions_close(client->sessions); /* first: its thread uses all the rest */
@@ -170,6 +173,7 @@ void aws_close(struct aws_client *client) {
   free(client->budgets);
   free(client->endpoint_url);
   free(client->profile_endpoint_url);
+  json_decref(client->profile_services);
   free(client->hub_region);
   free(client);
 }

@@ -101,9 +101,11 @@ static int add_header(struct aws_wire *wire, const char *name, const char *value
   return 0;
 }
 
+/* Content-Length, which some operations take as a parameter, is the transport's to say. */
 static int add_headers(struct aws_wire *wire, const struct aws_http_header *headers, size_t count) {
   for (size_t i = 0; i < count; i++)
-    if (add_header(wire, headers[i].name, headers[i].value) != 0) return -1;
+    if (strcasecmp(headers[i].name, "Content-Length") != 0 && add_header(wire, headers[i].name, headers[i].value) != 0)
+      return -1;
   return 0;
 }
 

@@ -25,6 +25,7 @@ struct aws_hooks {
 struct aws_client {
   char *endpoint_url, *hub_region; /* endpoint_url: NULL when not overridden by options */
   char *profile_endpoint_url;      /* of the shared config file; comes after the environment's; may be NULL */
+  json_t *profile_services;        /* the same for single services: {"s3.endpoint_url": "…"}; may be NULL */
   int64_t call_timeout_ms;
   int max_attempts;
   struct aws_transport transport;

@@ -52,8 +52,10 @@ struct aws_web_identity_source {
 int aws_web_identity(const struct aws_fetch *fetch, const struct aws_web_identity_source *source,
                      struct aws_credentials **credentials, struct error *error);
 
-/* The shared files' profile (parsed: see credentials_files.c) as {key: value}; new, NULL when there is none. */
+/* The shared files' profile (profile.c) as {key: value}; new, NULL when there is none. */
 json_t *aws_profile_read(const char *name);
+/* The config file's section "services NAME": {"s3.endpoint_url": "…"}; new, empty when there is none. */
+json_t *aws_services_read(const char *name);
 
 /* ---- sessions: one per (account, role, policy …), and one for the base ---- */
 

@@ -1,15 +1,12 @@
-/* The shared files: ~/.aws/credentials and ~/.aws/config (AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE), the profile of
- * AWS_PROFILE or "default".  A key of the credentials file wins over the same of the config file.
+/* Credentials of the shared files (profile.c): the profile of AWS_PROFILE or "default".
  *
  * What a profile may hold: role_arn with source_profile or credential_source; web_identity_token_file with role_arn;
  * static keys; credential_process.  Roles may chain through source_profile, five deep. */
-#include <ctype.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -17,89 +14,8 @@
 
 #include "aws/client_internal.h"
 
-#define FILE_LIMIT ((size_t)1 << 20)
 #define PROCESS_OUTPUT_LIMIT ((size_t)64 << 10)
 #define CHAIN_DEPTH 5
-
-/* ---- reading ---- */
-
-static char *trim(char *text) {
-  while (isspace((unsigned char)*text)) text++;
-  char *end = text + strlen(text);
-  while (end > text && isspace((unsigned char)end[-1])) *--end = '\0';
-  return text;
-}
-
-/* Does "[profile x]" (config) or "[x]" (credentials) name the profile?  "[default]" is spelt without the word in both.
- */
-static int names_profile(char *header, const char *profile, int config) {
-  char *end = strchr(header, ']');
-  if (!end) return 0;
-  *end = '\0';
-  char *name = trim(header + 1);
-  if (config && strncmp(name, "profile", 7) == 0 && isspace((unsigned char)name[7]))
-    name = trim(name + 7);
-  else if (config && strcmp(name, "default") != 0)
-    return 0;
-  size_t length = strlen(name);
-  if (length >= 2 && (*name == '"' || *name == '\'') && name[length - 1] == *name) {
-    name[length - 1] = '\0';
-    name++;
-  }
-  return strcmp(name, profile) == 0;
-}
-
-static void take_line(char *line, json_t *values) {
-  char *equals = strchr(line, '=');
-  if (!equals) return;
-  *equals = '\0';
-  char *value = trim(equals + 1);
-  char *comment = strstr(value, " #");
-  if (comment) *comment = '\0';
-  for (char *at = line; *at; at++) *at = (char)tolower((unsigned char)*at);
-  json_object_set_new(values, trim(line), json_string(trim(value)));
-}
-
-/* Adds the profile's keys of one file; *found is set when the profile is there.  A file that is absent has none. */
-static void read_profile(const char *path, const char *profile, int config, json_t *values, int *found) {
-  char *text = aws_read_secret_file(path, FILE_LIMIT, NULL), *rest = text, *line;
-  size_t length = text ? strlen(text) : 0;
-  int inside = 0;
-  while (rest && (line = strsep(&rest, "\n"))) {
-    int nested = isspace((unsigned char)*line); /* "s3 =\n  key = …": settings of a setting */
-    char *start = trim(line);
-    if (*start == '#' || *start == ';' || !*start) continue;
-    if (*start == '[') {
-      inside = names_profile(start, profile, config);
-      *found |= inside;
-    } else if (inside && !nested) {
-      take_line(start, values);
-    }
-  }
-  if (text) OPENSSL_cleanse(text, length);
-  free(text);
-}
-
-/* $variable, or ~/.aws/<name> */
-static int file_path(const char *variable, const char *name, char *path, size_t size) {
-  const char *set = getenv(variable), *home = getenv("HOME");
-  if (set && set[0] == '~' && set[1] == '/' && home)
-    return snprintf(path, size, "%s%s", home, set + 1) < (int)size ? 0 : -1;
-  if (set && *set) return snprintf(path, size, "%s", set) < (int)size ? 0 : -1;
-  return home && snprintf(path, size, "%s/.aws/%s", home, name) < (int)size ? 0 : -1;
-}
-
-json_t *aws_profile_read(const char *name) {
-  char path[4096];
-  int found = 0;
-  json_t *values = json_object();
-  if (file_path("AWS_CONFIG_FILE", "config", path, sizeof path) == 0) read_profile(path, name, 1, values, &found);
-  if (file_path("AWS_SHARED_CREDENTIALS_FILE", "credentials", path, sizeof path) == 0)
-    read_profile(path, name, 0, values, &found);
-  if (found) return values;
-  json_decref(values);
-  return NULL;
-}
 
 /* ---- credential_process ---- */
 

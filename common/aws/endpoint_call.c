@@ -1,8 +1,9 @@
 /* From a call to its endpoint: the rule set's parameters, the override, the signing scope, and a cache in front.
  *
  * Overrides, the first that is set: aws_options.endpoint_url, AWS_ENDPOINT_URL_<SERVICE> (the service id in capitals,
- * spaces and dashes as underscores), AWS_ENDPOINT_URL, the profile's endpoint_url; all but the first are ignored
- * when AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is true.  An overridden endpoint is still signed for the scope that the
+ * spaces and dashes as underscores), AWS_ENDPOINT_URL, the endpoint_url of the service in the profile's "services"
+ * section, the profile's own endpoint_url; all but the first are ignored when AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is
+ * true.  An overridden endpoint is still signed for the scope that the
  * rules give for the real one: IAM behind a proxy is signed for us-east-1. */
 #include <ctype.h>
 #include <stdio.h>
@@ -16,24 +17,38 @@
 
 /* ---- the override ---- */
 
-static const char *environment_override(const struct aws_service *service) {
-  const char *ignore = getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
-  if (ignore && strcasecmp(ignore, "true") == 0) return NULL;
-  char name[128] = "AWS_ENDPOINT_URL_";
-  size_t length = strlen(name);
-  for (const char *id = json_text_at(aws_service_metadata(service), "serviceId", NULL); *id && length < sizeof name - 1;
-       id++)
-    name[length++] = isalnum((unsigned char)*id) ? (char)toupper((unsigned char)*id) : '_';
+/* The service id as names have it: "Cost Explorer" with capitals COST_EXPLORER, without cost_explorer. */
+static void service_key(const struct aws_service *service, int (*letter)(int), char *name, size_t size) {
+  size_t length = 0;
+  for (const char *id = json_text_at(aws_service_metadata(service), "serviceId", NULL); *id && length < size - 1; id++)
+    name[length++] = isalnum((unsigned char)*id) ? (char)letter((unsigned char)*id) : '_';
   name[length] = '\0';
-  const char *value = getenv(name);
-  if (!value || !*value) value = getenv("AWS_ENDPOINT_URL");
-  return value && *value ? value : NULL;
+}
+
+static const char *set_or_null(const char *text) { return text && *text ? text : NULL; }
+
+static const char *environment_override(const struct aws_service *service) {
+  const char *ignore = getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), *value;
+  if (ignore && strcasecmp(ignore, "true") == 0) return NULL;
+  char key[96], name[128];
+  service_key(service, toupper, key, sizeof key);
+  snprintf(name, sizeof name, "AWS_ENDPOINT_URL_%s", key);
+  value = set_or_null(getenv(name));
+  return value ? value : set_or_null(getenv("AWS_ENDPOINT_URL"));
+}
+
+static const char *profile_override(const struct aws_client *client, const struct aws_service *service) {
+  char key[96], name[128];
+  service_key(service, tolower, key, sizeof key);
+  snprintf(name, sizeof name, "%s.endpoint_url", key);
+  const char *value = set_or_null(json_text_at(client->profile_services, name, NULL));
+  return value ? value : client->profile_endpoint_url;
 }
 
 static const char *override_of(const struct aws_client *client, const struct aws_service *service) {
   if (client->endpoint_url) return client->endpoint_url;
   const char *given = environment_override(service);
-  return given ? given : client->profile_endpoint_url;
+  return given ? given : profile_override(client, service);
 }
 
 /* ---- the parameters ---- */
@@ -187,8 +202,15 @@ static const char *default_signing_region(const struct aws_client *client, const
 
 static const char *first_of(const char *first, const char *second) { return *first ? first : second; }
 
-static json_t *describe(const struct aws_client *client, const struct aws_service *service, const struct place *place,
-                        const json_t *resolved, const json_t *real) {
+/* Do the rules put the account in front of the host themselves, in the place of the model's prefix (S3 Control)? */
+static int rules_add_account(const json_t *definition) {
+  return strcmp(json_text_at(definition, "endpoint", "hostPrefix", NULL), "{AccountId}.") == 0 &&
+         json_is_true(json_at(definition, "staticContextParams", "RequiresAccountId", "value", NULL));
+}
+
+static json_t *describe(const struct aws_client *client, const struct aws_service *service,
+                        const struct aws_operation *operation, const struct place *place, const json_t *resolved,
+                        const json_t *real) {
   json_t *metadata = aws_service_metadata(service);
   const json_t *scheme = scheme_of(resolved) ?: scheme_of(real);
   const char *version = json_text_at(metadata, "signatureVersion", NULL);
@@ -202,11 +224,16 @@ static json_t *describe(const struct aws_client *client, const struct aws_servic
   json_t *url = json_object_get(resolved, "url");
   url = plain_host ? restore_host(url, place->override) : json_incref(url);
   return json_pack("{s:o, s:O, s:s, s:s, s:b, s:b}", "url", url, "headers", json_object_get(resolved, "headers"),
-                   "signing_region", region, "signing_name", name, "plain_path", plain, "plain_host", plain_host);
+                   "signing_region", region, "signing_name", name, "plain_path", plain, "plain_host",
+                   plain_host || rules_add_account(aws_operation_definition(operation)));
 }
 
-static int signs_otherwise(const json_t *resolved) {
-  return json_array_size(json_at(resolved, "properties", "authSchemes", NULL)) > 0 && !scheme_of(resolved);
+/* By other schemes of the endpoint (sigv4a), or by the model where there are none (SimpleDB's version 2, CodeCatalyst's
+ * tokens): a SigV4 signature would only be refused. */
+static int signs_otherwise(const json_t *metadata, const json_t *resolved, const json_t *real) {
+  if (json_array_size(json_at(resolved, "properties", "authSchemes", NULL)) > 0) return !scheme_of(resolved);
+  const char *version = json_text_at(metadata, "signatureVersion", NULL);
+  return !scheme_of(real) && (strcmp(version, "v2") == 0 || strcmp(version, "bearer") == 0);
 }
 
 static json_t *find_endpoint(const struct aws_client *client, const struct aws_service *service,
@@ -222,9 +249,9 @@ static json_t *find_endpoint(const struct aws_client *client, const struct aws_s
   } else {
     real = json_incref(resolved);
   }
-  if (signs_otherwise(resolved))
+  if (signs_otherwise(aws_service_metadata(service), resolved, real))
     error_set(error, ERROR_INVALID, "EndpointResolution", "the endpoint asks for another signature than SigV4");
-  else if (!(result = describe(client, service, place, resolved, real)))
+  else if (!(result = describe(client, service, operation, place, resolved, real)))
     error_set(error, ERROR_FATAL, "Memory", "out of memory");
   json_decref(real);
   json_decref(resolved);

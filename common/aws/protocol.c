@@ -91,19 +91,12 @@ static int add_host_label(struct aws_serializing *serializing, const char *name,
   return error_where(serializing->error, "/%s", member);
 }
 
-/* S3 Control's endpoint rules put the account in front of the host themselves. */
-static int rules_add_account(const json_t *definition, const char *prefix) {
-  const json_t *parameters = json_object_get(definition, "staticContextParams");
-  return strcmp(prefix, "{AccountId}.") == 0 &&
-         json_is_true(json_object_get(json_object_get(parameters, "RequiresAccountId"), "value"));
-}
-
 /* endpoint.hostPrefix with its {Members}. */
 static int render_host_prefix(struct aws_serializing *serializing, struct aws_request *request) {
   const json_t *definition = aws_operation_definition(serializing->operation);
   const char *prefix = json_string_value(json_object_get(json_object_get(definition, "endpoint"), "hostPrefix"));
   struct buffer text = {.ceiling = 1024};
-  if (!prefix || rules_add_account(definition, prefix)) return 0;
+  if (!prefix) return 0;
   while (*prefix) {
     const char *close = *prefix == '{' ? strchr(prefix, '}') : NULL;
     int wrong = close ? add_host_label(serializing, prefix + 1, (size_t)(close - prefix) - 1, &text)
@@ -137,7 +130,7 @@ static int take_headers(struct aws_serializing *serializing, struct aws_request 
 static int take_request(struct aws_serializing *serializing, struct aws_request *request) {
   const json_t *http = json_object_get(aws_operation_definition(serializing->operation), "http");
   const char *method = json_string_value(json_object_get(http, "method"));
-  request->method = method ? method : "POST";
+  request->method = serializing->method ? serializing->method : method ? method : "POST";
   if (serializing->uri.failed || serializing->body.failed)
     return error_set(serializing->error, ERROR_INVALID, "TooLarge", "the request is too large");
   if (take_headers(serializing, request) != 0) return out_of_memory(serializing->error);

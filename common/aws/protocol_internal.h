@@ -21,7 +21,9 @@ struct aws_serializing {
   struct aws_serialize_options options;
   struct buffer uri, body;
   int has_body;
-  json_t *headers; /* name → text, in order */
+  const char *method; /* static; NULL: the model's */
+  int milliseconds;   /* timestamps have them */
+  json_t *headers;    /* name → text, in order */
   struct error *error;
 };
 

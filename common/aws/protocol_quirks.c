@@ -3,7 +3,8 @@
  * values, to the finished request, or to the result.
  *
  * Not here: presigned URLs inside parameters (CopySnapshot across Regions of ec2, rds, neptune, docdb), tree hashes of
- * Glacier uploads.  IAM's policy documents and CloudFormation's templates stay text (botocore makes them objects). */
+ * Glacier uploads, machinelearning.Predict (its endpoint is a parameter), checksums of answers.  IAM's policy documents
+ * and CloudFormation's templates stay text (botocore makes them objects). */
 #include <ctype.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -34,16 +35,24 @@ static int encode_user_data(struct aws_serializing *serializing) {
   return result;
 }
 
-/* Some ec2 operations call their filters "Filter"; botocore takes "Filters" everywhere. */
-static int alias_filters(struct aws_serializing *serializing) {
+/* The parameter that botocore's documentation calls by another name than the model does. */
+static int alias(struct aws_serializing *serializing, const char *name, const char *model_name) {
   const struct aws_shape *shape =
       serializing->input ? aws_resolve(serializing->service, serializing->input, serializing->error) : NULL;
-  json_t *filters = json_object_get(serializing->params, "Filters");
-  if (!shape || !filters || aws_shape_member(shape, "Filters", 7) || !aws_shape_member(shape, "Filter", 6)) return 0;
-  if (set_param(serializing, "Filter", json_incref(filters)) != 0) return -1;
-  json_object_del(serializing->params, "Filters");
+  json_t *value = json_object_get(serializing->params, name);
+  if (!shape || !value || aws_shape_member(shape, name, strlen(name)) ||
+      !aws_shape_member(shape, model_name, strlen(model_name)))
+    return 0;
+  if (set_param(serializing, model_name, json_incref(value)) != 0) return -1;
+  json_object_del(serializing->params, name);
   return 0;
 }
+
+/* Some ec2 operations call their filters "Filter"; botocore takes "Filters" everywhere. */
+static int alias_filters(struct aws_serializing *serializing) { return alias(serializing, "Filters", "Filter"); }
+/* Python's reserved words; a playbook that was an example of boto3's has them so. */
+static int alias_from(struct aws_serializing *serializing) { return alias(serializing, "fromTime", "from"); }
+static int alias_return(struct aws_serializing *serializing) { return alias(serializing, "returnFields", "return"); }
 
 /* Route 53 answers "/hostedzone/Z1" and takes "Z1". */
 static int trim_route53_ids(struct aws_serializing *serializing) {
@@ -111,6 +120,11 @@ static int encode_customer_keys(struct aws_serializing *serializing) {
   return encode_customer_key(serializing, "CopySourceSSECustomerKey", "CopySourceSSECustomerKeyMD5");
 }
 
+static int finer_times(struct aws_serializing *serializing) {
+  serializing->milliseconds = 1;
+  return 0;
+}
+
 /* Glacier: "-" is the caller's own account. */
 static int own_account(struct aws_serializing *serializing) {
   if (json_object_get(serializing->params, "accountId")) return 0;
@@ -130,6 +144,25 @@ static int accept_json(struct aws_serializing *serializing) {
 
 static int glacier_version(struct aws_serializing *serializing) {
   return set_text_header(serializing, "x-amz-glacier-version", aws_metadata_text(serializing->service, "apiVersion"));
+}
+
+/* Services with endpoints of their own for each account are asked for them with the version of the API. */
+static int discovery_version(struct aws_serializing *serializing) {
+  const json_t *definition = aws_operation_definition(serializing->operation);
+  if (!json_is_true(json_object_get(definition, "endpointoperation"))) return 0;
+  return set_text_header(serializing, "x-amz-api-version", aws_metadata_text(serializing->service, "apiVersion"));
+}
+
+/* Queries may be longer than a URL can be: they are sent as a form. */
+static int post_query(struct aws_serializing *serializing) {
+  const char *uri = buffer_text(&serializing->uri), *query = strchr(uri, '?');
+  if (!query) return 0;
+  buffer_add_text(&serializing->body, query + 1);
+  serializing->uri.length = (size_t)(query - uri);
+  serializing->uri.data[query - uri] = '\0';
+  serializing->has_body = 1;
+  serializing->method = "POST";
+  return set_text_header(serializing, "Content-Type", "application/x-www-form-urlencoded");
 }
 
 /* CRC-32 of RFC 3385 (Castagnoli), bit by bit: bodies with it are rare and small. */
@@ -153,6 +186,7 @@ static int add_checksum(const char *algorithm, const struct buffer *body, struct
   } else {
     const EVP_MD *hash = strcasecmp(algorithm, "SHA1") == 0     ? EVP_sha1()
                          : strcasecmp(algorithm, "SHA256") == 0 ? EVP_sha256()
+                         : strcasecmp(algorithm, "SHA512") == 0 ? EVP_sha512()
                                                                 : NULL;
     if (!hash || EVP_Digest(bytes, body->length, digest, &length, hash, NULL) != 1) return -1;
   }
@@ -305,6 +339,9 @@ struct quirk {
 static const struct quirk quirks[] = {
     {"API Gateway", NULL, .request = accept_json},
     {"Auto Scaling", "CreateLaunchConfiguration", .before = encode_user_data},
+    {"Bedrock AgentCore", NULL, .before = finer_times},
+    {"CloudSearch Domain", "Search", .names = alias_return, .request = post_query},
+    {"CloudWatch Logs", "CreateExportTask", .names = alias_from},
     {"EC2", "RunInstances", .before = encode_user_data},
     {"EC2", NULL, .names = alias_filters},
     {"EC2", "GetConsoleOutput", .after = console_output},
@@ -318,6 +355,7 @@ static const struct quirk quirks[] = {
     {"S3", "ListObjects", .before = ask_url_encoding, .after = decode_keys},
     {"S3", "ListObjectsV2", .before = ask_url_encoding, .after = decode_keys},
     {"S3", "ListObjectVersions", .before = ask_url_encoding, .after = decode_keys},
+    {NULL, NULL, .request = discovery_version},
     {NULL, NULL, .request = set_checksum},
 };
 

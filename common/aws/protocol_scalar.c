@@ -43,14 +43,17 @@ int aws_add_blob(struct aws_serializing *serializing, const json_t *value, int b
 }
 
 /* In headers (where RFC 822 is the form unless said) times are whole seconds, whatever the form. */
-static int add_time(const struct aws_reference *reference, const json_t *value, enum aws_time_format otherwise,
-                    struct buffer *to) {
+static int add_time(const struct aws_serializing *serializing, const struct aws_reference *reference,
+                    const json_t *value, enum aws_time_format otherwise, struct buffer *to) {
   int64_t microseconds;
   char text[AWS_TIME_SIZE];
   if (aws_time_from_json(value, &microseconds) != 0) return -1;
   enum aws_time_format format = reference->traits.time_format;
+  if (format == AWS_TIME_DEFAULT) format = otherwise;
+  if (serializing->milliseconds && format != AWS_TIME_RFC822)
+    format = format == AWS_TIME_UNIX ? AWS_TIME_UNIX_MS : AWS_TIME_ISO8601_MS;
   if (otherwise == AWS_TIME_RFC822) microseconds -= ((microseconds % 1000000) + 1000000) % 1000000;
-  aws_time_text(microseconds, format == AWS_TIME_DEFAULT ? otherwise : format, text);
+  aws_time_text(microseconds, format, text);
   buffer_add_text(to, text);
   return 0;
 }
@@ -82,7 +85,7 @@ int aws_add_scalar(struct aws_serializing *serializing, const struct aws_referen
       buffer_add_text(to, json_is_true(value) ? "true" : "false");
       return 0;
     case AWS_TYPE_TIMESTAMP:
-      if (add_time(reference, value, otherwise, to) != 0) break;
+      if (add_time(serializing, reference, value, otherwise, to) != 0) break;
       return 0;
     case AWS_TYPE_BLOB:
       if (!json_is_string(value)) break;

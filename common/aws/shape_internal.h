@@ -28,7 +28,14 @@ enum aws_type {
 
 enum aws_location { AWS_IN_BODY, AWS_IN_URI, AWS_IN_QUERY, AWS_IN_HEADER, AWS_IN_HEADERS, AWS_IN_STATUS };
 
-enum aws_time_format { AWS_TIME_DEFAULT, AWS_TIME_ISO8601, AWS_TIME_RFC822, AWS_TIME_UNIX };
+enum aws_time_format {
+  AWS_TIME_DEFAULT,
+  AWS_TIME_ISO8601,
+  AWS_TIME_RFC822,
+  AWS_TIME_UNIX,
+  AWS_TIME_ISO8601_MS,
+  AWS_TIME_UNIX_MS
+};
 
 enum aws_flag {
   AWS_FLATTENED = 1 << 0,

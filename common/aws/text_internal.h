@@ -33,7 +33,8 @@ json_t *aws_json_text(const char *bytes, size_t length);
 /* ISO 8601, RFC 822 (and its cousins of RFC 9110), or epoch seconds as text, to microseconds since 1970; 0, or -1. */
 int aws_time_parse(const char *text, int64_t *microseconds);
 int aws_time_from_json(const json_t *value, int64_t *microseconds);
-/* AWS_TIME_ISO8601 (microseconds when there are any), AWS_TIME_RFC822 or AWS_TIME_UNIX (whole seconds). */
+/* AWS_TIME_ISO8601 (microseconds when there are any), AWS_TIME_RFC822 or AWS_TIME_UNIX (whole seconds); AWS_TIME_…_MS
+ * always have milliseconds. */
 #define AWS_TIME_SIZE 64
 void aws_time_text(int64_t microseconds, enum aws_time_format format, char text[AWS_TIME_SIZE]);
 

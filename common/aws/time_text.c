@@ -180,8 +180,10 @@ void aws_time_text(int64_t microseconds, enum aws_time_format format, char text[
     micro += MICROSECONDS;
     seconds--;
   }
-  if (format == AWS_TIME_UNIX) {
-    snprintf(text, AWS_TIME_SIZE, "%lld", (long long)seconds);
+  if (format == AWS_TIME_UNIX || format == AWS_TIME_UNIX_MS) {
+    int length = snprintf(text, AWS_TIME_SIZE, "%lld", (long long)seconds);
+    if (format == AWS_TIME_UNIX_MS)
+      snprintf(text + length, AWS_TIME_SIZE - (size_t)length, ".%03d", (int)(micro / 1000));
     return;
   }
   int64_t days = seconds / 86400, rest = seconds % 86400;
@@ -200,6 +202,9 @@ void aws_time_text(int64_t microseconds, enum aws_time_format format, char text[
   }
   int length = snprintf(text, AWS_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d", civil.year, civil.month, civil.day, hour,
                         minute, second);
-  if (micro > 0) length += snprintf(text + length, AWS_TIME_SIZE - (size_t)length, ".%06d", (int)micro);
+  if (format == AWS_TIME_ISO8601_MS)
+    length += snprintf(text + length, AWS_TIME_SIZE - (size_t)length, ".%03d", (int)(micro / 1000));
+  else if (micro > 0)
+    length += snprintf(text + length, AWS_TIME_SIZE - (size_t)length, ".%06d", (int)micro);
   snprintf(text + length, AWS_TIME_SIZE - (size_t)length, "Z");
 }

@@ -71,8 +71,9 @@ int state_rebuild(struct state *state, const char *kind, const char *id, json_t 
     const char *kind;
     state_rebuild_put *put;
   } kinds[] = {
-      {"stop", state_stop_store},     {"exception", state_exception_store}, {"breaker", state_breaker_store},
-      {"parked", state_parked_store}, {"intent", state_intent_store},       {"finding", state_finding_store},
+      {"stop", state_stop_store},         {"exception", state_exception_store}, {"breaker", state_breaker_store},
+      {"parked", state_parked_store},     {"intent", state_intent_store},       {"finding", state_finding_store},
+      {"approval", state_approval_store},
   };
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (!strcmp(kinds[i].kind, kind)) return kinds[i].put(state, id, value, STATE_GUARD_REBUILD, error);

@@ -1,6 +1,6 @@
--- KEYS: guard, notices, notices:sending, digest, digest-notices, sending, sending-notices.
+-- KEYS: guard, notices, notices-sending, digest, digest-notices, sending, sending-notices.
 -- ARGV: guard, key, notice, outcome, window in ms, the most notices kept as text, the most outcomes told apart, the most
---       digests there may be.
+--       digests the channel may have.
 -- A digest that nobody takes is forgotten a week after it fell due.
 if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[8]) and not redis.call('ZSCORE', KEYS[2], ARGV[2]) then
   return redis.error_reply('FULL there are ' .. ARGV[8] .. ' digests')

@@ -50,8 +50,8 @@ int state_epoch_create(struct state *state, struct error *error);
 /* Puts one record of the topic parapet.state back: kind|id → value (NULL: it was deleted); only under the rebuild lock,
  * which each call prolongs.  What is there is overwritten, the rest stays: more exceptions and stops than there should
  * be are the safe side.  Kinds, and the value: "stop" (id ignored), "exception", "finding", "intent" (as put; id: the
- * subject), "breaker" (id: the scope; as state_breakers lists it), "parked" (id: the subject; {unit, due, released}).
- * Another kind: ERROR_INVALID "kind". */
+ * subject), "approval" (id: the finding), "breaker" (id: the scope; as state_breakers lists it), "parked" (id: the
+ * subject; {unit, due, released}). Another kind: ERROR_INVALID "kind". */
 int state_rebuild(struct state *state, const char *kind, const char *id, json_t *value, struct error *error);
 
 /* ---- organization-wide stop ---- */
@@ -153,13 +153,13 @@ int state_parked(struct state *state, json_t **list /* new array of {subject, un
 int state_parked_has(struct state *state, const char *subject, int *parked, struct error *error);
 
 /* ---- findings ---- */
-/* {id, status: open|fixed|closed|excepted|parked|failed…, guardrail, account, region, resource, …}; kept 30 days after
- * the last change (= the last put).  The status is 1 to 31 of a-z, 0-9, - and _.  *was: the status before ("" if new;
- * at least 32 bytes; may be NULL). */
+/* {id, status: open|fixed|closed|excepted|parked|waiting|failed…, guardrail, account, region, resource, …}; kept 30
+ * days after the last change (= the last put).  The status is 1 to 31 of a-z, 0-9, - and _.  *was: the status before
+ * ("" if new; at least 32 bytes; may be NULL). */
 int state_finding_put(struct state *state, json_t *finding, char *was, struct error *error);
 int state_finding_get(struct state *state, const char *id, json_t **finding, struct error *error);
-/* Its violation is gone: an open, failed, parked or excepted finding becomes closed; another, or none, stays as it is.
- * *was as above. */
+/* Its violation is gone: an open, failed, parked, waiting or excepted finding becomes closed; another, or none, stays
+ * as it is. *was as above. */
 int state_finding_close(struct state *state, const char *id, char *was, struct error *error);
 /* After a whole, successful sweep: closes the open, failed and excepted findings of this guardrail, account and Region
  * whose ids are not in `seen` (an array), and that do not change meanwhile.  *closed: how many; may be NULL.  At most
@@ -172,14 +172,25 @@ int state_findings(struct state *state, const char *status /* NULL: all */, size
 /* {status: count} over all kept. */
 int state_finding_counts(struct state *state, json_t **counts, struct error *error);
 
-/* ---- notices: digests ---- */
-/* Adds `notice` to the digest `key`; the digest falls due `window_ms` after its first notice.  At most 50 notices are
- * kept as text, the rest is counted, by the notices' `outcome`. */
-int state_notice_add(struct state *state, const char *key, json_t *notice, int64_t window_ms, struct error *error);
-/* Takes one due digest: {key, count, notices: […], counts: {outcome: n}, first, last} or NULL; invisible for hold_ms,
- * gone after state_notice_done.  Notices added meanwhile make the next digest, which waits for this one to be done. */
-int state_notice_take(struct state *state, int64_t hold_ms, json_t **digest, struct error *error);
-int state_notice_done(struct state *state, const char *key, struct error *error);
+/* ---- notices: digests, a backlog for each channel ----
+ * A channel is 1 to 40 of a-z, 0-9 and -.  One that does not work fills its own backlog, and no other waits for it. */
+/* Adds `notice` to the channel's digest `key`; the digest falls due `window_ms` after its first notice.  At most 50
+ * notices are kept as text, the rest is counted, by the notices' `outcome`.  A channel has at most 10,000 digests
+ * (RETRYABLE "FULL"). */
+int state_notice_add(struct state *state, const char *channel, const char *key, json_t *notice, int64_t window_ms,
+                     struct error *error);
+/* Takes one due digest: {key, count, tries, notices: […], counts: {outcome: n}, first, last} or NULL; invisible for
+ * hold_ms, gone after state_notice_done.  tries: how often it was taken, this time included.  Notices added meanwhile
+ * make the next digest, which waits for this one to be done.  Of digests that were never taken at most `limit` are
+ * given within `within_ms` (0: no limit): the others wait, and go on gathering. */
+struct state_notice_pace {
+  int64_t limit, within_ms;
+};
+int state_notice_take(struct state *state, const char *channel, int64_t hold_ms, const struct state_notice_pace *pace,
+                      json_t **digest, struct error *error);
+int state_notice_done(struct state *state, const char *channel, const char *key, struct error *error);
+/* How many digests the channel has, those being sent included. */
+int state_notice_backlog(struct state *state, const char *channel, int64_t *count, struct error *error);
 
 /* ---- schedule ticks, sweeps ---- */
 /* 1 = this caller emits the tick (claimed for claim_ms), 0 = somebody did or does.  After emitting: state_tick_done. */
@@ -207,6 +218,35 @@ int state_accounts_get(struct state *state, int64_t *time_ms, json_t **members, 
                        struct error *error);
 /* Somebody misses an account: the next list is wanted soon.  *asked_ms: one begun from then on is the answer. */
 int state_accounts_ask(struct state *state, int64_t *asked_ms, struct error *error);
+
+/* ---- index of what was done: the latest 20,000 actions, for 30 days; all of them are in parapet.actions ---- */
+/* action: {action (its id), guardrail, account, region, resource, arn, time, status, …}.  images (NULL: those that are
+ * there stay): {before, after, calls}; over 256 KiB they are not kept. */
+int state_action_put(struct state *state, json_t *action, json_t *images, struct error *error);
+/* *action and *images (may be NULL) new, or NULL when the index does not have them. */
+int state_action_get(struct state *state, const char *id, json_t **action, json_t **images, struct error *error);
+/* Those first written between the two times (wall ms), the latest first, at most 10,000.  *oldest_ms (may be NULL):
+ * when the oldest one that the index has was written, 0: it has none. */
+int state_actions(struct state *state, int64_t since_ms, int64_t until_ms, size_t limit, json_t **list,
+                  int64_t *oldest_ms, struct error *error);
+/* {name: new name} of what undos brought back in this resource under a name that AWS chose anew; kept 30 days. */
+int state_renames_put(struct state *state, const char *arn, json_t *renames, struct error *error);
+int state_renames_get(struct state *state, const char *arn, json_t **renames /* new or NULL */, struct error *error);
+
+/* ---- approvals: one a subject, under its finding's id ---- */
+/* {id, status: waiting|approved|used, subject, plan, hash, unit, created, expires, …}; record NULL: forget it.
+ * instead_of (NULL: whatever): what must be there, to the letter.  1: written, 0: another record is there, -1 error. */
+int state_approval_put(struct state *state, const char *finding, json_t *record, json_t *instead_of,
+                       struct error *error);
+int state_approval_get(struct state *state, const char *finding, json_t **record /* new or NULL */,
+                       struct error *error);
+int state_approvals(struct state *state, json_t **list /* new array */, struct error *error);
+
+/* ---- commands of operators: their answers, and that each is carried out once ---- */
+/* 1: this is the first time that anybody asks for this id; 0: there is a record already; -1 error. */
+int state_command_begin(struct state *state, const char *id, json_t *record, int64_t ttl_ms, struct error *error);
+int state_command_put(struct state *state, const char *id, json_t *record, int64_t ttl_ms, struct error *error);
+int state_command_get(struct state *state, const char *id, json_t **record /* new or NULL */, struct error *error);
 
 /* ---- workers ---- */
 int state_heartbeat(struct state *state, json_t *worker /* {owner, started, bundle, version, ready, …} */,

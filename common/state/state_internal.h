@@ -124,6 +124,7 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(notice_due, 1)        \
   X(notice_take, 1)       \
   X(notice_done, 1)       \
+  X(notice_backlog, 1)    \
   X(tick_claim, 1)        \
   X(tick_done, 1)         \
   X(accounts_claim, 1)    \
@@ -131,7 +132,10 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(accounts_get, 1)      \
   X(accounts_ask, 1)      \
   X(heartbeat, 1)         \
-  X(workers, 1)
+  X(workers, 1)           \
+  X(action_put, 1)        \
+  X(action_list, 1)       \
+  X(approval_put, 1)
 enum state_script {
 #define X(name, guarded) STATE_SCRIPT_##name,
   STATE_SCRIPTS(X)
@@ -221,7 +225,7 @@ int state_epoch_void(struct state *state, struct error *error);
 typedef int state_rebuild_put(struct state *state, const char *id, const json_t *value /* NULL: deleted */,
                               enum state_guard guard, struct error *error);
 state_rebuild_put state_stop_store, state_exception_store, state_breaker_store, state_parked_store, state_intent_store,
-    state_finding_store;
+    state_finding_store, state_approval_store;
 void state_finding_keys(struct state_call *call);
 void state_finding_place(struct state_call *call, const char *guardrail, const char *account, const char *region);
 int state_finding_counts_as_open(const char *status); /* is a violation behind it still there? */

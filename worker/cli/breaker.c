@@ -2,11 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "cli.h"
 
 #define BY \
-  { "by", SETTING_TEXT, NULL, "who does it; none: $USER", 0, 0, 0 }
+  { "by", SETTING_TEXT, NULL, "who does it, where nobody has to prove it; none: $USER", 0, 0, 0 }
 #define REASON \
   { "reason", SETTING_TEXT, NULL, "why", 0, 0, 0 }
 const struct setting operator_options[] = {BY, REASON, {0}};
@@ -16,12 +15,6 @@ const struct setting reset_options[] = {
     {"release", SETTING_BOOL, "false", "bring back what is parked in this scope", 0, 0, 0},
     {"pace", SETTING_TEXT, "1/s", "how fast: 5/s, 30/m", 0, 0, 0},
     {0}};
-
-static const char *operator_name(const struct cli *cli) {
-  const char *by = config_text(cli->config, "by");
-  const char *user = getenv("USER");
-  return *by ? by : user && *user ? user : "operator";
-}
 
 /* "5/s" or "30/m" to actions a second; 0, or -1. */
 static int parse_pace(const char *text, double *pace) {
@@ -37,18 +30,10 @@ static int parse_pace(const char *text, double *pace) {
   return 0;
 }
 
-/* Durable first: the topic's record is what a Redis that lost its memory is rebuilt from. */
-static int set_breaker(struct cli *cli, struct state *state, const char *scope, const char *verb, struct error *error) {
-  static const struct { const char *verb, *state; } states[] = {{"trip", "open"}, {"hold", "held"}, {"reset", NULL}};
-  const char *by = operator_name(cli), *reason = config_text(cli->config, "reason");
-  json_t *record = NULL;
-  for (size_t i = 0; i < sizeof states / sizeof *states; i++)
-    if (strcmp(states[i].verb, verb) == 0 && states[i].state)
-      record = json_pack("{s:s, s:s, s:s, s:I}", "state", states[i].state, "by", by, "reason", reason, "opened",
-                         (json_int_t)clock_wall_ms());
-  int result = cli_mirror(cli, "breaker", scope, record, error);
-  json_decref(record);
-  return result == 0 ? state_breaker_set(state, scope, verb, by, reason, error) : -1;
+/* The verb's {scope, reason}; new. */
+static json_t *scope_arguments(struct cli *cli) {
+  cli->by = config_text(cli->config, "by");
+  return json_pack("{s:s, s:s}", "scope", cli->words.words[0], "reason", config_text(cli->config, "reason"));
 }
 
 static int change_breaker(struct cli *cli, const char *verb, int64_t *released) {
@@ -56,15 +41,17 @@ static int change_breaker(struct cli *cli, const char *verb, int64_t *released) 
   double pace = 0;
   if (cli->words.count != 1)
     return fail_usage("which scope? GUARDRAIL/ACCOUNT, GUARDRAIL, account:ACCOUNT or organization");
-  const char *scope = cli->words.words[0];
   if (released && parse_pace(config_text(cli->config, "pace"), &pace) != 0)
     return fail_usage("--pace is a number a second or minute, as 5/s or 30/m, not \"%s\"",
                       config_text(cli->config, "pace"));
-  struct state *state = cli_state(cli, &error);
-  int result = state ? set_breaker(cli, state, scope, verb, &error) : -1;
-  if (result == 0 && released) result = state_parked_release(state, scope, pace, released, &error);
-  state_close(state);
-  return result == 0 ? CLI_OK : fail(&error);
+  json_t *arguments = scope_arguments(cli);
+  if (released) json_object_set_new(arguments, "release", json_true());
+  if (released) json_object_set_new(arguments, "pace", json_real(pace));
+  json_t *result = cli_operate(cli, verb, arguments, &error);
+  if (!result) return fail(&error);
+  if (released) *released = json_integer_value(json_object_get(result, "released"));
+  json_decref(result);
+  return CLI_OK;
 }
 
 int run_breaker_trip(struct cli *cli) {
@@ -106,30 +93,23 @@ int run_breaker_list(struct cli *cli) {
 }
 
 /* ---- stop ---- */
-static int set_stop(struct cli *cli, json_t *record) {
+static int change_stop(struct cli *cli, const char *verb) {
   struct error error = {0};
-  struct state *state = cli_state(cli, &error);
-  /* A stop must hold at once, so Redis first; lifting it must not be undone by a rebuild, so the topic first. */
-  int result = state ? 0 : -1;
-  if (result == 0 && record) result = state_stop_set(state, record, &error);
-  if (result == 0) result = cli_mirror(cli, "stop", "organization", record, &error);
-  if (result == 0 && !record) result = state_stop_set(state, NULL, &error);
-  state_close(state);
-  json_decref(record);
-  return result == 0 ? CLI_OK : fail(&error);
+  cli->by = config_text(cli->config, "by");
+  json_t *result = cli_operate(cli, verb, json_pack("{s:s}", "reason", config_text(cli->config, "reason")), &error);
+  if (!result) return fail(&error);
+  json_decref(result);
+  return CLI_OK;
 }
 
 int run_stop(struct cli *cli) {
-  char now[32];
-  int result =
-      set_stop(cli, json_pack("{s:s, s:s, s:s}", "by", operator_name(cli), "reason", config_text(cli->config, "reason"),
-                              "at", clock_format(clock_wall_ms(), now, sizeof now)));
+  int result = change_stop(cli, "stop");
   if (result == CLI_OK) puts("stopped: nothing is changed in any account until parapet resume");
   return result;
 }
 
 int run_resume(struct cli *cli) {
-  int result = set_stop(cli, NULL);
+  int result = change_stop(cli, "resume");
   if (result == CLI_OK)
     puts("the stop is lifted; what was parked waits for parapet breaker reset organization --release");
   return result;

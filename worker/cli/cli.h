@@ -14,6 +14,7 @@ struct cli { /* what a verb gets */
   struct config *config;
   struct config_rest words; /* behind the verb's own words */
   int json;                 /* --output json */
+  const char *by;           /* who does it, by the verb's own option; NULL or "": the user */
 };
 
 struct verb {
@@ -46,14 +47,24 @@ int run_breaker_list(struct cli *cli);
 int run_breaker_trip(struct cli *cli);
 int run_breaker_hold(struct cli *cli);
 int run_breaker_reset(struct cli *cli);
+int run_actions_list(struct cli *cli);
+int run_actions_show(struct cli *cli);
+int run_undo(struct cli *cli);
+int run_approvals_list(struct cli *cli);
+int run_approvals_show(struct cli *cli);
+int run_approvals_approve(struct cli *cli);
+int run_approvals_deny(struct cli *cli);
 int run_stop(struct cli *cli);
 int run_resume(struct cli *cli);
 int run_replay(struct cli *cli);
+int run_notices_check(struct cli *cli);
+int run_notices_list(struct cli *cli);
 int run_settings(struct cli *cli);
 int run_aws(struct cli *cli);
 
 extern const struct setting accounts_options[], iam_options[], assess_options[], findings_options[],
-    exception_options[], operator_options[], reset_options[], replay_options[], settings_options[], aws_verb_options[];
+    exception_options[], operator_options[], reset_options[], actions_options[], undo_options[], approve_options[],
+    deny_options[], replay_options[], settings_options[], aws_verb_options[];
 
 /* ---- output.c ---- */
 struct column {
@@ -72,7 +83,10 @@ const char *paint(const char *name);
 /* ---- shared ---- */
 /* The fleet's Redis, joined (rebuilt from Kafka when it is empty); NULL with *error. */
 struct state *cli_state(struct cli *cli, struct error *error);
-/* A record for parapet.state and Redis alike; value NULL removes it.  0, or -1 with *error. */
-int cli_mirror(struct cli *cli, const char *kind, const char *id, json_t *value, struct error *error);
+/* What an operator does (operate/operate.h): here, or by a worker where operators must prove who they are.  The new
+ * result, or NULL with *error.  arguments: takes. */
+json_t *cli_operate(struct cli *cli, const char *verb, json_t *arguments, struct error *error);
+/* The same, always by a worker. */
+json_t *cli_command(struct cli *cli, const char *verb, json_t *arguments, struct error *error);
 
 #endif

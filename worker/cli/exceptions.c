@@ -50,17 +50,14 @@ int run_exceptions_add(struct cli *cli) {
   struct error error = {0};
   const char *missing = missing_option(cli);
   if (missing) return fail_usage("--%s is missing (parapet exceptions add --help)", missing);
-  json_t *exception = exception_of(cli);
-  const char *id = json_text_at(exception, "id", NULL);
-  struct state *state = cli_state(cli, &error);
-  int result = state && cli_mirror(cli, "exception", id, exception, &error) == 0
-                   ? state_exception_put(state, exception, &error)
-                   : -1;
-  if (result == 0 && cli->json) print_json(exception);
-  if (result == 0 && !cli->json) printf("%s holds until %s\n", id, json_text_at(exception, "expires", NULL));
-  state_close(state);
+  json_t *exception = cli_operate(cli, "except", json_pack("{s:o}", "exception", exception_of(cli)), &error);
+  if (!exception) return fail(&error);
+  if (cli->json)
+    print_json(exception);
+  else
+    printf("%s holds until %s\n", json_text_at(exception, "id", NULL), json_text_at(exception, "expires", NULL));
   json_decref(exception);
-  return result == 0 ? CLI_OK : fail(&error);
+  return CLI_OK;
 }
 
 int run_exceptions_list(struct cli *cli) {
@@ -85,15 +82,12 @@ int run_exceptions_list(struct cli *cli) {
 
 int run_exceptions_remove(struct cli *cli) {
   struct error error = {0};
-  int existed = 0;
   if (cli->words.count != 1) return fail_usage("which one? parapet exceptions remove ID");
   const char *id = cli->words.words[0];
-  struct state *state = cli_state(cli, &error);
-  int result = state && cli_mirror(cli, "exception", id, NULL, &error) == 0
-                   ? state_exception_remove(state, id, &existed, &error)
-                   : -1;
-  state_close(state);
-  if (result != 0) return fail(&error);
+  json_t *result = cli_operate(cli, "except.remove", json_pack("{s:s}", "id", id), &error);
+  int existed = json_is_true(json_object_get(result, "existed"));
+  json_decref(result);
+  if (!result) return fail(&error);
   if (!existed) {
     fprintf(stderr, "parapet: there is no exception %s\n", id);
     return CLI_ERROR;

@@ -19,12 +19,3 @@ struct state *cli_state(struct cli *cli, struct error *error) {
   state_close(state);
   return NULL;
 }
-
-int cli_mirror(struct cli *cli, const char *kind, const char *id, json_t *value, struct error *error) {
-  struct bus_options options = settings_bus(cli->config, "parapet-cli");
-  struct bus_producer *producer = bus_producer_open(&options, error);
-  if (!producer) return -1;
-  int result = mirror_put(producer, kind, id, value, error);
-  bus_producer_close(producer);
-  return result;
-}

@@ -44,8 +44,26 @@ const struct verb verbs[] = {
      run_breaker_reset,
      "  SCOPE is GUARDRAIL/ACCOUNT, GUARDRAIL, account:ACCOUNT or organization.\n"
      "  parapet breaker reset ssh-open-to-internet/111111111111 --release --pace 5/s\n"},
+    {"approvals list", "", "what waits for somebody's agreement", NULL, run_approvals_list, NULL},
+    {"approvals show", "ID", "one request: what would be called, and why", NULL, run_approvals_show, NULL},
+    {"approvals approve", "ID", "agree: it runs once, if nothing has changed since it was shown", approve_options,
+     run_approvals_approve, NULL},
+    {"approvals deny", "ID", "refuse, and remember that as an exception", deny_options, run_approvals_deny, NULL},
+    {"actions list", "", "what was changed, the latest first", actions_options, run_actions_list, NULL},
+    {"actions show", "ACTION", "one action: its calls, and the resource before and after", NULL, run_actions_show,
+     NULL},
+    {"undo", "[ACTION]", "take an action, or all of a range, back", undo_options, run_undo,
+     "  The resource must still be what the action left; otherwise it says what was changed since.  An exception "
+     "comes\n"
+     "  first, or the next sweep would do the action again.  Exit code 1: something was not taken back.\n\n"
+     "  parapet undo a-0123456789ab-19a5 --reason 'the scanner needs it'\n"
+     "  parapet undo --guardrail ssh-open-to-internet --account 111111111111 --since 2h --reason 'ticket 42' "
+     "--dry-run\n"},
     {"stop", "", "stop every change in every account, now", operator_options, run_stop, NULL},
     {"resume", "", "lift the stop", operator_options, run_resume, NULL},
+    {"notices check", "[FILE]", "check the file of channels and routes: file, line and reason of each mistake", NULL,
+     run_notices_check, NULL},
+    {"notices list", "", "the channels for notices, and how many messages wait in each", NULL, run_notices_list, NULL},
     {"replay", "FILE ...", "send recorded events (.json, .json.gz, JSON lines) to the fleet", replay_options,
      run_replay, NULL},
     {"aws", "SERVICE.OPERATION [JSON | @FILE | -]", "call any operation of AWS, in any account and Region",

@@ -6,7 +6,7 @@
 #include "cli.h"
 
 const struct setting findings_options[] = {
-    {"status", SETTING_TEXT, NULL, "open, fixed, closed, excepted, parked, failed; none: all", 0, 0, 0},
+    {"status", SETTING_TEXT, NULL, "open, fixed, closed, excepted, parked, waiting, failed; none: all", 0, 0, 0},
     {"account", SETTING_TEXT, NULL, "one account's", 0, 0, 0},
     {"guardrail", SETTING_TEXT, NULL, "one guardrail's", 0, 0, 0},
     {"limit", SETTING_NUMBER, "100", "how many are looked at, the latest first", 1, 10000, 0},
@@ -117,6 +117,8 @@ int run_status(struct cli *cli) {
     if (json_is_object(stop))
       printf("%sSTOPPED%s   by %s: %s\n", paint("red"), paint("off"), json_text_at(stop, "by", NULL),
              json_text_at(stop, "reason", NULL));
+    if (!*config_text(cli->config, "operators"))
+      puts("operators unproven: whoever reaches Redis and Kafka may operate (setting operators)");
     print_breakers(json_object_get(status, "breakers"));
     printf("parked    %lld\n", (long long)json_integer_value(json_object_get(status, "parked")));
     print_numbers("findings", json_object_get(status, "findings"));

@@ -24,8 +24,11 @@ static const struct key event_keys[] = {
     {"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1}, {"account", KEY_TEXT, 0}, {"region", KEY_TEXT, 0}, {0}};
 static const struct key breaker_keys[] = {{"actions", KEY_NUMBER, 1}, {"within", KEY_TEXT, 1}, {0}};
 
-static const char *const mode_names[] = {
-    [MODE_ASSESS] = "assess", [MODE_NOTIFY] = "notify", [MODE_REMEDIATE] = "remediate", NULL};
+static const char *const mode_names[] = {[MODE_ASSESS] = "assess",
+                                         [MODE_NOTIFY] = "notify",
+                                         [MODE_APPROVE] = "approve",
+                                         [MODE_REMEDIATE] = "remediate",
+                                         NULL};
 static const char *const severities[] = {"low", "medium", "high", "critical", NULL};
 
 const char *mode_name(enum mode mode) { return mode_names[mode]; }
@@ -115,7 +118,7 @@ static void load_modes(struct loader *loader, const json_t *document, struct gua
   json_object_foreach((json_t *)modes, environment, value) {
     int mode = word_index(mode_names, json_is_string(value) ? json_string_value(value) : "");
     if (mode < 0) {
-      complain(loader, pointer_key("/mode", environment), "mode \"%s\" must be assess, notify or remediate%s",
+      complain(loader, pointer_key("/mode", environment), "mode \"%s\" must be assess, notify, approve or remediate%s",
                environment, json_is_string(value) ? nearest_word(json_string_value(value), mode_names) : "");
     } else if (strcmp(environment, "default") == 0) {
       guardrail->default_mode = (enum mode)mode;

@@ -19,13 +19,16 @@ static const struct key set_keys[] = {{"set", KEY_TEXT, 1}, {"to", KEY_TEXT, 1},
 static const struct key notify_keys[] = {{"notify", KEY_TEXT, 1}, {"when", KEY_TEXT, 0}, {0}};
 static const struct key stop_keys[] = {{"stop", KEY_TEXT, 1}, {"when", KEY_TEXT, 0}, {0}};
 
+static const struct key approve_keys[] = {{"approve", KEY_OBJECT, 1}, {"when", KEY_TEXT, 0}, {0}};
+static const struct key approve_message_keys[] = {{"message", KEY_TEXT, 1}, {0}};
+
 static const struct step_row {
   const char *word;
   enum step_kind kind;
   const struct key *keys;
 } step_rows[] = {
     {"call", STEP_CALL, call_keys},       {"each", STEP_EACH, each_keys}, {"set", STEP_SET, set_keys},
-    {"notify", STEP_NOTIFY, notify_keys}, {"stop", STEP_STOP, stop_keys},
+    {"notify", STEP_NOTIFY, notify_keys}, {"stop", STEP_STOP, stop_keys}, {"approve", STEP_APPROVE, approve_keys},
 };
 
 static const struct step_row *step_row(const json_t *object) {
@@ -35,11 +38,11 @@ static const struct step_row *step_row(const json_t *object) {
 }
 
 static void complain_step(struct loader *loader, const json_t *object, const char *pointer) {
-  static const char *const words[] = {"call", "each", "set", "notify", "stop", NULL};
+  static const char *const words[] = {"call", "each", "set", "notify", "stop", "approve", NULL};
   const char *key, *hint = "";
   json_t *value;
   json_object_foreach((json_t *)object, key, value) if (!*hint) hint = nearest_word(key, words);
-  complain(loader, pointer, "a step must have one of: call, each, set, notify, stop%s", hint);
+  complain(loader, pointer, "a step must have one of: call, each, set, notify, stop, approve%s", hint);
 }
 
 /* The name of a variable that a step brings in. */
@@ -105,6 +108,12 @@ static void load_step(struct loader *loader, const json_t *object, const char *p
       break;
     case STEP_STOP:
       step->value = load_expression(loader, object, "stop", pointer);
+      break;
+    case STEP_APPROVE:
+      if (check_keys(loader, json_object_get(object, "approve"), pointer_key(pointer, "approve"),
+                     approve_message_keys) == 0)
+        step->message =
+            load_template(loader, json_object_get(object, "approve"), "message", pointer_key(pointer, "approve"));
       break;
   }
 }

@@ -47,7 +47,7 @@ struct resource {
 };
 
 /* ---- steps ---- */
-enum step_kind { STEP_CALL, STEP_EACH, STEP_SET, STEP_NOTIFY, STEP_STOP };
+enum step_kind { STEP_CALL, STEP_EACH, STEP_SET, STEP_NOTIFY, STEP_STOP, STEP_APPROVE };
 
 struct step {
   enum step_kind kind;
@@ -65,11 +65,11 @@ struct step {
   size_t body_count;
   char *set;                /* set: name … */
   struct jmes *value;       /* … and value; stop: the reason */
-  struct template *message; /* notify */
+  struct template *message; /* notify, approve */
 };
 
 /* ---- guardrails ---- */
-enum mode { MODE_ASSESS, MODE_NOTIFY, MODE_REMEDIATE };
+enum mode { MODE_ASSESS, MODE_NOTIFY, MODE_APPROVE, MODE_REMEDIATE }; /* each does more than the one before */
 const char *mode_name(enum mode mode);
 
 struct environment_mode {

@@ -124,10 +124,11 @@ static enum steps_end run_set(struct runner *runner, const struct step *step, si
   return end;
 }
 
-static enum steps_end run_notify(struct runner *runner, const struct step *step, const struct jmes_scope *scope) {
+static enum steps_end run_message(struct runner *runner, const struct step *step, const struct jmes_scope *scope) {
+  void (*tell)(void *, json_t *) = step->kind == STEP_NOTIFY ? runner->host->notify : runner->host->approve;
   json_t *message = template_render(step->message, scope, runner->error);
   if (!message) return failed(runner, step);
-  if (runner->host->notify) runner->host->notify(runner->host->context, message);
+  if (tell) tell(runner->host->context, message);
   json_decref(message);
   return STEPS_DONE;
 }
@@ -161,7 +162,8 @@ static enum steps_end run_list(struct runner *runner, const struct step *steps, 
         end = run_each(runner, step, scope);
         break;
       case STEP_NOTIFY:
-        end = run_notify(runner, step, scope);
+      case STEP_APPROVE:
+        end = run_message(runner, step, scope);
         break;
       case STEP_STOP:
         end = run_stop(runner, step, scope);
@@ -187,10 +189,14 @@ static json_t *plan_call(void *context, const struct step_call *call, int *ignor
   return json_object();
 }
 
+static void plan_approve(void *context, json_t *message) {
+  json_array_append_new(context, json_pack("{s:O}", "approve", message));
+}
+
 json_t *steps_plan(const struct step *steps, size_t count, const struct jmes_scope *scope, const char *run,
                    struct error *error) {
   json_t *plan = json_array();
-  struct step_host host = {.call = plan_call, .context = plan};
+  struct step_host host = {.call = plan_call, .approve = plan_approve, .context = plan};
   if (steps_run(steps, count, scope, run, &host, NULL, error) != STEPS_FAILED) return plan;
   json_decref(plan);
   return NULL;

@@ -22,6 +22,7 @@ struct step_host {
   /* After a call that had an effect: its exact inverse, an array of {call, with} in the order to run; may be NULL. */
   int (*effect)(void *context, const struct step_call *call, json_t *result, json_t *inverse, struct error *error);
   void (*notify)(void *context, json_t *message);
+  void (*approve)(void *context, json_t *message); /* a plan's; who runs the steps was agreed to before; may be NULL */
   void *context;
 };
 
@@ -32,7 +33,8 @@ enum steps_end { STEPS_DONE, STEPS_STOPPED, STEPS_FAILED };
 enum steps_end steps_run(const struct step *steps, size_t count, const struct jmes_scope *scope, const char *run,
                          const struct step_host *host, json_t **reason, struct error *error);
 
-/* Renders steps into a plan without calling anything: new array of {call, with}; NULL with *error. */
+/* Renders steps into a plan without calling anything: new array of {call, with}, and
+ * {approve: message} where somebody has to agree; NULL with *error. */
 json_t *steps_plan(const struct step *steps, size_t count, const struct jmes_scope *scope, const char *run,
                    struct error *error);
 

@@ -98,10 +98,10 @@ static int both_act(const struct guardrail *one, const struct guardrail *other) 
   for (size_t b = 0; b < 2; b++)
     for (size_t i = 0; i < both[b]->mode_count; i++) {
       const char *environment = both[b]->modes[i].environment;
-      if (guardrail_mode(one, environment) == MODE_REMEDIATE && guardrail_mode(other, environment) == MODE_REMEDIATE)
+      if (guardrail_mode(one, environment) >= MODE_APPROVE && guardrail_mode(other, environment) >= MODE_APPROVE)
         return 1;
     }
-  return one->default_mode == MODE_REMEDIATE && other->default_mode == MODE_REMEDIATE;
+  return one->default_mode >= MODE_APPROVE && other->default_mode >= MODE_APPROVE;
 }
 
 static void tell(const struct bundle *bundle, const struct guardrail *one, const struct guardrail *other,

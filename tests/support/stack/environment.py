@@ -84,6 +84,7 @@ class Stack:
         self.verify_signatures, self.keep = verify_signatures, keep
         self.directory = self.kafka = self.redis = self.moto = self.tap = self._janitor = None
         self.programs, self._numbers = [], {}
+        self.check_redis = True  # at a test's end, against schemas/redis.md
         self.users = [_user(HUB, "parapet-hub"), *(_user(account, "mallory") for account in self.ids)]
 
     # ---- life ----
@@ -157,6 +158,7 @@ class Stack:
         """Ends programs and empties everything: the cloud, Redis, topics, queues, the tap's memory.
 
         What a test stopped runs again afterwards."""
+        self.check_redis = True
         self.stop_programs()
         for part in (self.redis, self.kafka):
             if part is not None:

@@ -49,6 +49,15 @@ class RedisServer:
 
         return redis.Redis(port=self.port, decode_responses=True, socket_timeout=5, **options)
 
+    def answers(self):
+        """Is it there, and neither hung nor full of a script?"""
+        import redis
+
+        try:
+            return self.client().ping()
+        except redis.RedisError:
+            return False
+
     def stop(self):
         """Saves and ends."""
         if self.process:

@@ -401,6 +401,27 @@ static void test_which_override_wins(void **state) {
   fake_environment();
 }
 
+/* SimpleDB wants signature version 2, CodeCatalyst a token; Import/Export's rules name SigV4 against its model. */
+static void test_services_that_are_signed_otherwise(void **state) {
+  (void)state;
+  static const struct {
+    const char *operation, *code;
+  } rows[] = {{"sdb.ListDomains", "EndpointResolution"},
+              {"codecatalyst.ListSpaces", "EndpointResolution"},
+              {"importexport.ListJobs", "403"}};
+  static const struct fake_answer answers[] = {{.status = 403, .body = ""}};
+  fake_environment();
+  struct fake fake;
+  struct aws_client *client = FAKE_OPEN(&fake, answers);
+  struct aws_target target = {.region = "us-east-1"};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct error error;
+    assert_null(aws_call(client, &target, rows[i].operation, NULL, NULL, &error));
+    assert_string_equal(error.code, rows[i].code);
+  }
+  fake_close(&fake, client);
+}
+
 /* ---- what is wrong before anything is sent ---- */
 
 static void test_parameters_are_checked_first(void **state) {

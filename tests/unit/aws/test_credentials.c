@@ -384,6 +384,11 @@ static void test_a_profile_names_region_and_endpoints(void **state) {
       {"own", "AWS_ENDPOINT_URL_EC2", "http://10.0.0.3:5000", "us-west-2", "http://10.0.0.3:5000/"},
       {"own", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", "us-west-2", "https://ec2.us-west-2.amazonaws.com/"},
       {"ignoring", "AWS_ENDPOINT_URL", NULL, "us-west-2", "https://ec2.us-west-2.amazonaws.com/"},
+      /* the service's own comes before the profile's, and behind the environment's */
+      {"parts", "AWS_ENDPOINT_URL", NULL, "us-west-2", "http://10.0.0.7:5000/"},
+      {"parts", "AWS_ENDPOINT_URL", "http://10.0.0.2:5000", "us-west-2", "http://10.0.0.2:5000/"},
+      {"parts", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", "us-west-2", "https://ec2.us-west-2.amazonaws.com/"},
+      {"other-parts", "AWS_ENDPOINT_URL", NULL, "us-west-2", "http://10.0.0.1:5000/"}, /* there is nothing of ec2 */
   };
   static const struct fake_answer fine[] = {{200, .body = "<R><requestId>r</requestId><regionInfo/></R>"}};
   clean();
@@ -392,7 +397,11 @@ static void test_a_profile_names_region_and_endpoints(void **state) {
       "[profile dual]\nregion = us-west-2\nuse_dualstack_endpoint = true\n"
       "[profile own]\nregion = us-west-2\nendpoint_url = http://10.0.0.1:5000\n"
       "[profile ignoring]\nregion = us-west-2\nendpoint_url = http://10.0.0.1:5000\n"
-      "ignore_configured_endpoint_urls = true\n");
+      "ignore_configured_endpoint_urls = true\n"
+      "[profile parts]\nregion = us-west-2\nendpoint_url = http://10.0.0.1:5000\nservices = mine\n"
+      "[services mine]\ns3 =\n  endpoint_url = http://10.0.0.6:5000\nec2 =\n  endpoint_url = http://10.0.0.7:5000\n"
+      "[profile other-parts]\nregion = us-west-2\nendpoint_url = http://10.0.0.1:5000\nservices = others\n"
+      "[services others]\ns3 =\n  endpoint_url = http://10.0.0.6:5000\n");
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     struct fake fake;
     fake_environment();

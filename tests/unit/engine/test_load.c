@@ -98,7 +98,7 @@ static void test_mistakes_are_refused_with_file_line_and_reason(void **state) {
       {"covers_port", "covers_prt", "covers_prt"},
       {"[?covers_port(@, $params.ports)]", "[?covers_port(@", "bad.yaml:11: \"find\""},
       {"{default: notify}", "{prod: notify}", "\"default\" is missing"},
-      {"{default: notify}", "{default: destroy}", "must be assess, notify or remediate"},
+      {"{default: notify}", "{default: destroy}", "must be assess, notify, approve or remediate"},
       {"trigger: {schedule: rate(5 minutes)}", "trigger: {}", "needs \"events\", a \"schedule\", or both"},
       {"trigger: {schedule: rate(5 minutes)}", "trigger: {events: [{pattern: {source: aws.ec2}, ids: detail}]}",
        "\"pattern\""},

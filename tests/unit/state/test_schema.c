@@ -214,18 +214,20 @@ static int call_counts(struct state *state, struct error *error) {
 }
 
 static int call_notice(struct state *state, struct error *error) {
+  const struct state_notice_pace pace = {.limit = 1000, .within_ms = 600000};
   json_t *notice = json_pack("{s:s}", "outcome", "fixed"), *digest = NULL;
-  int failed = state_notice_add(state, "team", notice, 0, error);
+  int failed = state_notice_add(state, "mail", "team", notice, 0, error);
   clock_sleep_ms(2);
-  if (!failed) failed = state_notice_take(state, 600000, &digest, error);
+  if (!failed) failed = state_notice_take(state, "mail", 600000, &pace, &digest, error);
   json_decref(digest);
-  if (!failed) failed = state_notice_add(state, "team", notice, 600000, error);
+  if (!failed) failed = state_notice_add(state, "mail", "team", notice, 600000, error);
   json_decref(notice);
   return failed;
 }
 
 static int call_notice_done(struct state *state, struct error *error) {
-  return state_notice_done(state, "gone", error);
+  int64_t backlog;
+  return state_notice_backlog(state, "mail", &backlog, error) ? -1 : state_notice_done(state, "mail", "gone", error);
 }
 
 static int call_tick(struct state *state, struct error *error) {
@@ -244,6 +246,48 @@ static int call_heartbeat(struct state *state, struct error *error) {
   json_decref(worker);
   json_decref(list);
   return failed;
+}
+
+static int call_actions(struct state *state, struct error *error) {
+  json_t *action = json_pack("{s:s}", "action", "a"), *images = json_object(), *list = NULL;
+  int failed = state_action_put(state, action, images, error);
+  json_decref(action);
+  json_decref(images);
+  if (failed || state_actions(state, 0, INT64_MAX / 1024, 10, &list, NULL, error)) return -1;
+  json_decref(list);
+  if (state_action_get(state, "a", &action, &images, error)) return -1;
+  json_decref(action);
+  json_decref(images);
+  return 0;
+}
+
+static int call_approvals(struct state *state, struct error *error) {
+  json_t *approval = json_object(), *list = NULL;
+  int failed = state_approval_put(state, "f", approval, NULL, error) < 0 || state_approvals(state, &list, error);
+  json_decref(approval);
+  json_decref(list);
+  return failed ? -1 : 0;
+}
+
+static int call_renames(struct state *state, struct error *error) {
+  json_t *renames = NULL;
+  if (state_renames_get(state, "arn", &renames, error)) return -1;
+  json_decref(renames);
+  renames = json_object();
+  int failed = state_renames_put(state, "arn", renames, error);
+  json_decref(renames);
+  return failed;
+}
+
+static int call_command(struct state *state, struct error *error) {
+  json_t *record = NULL;
+  if (state_command_get(state, "c", &record, error)) return -1;
+  json_decref(record);
+  record = json_object();
+  int failed = state_command_begin(state, "c", record, 600000, error) < 0 ||
+               state_command_put(state, "c", record, 600000, error) < 0;
+  json_decref(record);
+  return failed ? -1 : 0;
 }
 
 static int call_count(struct state *state, struct error *error) { return state_count(state, "n", 1, error); }
@@ -267,11 +311,12 @@ static int call_accounts(struct state *state, struct error *error) {
 }
 
 typedef int call(struct state *state, struct error *error);
-static call *const calls[] = {state_check,   call_stop_get,      call_breaker,        call_breaker_set, call_breakers,
-                              call_lease,    call_exception_put, call_exception_find, call_exceptions,  call_marks,
-                              call_intents,  call_park,          call_parked,         call_finding,     call_counts,
-                              call_notice,   call_notice_done,   call_tick,           call_sweep,       call_heartbeat,
-                              call_accounts, call_count,         call_finding_ends,   call_parked_has,  call_stop};
+static call *const calls[] = {state_check,    call_stop_get,      call_breaker,        call_breaker_set, call_breakers,
+                              call_lease,     call_exception_put, call_exception_find, call_exceptions,  call_marks,
+                              call_intents,   call_park,          call_parked,         call_finding,     call_counts,
+                              call_notice,    call_notice_done,   call_tick,           call_sweep,       call_heartbeat,
+                              call_accounts,  call_count,         call_finding_ends,   call_parked_has,  call_actions,
+                              call_approvals, call_renames,       call_command,        call_stop};
 
 /* ---- the checks ---- */
 
@@ -329,9 +374,10 @@ static void test_no_key_outside_the_document(void **unused) {
 
 /* The name of a key that the calls use: the pattern with its variable filled in. */
 static void concrete(const char *pattern, char *key, size_t size) {
-  static const char *const names[][2] = {{"<scope>", "ssh/1"},  {"<resource>", "r"}, {"<event id>", "e"},
-                                         {"<request id>", "q"}, {"<schedule>", "s"}, {"<subject>", "s"},
-                                         {"<key>", "team"}};
+  static const char *const names[][2] = {
+      {"<scope>", "ssh/1"}, {"<resource>", "r"}, {"<event id>", "e"},   {"<request id>", "q"},
+      {"<schedule>", "s"},  {"<subject>", "s"},  {"<channel>", "mail"}, {"<channel|digest>", "mail|team"},
+      {"<arn>", "arn"},     {"<id>", "c"}};
   const char *variable = strchr(pattern, '<');
   snprintf(key, size, "%.*s", variable ? (int)(variable - pattern) : (int)strlen(pattern), pattern);
   for (size_t i = 0; variable && i < sizeof names / sizeof *names; i++)
