@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "fleet/organization.h"
-#include "uthash.h"
 
 enum {
   PASS_MS = 1000, /* and up to as much again: the fleet's processes do not ask Redis in step */
@@ -18,13 +17,12 @@ enum {
   CLAIM_MS = 60000,
   COMES_WITHIN_MS = 60000,
   STRANGE_MS = 600000, /* how long a stranger is one before the list is asked for again */
-  STRANGERS = 1000
+  STRANGERS = 256
 };
 
-struct stranger {
+struct stranger { /* an account that somebody named and the list has not got */
   char id[13];
   struct roster_ticket ticket;
-  UT_hash_handle hh;
 };
 
 struct roster {
@@ -42,8 +40,8 @@ struct roster {
   pthread_mutex_t lock; /* guards what follows; `current` is immutable, the pointer is not */
   pthread_cond_t changed;
   struct accounts *current;
-  struct stranger *strangers;
-  uint64_t tickets, answered; /* given out; all up to this one have their list */
+  struct stranger strangers[STRANGERS]; /* those met last */
+  uint64_t tickets, answered;           /* given out; all up to this one have their list */
   int stopping;
   char file_trouble[512], list_trouble[512];
   int64_t listed_ms;
@@ -246,11 +244,6 @@ static void *run(void *argument) {
 }
 
 static void release(struct roster *roster) {
-  struct stranger *stranger, *next;
-  HASH_ITER(hh, roster->strangers, stranger, next) {
-    HASH_DEL(roster->strangers, stranger);
-    free(stranger);
-  }
   accounts_drop(roster->current);
   accounts_drop(roster->file);
   json_decref(roster->members);
@@ -307,32 +300,25 @@ int roster_is_newer(struct roster *roster, struct roster_ticket *ticket) {
   return answered;
 }
 
-static void forget_strangers(struct roster *roster) {
-  struct stranger *stranger, *next;
-  int64_t old = clock_monotonic_ms() - STRANGE_MS;
-  HASH_ITER(hh, roster->strangers, stranger, next) {
-    if (stranger->ticket.since_ms > old) continue;
-    HASH_DEL(roster->strangers, stranger);
-    free(stranger);
-  }
-}
-
-/* NULL: too many are known. */
+/* The stranger of this id; another one makes room for it. */
 static struct stranger *meet(struct roster *roster, const char *id) {
-  struct stranger *stranger;
-  HASH_FIND_STR(roster->strangers, id, stranger);
-  if (stranger || HASH_COUNT(roster->strangers) >= STRANGERS || strlen(id) != 12) return stranger;
-  if (!(stranger = calloc(1, sizeof *stranger))) return NULL;
-  snprintf(stranger->id, sizeof stranger->id, "%s", id);
-  HASH_ADD_STR(roster->strangers, id, stranger);
-  return stranger;
+  struct stranger *oldest = &roster->strangers[0];
+  int64_t now = clock_monotonic_ms();
+  for (size_t i = 0; i < STRANGERS; i++) {
+    struct stranger *stranger = &roster->strangers[i];
+    if (stranger->ticket.number && now - stranger->ticket.since_ms > STRANGE_MS) *stranger = (struct stranger){0};
+    if (strcmp(stranger->id, id) == 0) return stranger;
+    if (stranger->ticket.since_ms < oldest->ticket.since_ms) oldest = stranger;
+  }
+  *oldest = (struct stranger){0};
+  snprintf(oldest->id, sizeof oldest->id, "%s", id);
+  return oldest;
 }
 
 int roster_may_bring(struct roster *roster, const char *id) {
+  if (strlen(id) != 12) return 0;
   pthread_mutex_lock(&roster->lock);
-  forget_strangers(roster);
-  struct stranger *stranger = meet(roster, id);
-  int may = stranger && !is_answered(roster, &stranger->ticket);
+  int may = !is_answered(roster, &meet(roster, id)->ticket);
   pthread_mutex_unlock(&roster->lock);
   return may;
 }

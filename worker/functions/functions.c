@@ -108,5 +108,14 @@ const struct jmes_function engine_functions[] = {
     {"policy_allows", 3, 4, function_policy_allows,
      "policy_allows(policies, action, resource, boundary): may the action be done on the resource (\"*\": on all)? An "
      "Allow under conditions counts, a Deny under conditions does not"},
+    {"policy_equal", 2, 2, function_policy_equal,
+     "policy_equal(a, b): do the policies say the same, whatever their order and spelling?"},
+    {"arn_account", 1, 1, function_arn_account, "arn_account(arn): the account in an ARN, or an account's id as it is"},
+    {"in_organization", 1, 1, function_in_organization,
+     "in_organization(account or ARN): is the account ours (in the organization, or the accounts file)?"},
+    {"lookup", 3, 3, function_lookup,
+     "lookup(list, field, value): the first element whose field has the value, or null"},
+    {"with_parent", 3, 3, function_with_parent,
+     "with_parent(list, key, field): the elements of every `field`, each with its owner's `key`"},
     {"arn_name", 1, 1, function_arn_name, "arn_name(arn): what stands behind the last / or : of it"},
     {0}};

@@ -37,4 +37,15 @@ json_t *function_policy_allows(json_t *const *arguments, size_t count, const str
                                struct error *error);
 json_t *function_arn_name(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
 
+/* organization.c, join.c, policy_equal.c */
+json_t *function_arn_account(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                             struct error *error);
+json_t *function_in_organization(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                 struct error *error);
+json_t *function_lookup(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
+json_t *function_with_parent(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                             struct error *error);
+json_t *function_policy_equal(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                              struct error *error);
+
 #endif

@@ -7,8 +7,9 @@ json_t *function_lookup(json_t *const *arguments, size_t count, const struct jme
   size_t index;
   json_t *element, *value;
   if (!json_is_string(arguments[1]) || json_is_null(arguments[2])) return json_null();
-  json_array_foreach(arguments[0], index, element) if ((value = json_object_get(element, json_string_value(arguments[1]))) &&
-                                                       json_same(value, arguments[2])) return json_incref(element);
+  json_array_foreach(arguments[0], index,
+                     element) if ((value = json_object_get(element, json_string_value(arguments[1]))) &&
+                                  json_same(value, arguments[2])) return json_incref(element);
   return json_null();
 }
 
@@ -27,8 +28,7 @@ json_t *function_with_parent(json_t *const *arguments, size_t count, const struc
   const char *key = json_string_value(arguments[1]), *field = json_string_value(arguments[2]);
   json_t *all = json_array(), *owner, *element;
   size_t i, k;
-  if (key && field)
-    json_array_foreach(arguments[0], i, owner) {
+  if (key && field) json_array_foreach(arguments[0], i, owner) {
       json_t *value = json_object_get(owner, key);
       json_array_foreach(json_object_get(owner, field), k, element)
           json_array_append_new(all, with_key(element, key, value ? value : json_null()));

@@ -7,15 +7,13 @@
 
 #include "functions/functions.h"
 
-static int by_text(const void *left, const void *right) {
-  return strcmp(*(char *const *)left, *(char *const *)right);
-}
+static int by_text(const void *left, const void *right) { return strcmp(*(char *const *)left, *(char *const *)right); }
 
 /* New text of a scalar; NULL for anything else. */
 static char *scalar_text(const json_t *value) {
-  return json_is_string(value)                              ? strdup(json_string_value(value))
+  return json_is_string(value)                           ? strdup(json_string_value(value))
          : json_is_object(value) || json_is_array(value) ? NULL
-                                                            : json_text(value);
+                                                         : json_text(value);
 }
 
 static char *lower(char *text) {
@@ -78,7 +76,7 @@ static json_t *statement_form(const json_t *statement) {
   json_t *made = json_object(), *value;
   const char *key;
   json_object_foreach((json_t *)statement, key, value) {
-    json_t *form = strstr(key, "Principal")     ? principal_form(value)
+    json_t *form = strstr(key, "Principal")        ? principal_form(value)
                    : strcmp(key, "Condition") == 0 ? condition_form(value)
                    : strstr(key, "Action")         ? sorted(value, SHAPE_ACTION)
                    : strstr(key, "Resource")       ? sorted(value, SHAPE_PLAIN)

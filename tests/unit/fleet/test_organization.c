@@ -94,7 +94,7 @@ static void test_who_is_looked_after(void **state) {
 
 /* ---- listing ---- */
 #define ANSWER(text) \
-  { .status = 200, .body = text }
+  { .status = 200, .body = (text) }
 #define ACCOUNT(id, word, status) "{\"Id\":\"" id "\",\"Name\":\"n-" id "\",\"" word "\":\"" status "\"}"
 #define SETTINGS "{\"account\": \"999999999999\", \"role\": \"reader\"}"
 
