@@ -35,7 +35,7 @@ comma   := ,
 
 # The sources are found, never listed: a new file is built because it is there.
 COMMON_C   := $(sort $(wildcard common/*/*.c))
-WORKER_C   := $(sort $(filter-out worker/main.c,$(wildcard worker/*.c)) $(wildcard worker/engine/*.c worker/functions/*.c worker/operate/*.c worker/site/*.c worker/notices/*.c))
+WORKER_C   := $(sort $(filter-out worker/main.c,$(wildcard worker/*.c)) $(wildcard worker/engine/*.c worker/check/*.c worker/baselines/*.c worker/functions/*.c worker/operate/*.c worker/site/*.c worker/notices/*.c))
 PRODUCER_C := $(sort $(filter-out producer/main.c,$(wildcard producer/*.c)) $(wildcard producer/sources/*.c))
 CLI_C      := $(sort $(wildcard worker/cli/*.c))
 UNIT_C     := $(sort $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c))
@@ -161,7 +161,7 @@ $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(WORKER_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(link)
 bench: ## measure: prints every figure that the documents quote
-	@tests/support/deps.sh all
+	@tests/support/deps.sh bench
 	@$(MAKE) -j$(JOBS) programs $(BENCH_BIN)
 	@BUILD=$(BUILD) tests/support/bench.sh
 

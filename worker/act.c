@@ -18,6 +18,10 @@
 #include "base/log.h"
 #include "journal.h"
 
+enum {
+  LEASE_MARGIN_MS = 2000,
+  STALE_MS = 100
+}; /* STALE_MS: an answer about stop and lease older than this is asked anew */
 enum { ATTEMPTS = 4, OWN_REQUEST_MS = 24 * 3600 * 1000, RUN_TAG_ATTEMPT = 16 };
 static const char run_tag[] = "parapet:run";
 
@@ -47,6 +51,16 @@ json_t *journal_image(const struct live *live, const struct guardrail *guardrail
   return json_pack("{s:O, s:o}", "resource", live->item, "context", contexts);
 }
 
+/* Only who has the lease may write: its token fences what a successor began. */
+static int index_intent(struct journal *journal, struct error *error) {
+  struct unit *unit = journal->unit;
+  struct error problem = {0};
+  int result = state_intent_put(unit->worker->state, journal->subject, journal->intent, &unit->lease, &problem);
+  if (result != 0 && strcmp(problem.code, "LEASE") == 0) unit->leased = 0;
+  if (result != 0 && error) *error = problem;
+  return result;
+}
+
 static int journal_intent(struct journal *journal, const struct step_call *call, struct error *error) {
   json_t *calls = json_object_get(journal->intent, "calls");
   int first = json_array_size(calls) == 0;
@@ -64,8 +78,7 @@ static int journal_intent(struct journal *journal, const struct step_call *call,
   }
   int result = record_action(journal->unit, journal->one, record, 1, error);
   json_decref(record);
-  if (result == 0) result = state_intent_put(journal->unit->worker->state, journal->subject, journal->intent, error);
-  return result;
+  return result == 0 ? index_intent(journal, error) : result;
 }
 
 /* Not waited for: the next durable record follows in order. */
@@ -96,7 +109,7 @@ int journal_end(struct journal *journal, const char *status, const struct error 
   int result = record_action(journal->unit, journal->one, record, 1, error);
   json_decref(record);
   json_object_set_new(journal->intent, "status", json_string(status));
-  if (result == 0) result = state_intent_put(journal->unit->worker->state, journal->subject, journal->intent, error);
+  if (result == 0) result = index_intent(journal, error);
   metric_add(&worker_metrics[M_ACTIONS], 1, journal->one->guardrail->name, status);
   return result;
 }
@@ -211,9 +224,9 @@ static json_t *created_by(const struct live *live, const char *run) {
 }
 
 /* ---- calls ---- */
-static struct aws_role write_role(const struct journal *journal) {
+static struct aws_role write_role(const struct journal *journal, const struct step *step) {
   const struct accounts *accounts = journal->unit->accounts;
-  return (struct aws_role){.name = accounts_role(accounts),
+  return (struct aws_role){.name = step->role ? step->role : accounts_role(accounts),
                            .external_id = accounts_external_id(accounts),
                            .session_name = "parapet",
                            .source_identity = "parapet",
@@ -224,22 +237,51 @@ static json_t *aws_now(struct journal *journal, const struct step_call *call, co
                        char *request_id, struct error *error) {
   struct unit *unit = journal->unit;
   struct aws_target target = {.account = unit->account->id, .region = unit->region, .role = *role->name ? role : NULL};
-  int64_t lease = config_ms(unit->worker->config, "lease"),
-          timeout = config_ms(unit->worker->config, "aws.call_timeout");
+  int64_t now = clock_monotonic_ms(), timeout = config_ms(unit->worker->config, "aws.call_timeout"),
+          lease_ends = journal->asked_ms + config_ms(unit->worker->config, "lease") - LEASE_MARGIN_MS;
   /* A call's deadline ends before the lease does. */
-  struct aws_call_options options = {
-      .deadline_ms = clock_monotonic_ms() + (timeout < lease - 2000 ? timeout : lease - 2000),
-      .one_attempt = 1,
-      .request_id = request_id};
+  struct aws_call_options options = {.deadline_ms = now + timeout < lease_ends ? now + timeout : lease_ends,
+                                     .one_attempt = 1,
+                                     .request_id = request_id};
   return aws_call(unit->worker->aws, &target, call->step->operation, call->params, &options, error);
+}
+
+/* ---- `retry`: errors that pass with time, as those of an IAM role that is not known everywhere yet ---- */
+struct patience {
+  int64_t began_ms;
+  int waits;
+};
+
+/* Waits, and says whether to try again.  The lease is prolonged before each try; a worker that ends waits no longer. */
+static int passes_with_time(const struct journal *journal, const struct step *step, const struct error *problem,
+                            struct patience *patience) {
+  int listed = 0;
+  for (size_t i = 0; i < json_array_size(step->retry_on); i++)
+    listed |= strcmp(json_string_value(json_array_get(step->retry_on, i)), problem->code) == 0;
+  int64_t wait = 500LL << (patience->waits < 4 ? patience->waits : 4);
+  int64_t left = patience->began_ms + step->retry_ms - clock_monotonic_ms();
+  if (!listed || left <= 0 || journal->unit->worker->stopping) return 0;
+  patience->waits++;
+  clock_sleep_ms(wait < left ? wait : left);
+  return 1;
 }
 
 static json_t *read_call(struct journal *journal, const struct step_call *call, struct error *error) {
   struct aws_role role;
   struct reader reader = unit_reader(journal->unit, &role);
-  struct aws_target target = {
-      .account = journal->unit->account->id, .region = journal->unit->region, .role = reader.role};
-  return aws_call(journal->unit->worker->aws, &target, call->step->operation, call->params, NULL, error);
+  struct patience patience = {.began_ms = clock_monotonic_ms()};
+  if (call->step->role) role.name = call->step->role;
+  struct aws_target target = {.account = journal->unit->account->id,
+                              .region = journal->unit->region,
+                              .role = call->step->role ? &role : reader.role};
+  for (;;) {
+    struct error problem = {0};
+    json_t *result = aws_call(journal->unit->worker->aws, &target, call->step->operation, call->params, NULL, &problem);
+    if (result) return result;
+    if (passes_with_time(journal, call->step, &problem, &patience)) continue;
+    if (error) *error = problem;
+    return NULL;
+  }
 }
 
 /* The answer to an ambiguous attempt: our effect under its tag, or none. */
@@ -254,6 +296,7 @@ static json_t *found_effect(struct journal *journal, const struct step_call *cal
 
 static int may_mutate(struct journal *journal, struct error *error) {
   char why[64] = "";
+  journal->asked_ms = clock_monotonic_ms(); /* the lease is prolonged from no earlier than now */
   int go = state_may_mutate(journal->unit->worker->state, &journal->unit->lease,
                             config_ms(journal->unit->worker->config, "lease"), why, error);
   if (go == 1) return 0;
@@ -263,14 +306,16 @@ static int may_mutate(struct journal *journal, struct error *error) {
 }
 
 json_t *journal_mutate(struct journal *journal, const struct step_call *call, int *ignored, struct error *error) {
-  struct aws_role role = write_role(journal);
+  struct aws_role role = write_role(journal, call->step);
+  struct patience patience = {.began_ms = clock_monotonic_ms()};
   journal->ambiguous = 0;
   for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
     char request_id[96] = "";
     struct error problem = {0};
     if (attempt > 0) clock_sleep_ms(200LL << attempt);
     if (may_mutate(journal, error) != 0) return NULL;
-    if (attempt == 0 && journal_intent(journal, call, error) != 0) return NULL;
+    if (!journal->call && journal_intent(journal, call, error) != 0) return NULL;
+    if (clock_monotonic_ms() - journal->asked_ms > STALE_MS && may_mutate(journal, error) != 0) return NULL;
     json_t *result = aws_now(journal, call, &role, request_id, &problem);
     if (request_id[0] && state_own_request_mark(journal->unit->worker->state, request_id, OWN_REQUEST_MS, NULL) != 0)
       log_debug("a request id could not be marked; the role's ARN tells as well", LOG_TEXT("request_id", request_id));
@@ -285,6 +330,10 @@ json_t *journal_mutate(struct journal *journal, const struct step_call *call, in
       return NULL;
     }
     if (error) *error = problem;
+    if (passes_with_time(journal, call->step, &problem, &patience)) {
+      attempt = -1; /* each of its tries has those of every call */
+      continue;
+    }
     if (!error_is_transient(&problem)) {
       journal_outcome(journal, journal->ambiguous ? "unknown" : "none", request_id, NULL, NULL, &problem);
       return NULL;
@@ -340,7 +389,8 @@ enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *liv
                              "action", one->action, "run", journal.run, "guardrail", one->guardrail->name, "hash",
                              one->guardrail->hash, "account", unit->account->id, "region", unit->region, "begun_ms",
                              (json_int_t)clock_wall_ms(), "unit", unit_pack(unit, one), "finding", finding, "calls");
-  view_open(&view, one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor);
+  struct occasion occasion = unit_occasion(unit, one);
+  view_open(&view, one->guardrail, &unit->place, live, &occasion);
   view_add(&view, "finding", finding);
   enum steps_end end = steps_run(one->guardrail->remediate, one->guardrail->remediate_count, view_scope(&view),
                                  journal.run, &host, &reason, &problem);
@@ -365,6 +415,7 @@ enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *liv
                                                 : "stopped";
     log_warn("an action ended early", LOG_TEXT("action", one->action), LOG_TEXT("subject", one->subject),
              LOG_ERROR(&problem));
+    one->outcome = end == STEPS_FAILED ? OUTCOME_FAILED : OUTCOME_NONE;
     verdict = left_half_done(&journal, error);
     if (verdict == VERDICT_GO) verdict = record_finding(unit, one, "failed", finding, note, error);
     verdict = verdict == VERDICT_GO ? unit_close(unit, one, error) : VERDICT_LATER;
@@ -386,7 +437,7 @@ static json_t *late_inverse(struct unit *unit, struct unit_case *one, const stru
   struct view view;
   const char *name;
   json_t *value;
-  view_open(&view, guardrail, &unit->place, live, NULL, NULL);
+  view_open(&view, guardrail, &unit->place, live, NULL);
   json_object_foreach(json_object_get(call, "variables"), name, value) view_add(&view, name, value);
   view_add(&view, "result", result);
   json_t *inverse = steps_plan(step->undo, step->undo_count, view_scope(&view), json_text_at(call, "run", NULL), NULL);
@@ -405,7 +456,8 @@ static const char *effect_of(struct unit *unit, struct unit_case *one, const str
   if (*result) return "applied";
   if (!step || !live) return "unknown";
   if (step->creates_tags) return "none";
-  json_t *finding = guardrail_judge(guardrail, &unit->place, live, NULL, NULL, NULL), *element;
+  struct occasion occasion = {.baseline = one->baseline, .changes = one->changes};
+  json_t *finding = guardrail_judge(guardrail, &unit->place, live, &occasion, NULL), *element;
   const char *name, *effect = "applied";
   size_t index;
   json_t *value;
@@ -454,5 +506,8 @@ enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct
 }
 
 enum verdict unit_close(struct unit *unit, struct unit_case *one, struct error *error) {
-  return state_intent_drop(unit->worker->state, one->subject, error) == 0 ? VERDICT_DONE : VERDICT_LATER;
+  if (one->outcome != OUTCOME_NONE && limits_outcome(unit, one, one->outcome == OUTCOME_FAILED, error) != 0)
+    return VERDICT_LATER;
+  if (one->outcome == OUTCOME_FIXED && fight_round(unit, one, error) != 0) return VERDICT_LATER;
+  return state_intent_drop(unit->worker->state, one->subject, one->action, error) == 0 ? VERDICT_DONE : VERDICT_LATER;
 }

@@ -28,7 +28,8 @@ static int may_ask(const struct unit *unit, const struct guardrail *guardrail) {
 static json_t *plan_of(struct unit *unit, struct unit_case *one, const struct live *live, json_t *finding,
                        struct error *error) {
   struct view view;
-  view_open(&view, one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor);
+  struct occasion occasion = unit_occasion(unit, one);
+  view_open(&view, one->guardrail, &unit->place, live, &occasion);
   view_add(&view, "finding", finding);
   json_t *plan =
       steps_plan(one->guardrail->remediate, one->guardrail->remediate_count, view_scope(&view), "RUN", error);

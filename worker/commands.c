@@ -130,11 +130,23 @@ static void run(struct command *command, const char *verb) {
 /* 1 = ours to carry out, 0 = it is not (and is settled), -1 = Redis does not answer. */
 static int claim(struct command *command, struct error *error) {
   json_t *earlier = NULL;
-  int begun = state_command_begin(command->worker->state, command->id, command->answer, COMMAND_KEPT_MS, error);
-  if (begun != 0) return begun;
+  int64_t made_ms = 0;
+  clock_parse(json_text_at(command->request, "created", NULL), &made_ms);
+  int begun =
+      state_command_begin(command->worker->state, command->id, command->answer, made_ms, COMMAND_KEPT_MS, error);
+  if (begun == 2 && !command->reason)
+    command->reason =
+        "it was made before Redis lost its memory: look at what was done (parapet actions list), and ask again";
+  if (begun != 0) return begun < 0 ? -1 : 1;
   if (state_command_get(command->worker->state, command->id, &earlier, error) != 0) return -1;
   int same = strcmp(json_text_at(earlier, "position", NULL), command->position) == 0;
   int over = same && strcmp(json_text_at(earlier, "state", NULL), "running") != 0;
+  const char *accepted = json_text_at(earlier, "accepted", NULL);
+  if (same && !over && *accepted) { /* it was good when it came: its worker died over it */
+    command->reason = NULL;
+    command->proven = 1;
+    snprintf(command->principal, sizeof command->principal, "%s", accepted);
+  }
   json_decref(earlier);
   if (!same) refuse(command, "replayed: a command with this id was there before");
   return same && !over;
@@ -162,6 +174,16 @@ static int check_principal(struct command *command, struct error *error) {
   return result;
 }
 
+/* Whoever has to go on after a crash need not ask again: by then the proof may be too old. */
+static int accept(struct command *command, struct error *error) {
+  pthread_mutex_lock(&command->lock);
+  json_object_set_new(command->answer, "accepted", json_string(command->principal));
+  json_object_set_new(command->answer, "principal", json_string(command->principal));
+  int result = put_answer(command, error);
+  pthread_mutex_unlock(&command->lock);
+  return result;
+}
+
 static void command_task(void *argument) {
   struct command *command = argument;
   struct error error = {0};
@@ -170,7 +192,7 @@ static void command_task(void *argument) {
   if (claimed < 0 && command->tries++ < TRIES) return again(command);
   command->claimed = claimed == 1;
   if (claimed == 1 && !command->reason && !command->proven) {
-    if (check_principal(command, &error) == 0)
+    if (check_principal(command, &error) == 0 && accept(command, &error) == 0)
       command->proven = 1;
     else if (error_is_transient(&error) && command->tries++ < TRIES)
       return again(command);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "event/envelope.h"
 #include "pipeline.h"
+#include "site/actor.h"
 #include "site/place.h"
 #include "unit.h"
 
@@ -70,16 +71,21 @@ struct gathering { /* units of one event, one a resource and id */
   size_t count;
 };
 
+static void add_case(struct gathering *gathering, struct unit *unit, const struct guardrail *guardrail, int creates) {
+  struct unit_case *one = unit_add(unit, guardrail);
+  if (creates) one->created_ms = gathering->matched->delivery->event_ms;
+}
+
 static int is_unit(const struct gathering *gathering, const struct unit *unit, const struct resource *resource,
                    const char *id) {
   return unit->resource == resource && unit->account == gathering->account && strcmp(unit->id, id) == 0 &&
          strcmp(unit->region, gathering->region) == 0;
 }
 
-static void gather_unit(struct gathering *gathering, const struct guardrail *guardrail, const char *id) {
+static void gather_unit(struct gathering *gathering, const struct guardrail *guardrail, const char *id, int creates) {
   for (size_t i = 0; i < gathering->count; i++)
     if (is_unit(gathering, gathering->units[i], guardrail->resource, id)) {
-      unit_add(gathering->units[i], guardrail);
+      add_case(gathering, gathering->units[i], guardrail, creates);
       return;
     }
   if (gathering->count >= IDS_LIMIT) return;
@@ -87,7 +93,7 @@ static void gather_unit(struct gathering *gathering, const struct guardrail *gua
       unit_open(gathering->matched->delivery, gathering->matched->bundle, gathering->accounts, gathering->account,
                 guardrail->resource, gathering->region, id, gathering->matched->count);
   if (!unit) return;
-  unit_add(unit, guardrail);
+  add_case(gathering, unit, guardrail, creates);
   gathering->units[gathering->count++] = unit;
 }
 
@@ -114,12 +120,12 @@ static int gather_ids(struct gathering *gathering, const struct guardrail *guard
   size_t index, used = 0;
   if (!ids) return -1;
   if (json_is_string(ids) && json_string_length(ids) > 0) {
-    gather_unit(gathering, guardrail, json_string_value(ids));
+    gather_unit(gathering, guardrail, json_string_value(ids), trigger->creates);
     used++;
   }
   json_array_foreach(ids, index, id) {
     if (!json_is_string(id) || json_string_length(id) == 0 || json_string_length(id) > 256) continue;
-    gather_unit(gathering, guardrail, json_string_value(id));
+    gather_unit(gathering, guardrail, json_string_value(id), trigger->creates);
     used++;
   }
   json_decref(ids);
@@ -149,12 +155,15 @@ static int not_looked_after(const struct gathering *gathering, const char *id, s
                    id);
 }
 
-/* Where the event was delivered is not always where the resource is: AWS tells the management account of a new one. */
-static int find_place(struct gathering *gathering, const struct event_trigger *trigger, struct error *error) {
+/* Where the event was delivered is not always where the resource is: AWS tells the management account of a new one, and
+ * what is global (an IAM user, say) has one place. */
+static int find_place(struct gathering *gathering, const struct guardrail *guardrail,
+                      const struct event_trigger *trigger, struct error *error) {
   json_t *event = gathering->matched->delivery->event;
   char id[16];
   snprintf(id, sizeof id, "%s", event_account(event));
-  snprintf(gathering->region, sizeof gathering->region, "%s", event_region(event));
+  snprintf(gathering->region, sizeof gathering->region, "%s",
+           guardrail->resource->scope == SCOPE_REGION ? event_region(event) : "us-east-1");
   if (trigger->account && named_place(trigger->account, "account", event, id, sizeof id, error) != 0) return -1;
   if (trigger->region &&
       named_place(trigger->region, "region", event, gathering->region, sizeof gathering->region, error) != 0)
@@ -176,7 +185,7 @@ static int gather(struct gathering *gathering, struct error *error) {
     uint32_t number = gathering->matched->triggers[i];
     const struct guardrail *guardrail = bundle->guardrails[bundle->triggers[number].guardrail];
     const struct event_trigger *trigger = &guardrail->triggers[bundle->triggers[number].trigger];
-    int placed = find_place(gathering, trigger, error);
+    int placed = find_place(gathering, guardrail, trigger, error);
     if (placed < 0) return -1;
     if (placed > 0 || !is_in_scope(gathering, guardrail)) continue;
     if (gather_ids(gathering, guardrail, trigger, error) != 0) return -1;
@@ -219,22 +228,32 @@ static void abandon_event(void *argument) {
   matched_free(matched);
 }
 
+/* A baseline's changes are noted from the events, however late these come. */
+static int has_baseline(const struct unit *unit) {
+  for (size_t i = 0; i < unit->case_count; i++)
+    if (unit->cases[i].guardrail->baseline) return 1;
+  return 0;
+}
+
+/* What an old event says of the resource is history: no step may revert by it, and many of one resource (an outage's
+ * backlog) are one look.  So its units go the way of parked work: collapsed, judged anew, in pace. */
+static void submit_units(struct gathering *gathering) {
+  struct delivery *delivery = gathering->matched->delivery;
+  int64_t limit = config_ms(delivery->worker->config, "event.max_age");
+  int old = delivery->event_ms > 0 && clock_wall_ms() - delivery->event_ms >= limit;
+  if (old) metric_add(&worker_metrics[M_EVENTS], 1, "old");
+  for (size_t i = 0; i < gathering->count; i++)
+    if (old && !has_baseline(gathering->units[i]))
+      unit_abandon(gathering->units[i]);
+    else
+      unit_submit(gathering->units[i]);
+}
+
 /* What Organizations or Control Tower tell changes the very list that says where it is to be looked at. */
 static int is_up_to_date(struct matched *matched) {
   const char *source = json_text_at(matched->delivery->event, "source", NULL);
   if (strcmp(source, "aws.organizations") != 0 && strcmp(source, "aws.controltower") != 0) return 1;
   return roster_is_newer(matched->delivery->worker->roster, &matched->ticket);
-}
-
-static void submit_units(struct gathering *gathering, int made) {
-  for (size_t i = 0; i < gathering->count; i++)
-    if (made)
-      unit_submit(gathering->units[i]);
-    else
-      unit_free(gathering->units[i]);
-  if (!made) return;
-  metric_add(&worker_metrics[M_EVENTS], 1, "matched");
-  metric_add(&worker_metrics[M_UNITS], (double)gathering->count, "event");
 }
 
 /* The delivered account must be known as well: what a stranger's account tells is nobody's business. */
@@ -257,7 +276,12 @@ static int gather_units(struct matched *matched) {
              strcmp(error.code, "Place") == 0 ? "" : "the playbook's expressions cannot be evaluated on it: ",
              error.message);
   }
-  submit_units(&gathering, result == 1);
+  for (size_t i = 0; i < gathering.count && result != 1; i++) unit_free(gathering.units[i]);
+  if (result == 1) {
+    submit_units(&gathering);
+    metric_add(&worker_metrics[M_EVENTS], 1, "matched");
+    metric_add(&worker_metrics[M_UNITS], (double)gathering.count, "event");
+  }
   accounts_drop(gathering.accounts);
   free(gathering.units);
   return result;

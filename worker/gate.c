@@ -1,9 +1,9 @@
 /* peek, read and gate: what has to be true before anything is read, and before anything is changed.
  *
- * Order of the gates: own change → exception → environment's mode → lease → read and judge again under the lease →
- * approval, if somebody must agree → breaker's grant, last, so that no grant is spent on work that does not happen.
- * (Stop and lease are checked once more before every mutation, in act.c.)  Every refusal is recorded with its reason.
- */
+ * Order of the gates: own change → exception → exempt by tag → environment's mode → fight → lease → read and judge
+ * again under the lease → approval, if somebody must agree → breaker's grant, last, so that no grant is spent on work
+ * that does not happen.  (Stop and lease are checked once more before every mutation, in act.c.)  Every refusal is
+ * recorded with its reason. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "event/envelope.h"
+#include "site/breaker.h"
 #include "unit.h"
 
 struct reader unit_reader(const struct unit *unit, struct aws_role *role) {
@@ -26,16 +27,22 @@ struct reader unit_reader(const struct unit *unit, struct aws_role *role) {
 
 /* ---- peek ---- */
 
-/* Ours only if the session's issuer is the role that we assume in that account, or the request is in our journal. */
+static int is_role(const struct unit *unit, const char *name, const char *issuer) {
+  struct aws_role role = {.name = name};
+  struct aws_target target = {.account = event_account(unit->delivery->event), .region = unit->region, .role = &role};
+  char arn[256];
+  aws_role_arn(&target, arn, sizeof arn);
+  return *name && strcmp(arn, issuer) == 0;
+}
+
+/* Ours only if the session's issuer is a role that we assume in that account, or the request is in our journal. */
 static int is_own_change(struct unit *unit, struct error *error) {
   const struct delivery *delivery = unit->delivery;
   if (delivery->kind != DELIVERY_EVENT) return 0;
-  const char *name = accounts_role(unit->accounts), *issuer = json_text_at(delivery->actor, "role", NULL);
-  struct aws_role role = {.name = name};
-  struct aws_target target = {.account = event_account(delivery->event), .region = unit->region, .role = &role};
-  char arn[256];
-  aws_role_arn(&target, arn, sizeof arn);
-  if (*name && strcmp(arn, issuer) == 0) return 1;
+  const char *issuer = json_text_at(delivery->actor, "role", NULL);
+  if (is_role(unit, accounts_role(unit->accounts), issuer)) return 1;
+  for (size_t i = 0; i < json_array_size(unit->bundle->roles); i++)
+    if (is_role(unit, json_string_value(json_array_get(unit->bundle->roles, i)), issuer)) return 1;
   int own = 0;
   if (delivery->request_id[0] && state_own_request(unit->worker->state, delivery->request_id, &own, error) != 0)
     return -1;
@@ -57,29 +64,45 @@ static enum verdict refused(struct unit_case *one, enum state_grant answer, cons
   return VERDICT_PARK;
 }
 
+/* An action that was begun before the breaker opened is not left half done: the grant decides, which it has already. */
+static int has_begun(struct unit *unit, struct unit_case *one, int *begun, struct error *error) {
+  json_t *intent = NULL;
+  if (state_intent_get(unit->worker->state, one->subject, &intent, error) != 0) return -1;
+  *begun = intent != NULL;
+  json_decref(intent);
+  return 0;
+}
+
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error) {
   int own = is_own_change(unit, error), parked = 0;
   if (own < 0) return VERDICT_LATER;
+  if (one->guardrail->baseline) {
+    enum verdict verdict = unit_note(unit, one, own, error);
+    if (verdict != VERDICT_GO && !(own && verdict == VERDICT_DONE)) return verdict;
+  }
   if (own) {
     metric_add(&worker_metrics[M_OWN], 1, one->guardrail->name);
     refuse(one, "own");
     return VERDICT_DONE;
   }
-  if (guardrail_mode(one->guardrail, unit->place.environment) != MODE_REMEDIATE) return VERDICT_GO;
-  if (unit->delivery->kind != DELIVERY_PARKED) {
+  int remediates = guardrail_mode(one->guardrail, unit->place.environment) == MODE_REMEDIATE;
+  if ((remediates || one->guardrail->settle_ms) && unit->delivery->kind != DELIVERY_PARKED) {
     if (state_parked_has(unit->worker->state, one->subject, &parked, error) != 0) return VERDICT_LATER;
     if (parked) { /* the parked one will look for both */
       refuse(one, "parked");
       return VERDICT_DONE;
     }
   }
+  if (!remediates) return VERDICT_GO;
   struct scopes scopes = {0};
   enum state_grant answer;
   char scope[160] = "";
   worker_scopes(unit->worker, one->guardrail, unit->account->id, &scopes);
   if (state_breaker_peek(unit->worker->state, scopes.limits, scopes.count, &answer, scope, error) != 0)
     return VERDICT_LATER;
-  return answer == STATE_GRANTED ? VERDICT_GO : refused(one, answer, scope, error);
+  int begun = 0;
+  if (answer == STATE_REFUSED_OPEN && has_begun(unit, one, &begun, error) != 0) return VERDICT_LATER;
+  return answer == STATE_GRANTED || begun ? VERDICT_GO : refused(one, answer, scope, error);
 }
 
 /* ---- read ---- */
@@ -98,22 +121,53 @@ enum verdict unit_read(struct unit *unit, struct live **live, struct error *erro
 }
 
 /* ---- gate ---- */
-static enum verdict gate_exception(struct unit *unit, struct unit_case *one, json_t *finding, struct error *error) {
+/* The exception's id, owner, end and reason, and what follows. */
+static void exception_note(const struct unit *unit, const json_t *exception, int expired, char *note, size_t size) {
+  const char *id = json_text_at(exception, "id", NULL), *owner = json_text_at(exception, "owner", NULL),
+             *expires = json_text_at(exception, "expires", NULL);
+  int64_t grace = config_ms(unit->worker->config, "exception.grace") / 60000;
+  if (expired)
+    snprintf(note, size, "exception %s by %s ended at %s: told for %lld minutes, then put right, unless it is renewed",
+             id, owner, expires, (long long)grace);
+  else
+    snprintf(note, size, "exception %s by %s until %s: %s", id, owner, expires,
+             json_text_at(exception, "reason", NULL));
+}
+
+/* One that covers it: excepted.  One that ended a short while ago: told, but not put right yet. */
+static enum verdict gate_exception(struct unit *unit, struct unit_case *one, const struct live *seen, json_t *finding,
+                                   struct error *error) {
+  json_t *tags = seen ? site_tags(unit->resource, seen->item) : NULL, *exception = NULL;
   struct state_subject subject = {.guardrail = one->guardrail->name,
                                   .account = unit->account->id,
+                                  .unit = unit->place.unit,
                                   .region = unit->region,
                                   .environment = unit->place.environment,
                                   .resource = unit->id,
-                                  .arn = unit->arn};
-  json_t *exception = NULL;
-  if (state_exception_find(unit->worker->state, &subject, &exception, error) != 0) return VERDICT_LATER;
+                                  .arn = unit->arn,
+                                  .tags = tags,
+                                  .grace_ms = config_ms(unit->worker->config, "exception.grace")};
+  int result = state_exception_find(unit->worker->state, &subject, &exception, error);
+  json_decref(tags);
+  if (result != 0) return VERDICT_LATER;
   if (!exception) return VERDICT_GO;
-  char note[300];
-  snprintf(note, sizeof note, "exception %s by %s until %s: %s", json_text_at(exception, "id", NULL),
-           json_text_at(exception, "owner", NULL), json_text_at(exception, "expires", NULL),
-           json_text_at(exception, "reason", NULL));
+  char note[400];
+  int expired = json_is_true(json_object_get(exception, "expired"));
+  exception_note(unit, exception, expired, note, sizeof note);
   json_decref(exception);
-  refuse(one, "exception");
+  refuse(one, expired ? "grace" : "exception");
+  return record_finding(unit, one, expired ? "open" : "excepted", finding, note, error) == VERDICT_GO ? VERDICT_DONE
+                                                                                                      : VERDICT_LATER;
+}
+
+/* A tag that the playbook exempts is an exception, too. */
+static enum verdict gate_exempt(struct unit *unit, struct unit_case *one, const struct live *seen, json_t *finding,
+                                struct error *error) {
+  char tag[400], note[480];
+  if (!seen || !site_exempts(one->guardrail, seen->item, tag, sizeof tag)) return VERDICT_GO;
+  if (state_count(unit->worker->state, "exceptions.by_tag", 1, error) != 0) return VERDICT_LATER;
+  snprintf(note, sizeof note, "its tag %s exempts it", tag);
+  refuse(one, "exempt");
   return record_finding(unit, one, "excepted", finding, note, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
 }
 
@@ -123,6 +177,17 @@ static enum verdict gate_mode(struct unit *unit, struct unit_case *one, json_t *
   refuse(one, "mode");
   return record_finding(unit, one, "open", finding, mode_name(mode), error) == VERDICT_GO ? VERDICT_DONE
                                                                                           : VERDICT_LATER;
+}
+
+/* What only people can put right here (nothing says where a trail's logs belong, say) is told, not tried. */
+static enum verdict gate_able(struct unit *unit, struct unit_case *one, const struct live *live, json_t *finding,
+                              struct error *error) {
+  struct occasion occasion = unit_occasion(unit, one);
+  int may = guardrail_may_remediate(one->guardrail, &unit->place, live, finding, &occasion, error);
+  if (may != 0) return may > 0 ? VERDICT_GO : VERDICT_LATER;
+  refuse(one, "remediate_when");
+  return record_finding(unit, one, "open", finding, "people have to put it right", error) == VERDICT_GO ? VERDICT_DONE
+                                                                                                        : VERDICT_LATER;
 }
 
 enum verdict unit_lease(struct unit *unit, struct unit_case *one, struct error *error) {
@@ -154,15 +219,7 @@ static enum verdict gate_breaker(struct unit *unit, struct unit_case *one, struc
   if (state_breaker_grant(unit->worker->state, scopes.limits, scopes.count, one->action, unit->released, &answer, scope,
                           &tripped, error) != 0)
     return VERDICT_LATER;
-  if (tripped) {
-    log_warn("breaker tripped", LOG_TEXT("scope", scope), LOG_TEXT("guardrail", one->guardrail->name),
-             LOG_TEXT("account", unit->account->id));
-    json_t *record = json_pack("{s:s, s:s, s:s, s:I}", "state", "open", "by", "limit", "reason",
-                               "limit of actions reached", "at", (json_int_t)clock_wall_ms());
-    if (mirror_put(unit->worker->producer, "breaker", scope, record, error) != 0)
-      log_warn("a trip could not be mirrored", LOG_TEXT("scope", scope), LOG_ERROR(error));
-    json_decref(record);
-  }
+  if (tripped) limits_tripped(unit, one, scope, "limit", "as many actions as its limit allows");
   if (answer == STATE_GRANTED) return VERDICT_GO;
   one->action[0] = '\0';
   return refused(one, answer, scope, error);
@@ -175,9 +232,8 @@ static enum verdict look_again(struct unit *unit, struct unit_case *one, struct 
   if (verdict != VERDICT_GO) return verdict;
   verdict = unit_resolve(unit, one, *live, error);
   if (verdict != VERDICT_GO) return verdict;
-  json_t *fresh =
-      *live ? guardrail_judge(one->guardrail, &unit->place, *live, unit->delivery->event, unit->delivery->actor, error)
-            : json_null();
+  struct occasion occasion = unit_occasion(unit, one);
+  json_t *fresh = *live ? guardrail_judge(one->guardrail, &unit->place, *live, &occasion, error) : json_null();
   if (!fresh) return VERDICT_LATER;
   json_decref(*finding);
   *finding = fresh;
@@ -197,12 +253,15 @@ enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct err
   return verdict;
 }
 
-enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding,
-                       struct error *error) {
-  enum verdict verdict = gate_exception(unit, one, *finding, error);
+enum verdict unit_gate(struct unit *unit, struct unit_case *one, const struct live *seen, struct live **live,
+                       json_t **finding, struct error *error) {
+  enum verdict verdict = gate_exception(unit, one, seen, *finding, error);
+  if (verdict == VERDICT_GO) verdict = gate_exempt(unit, one, seen, *finding, error);
   if (verdict == VERDICT_GO) verdict = gate_mode(unit, one, *finding, error);
+  if (verdict == VERDICT_GO) verdict = gate_fight(unit, one, *finding, error);
   if (verdict == VERDICT_GO) verdict = unit_lease(unit, one, error);
   if (verdict == VERDICT_GO) verdict = look_again(unit, one, live, finding, error);
+  if (verdict == VERDICT_GO) verdict = gate_able(unit, one, *live, *finding, error);
   if (verdict == VERDICT_GO) verdict = approve_gate(unit, one, *live, *finding, error);
   if (verdict == VERDICT_GO) verdict = gate_breaker(unit, one, error);
   if (verdict == VERDICT_GO) verdict = approve_use(unit, one, error);
@@ -211,33 +270,4 @@ enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **l
     one->finding_value = json_incref(*finding);
   }
   return verdict;
-}
-
-void worker_scopes(const struct worker *worker, const struct guardrail *guardrail, const char *account,
-                   struct scopes *scopes) {
-  int64_t actions = guardrail->breaker_actions, window = guardrail->breaker_window_ms;
-  size_t length = strlen(guardrail->name);
-  for (const char *const *override = config_list(worker->config, "breaker.override"); *override; override++) {
-    const char *value = *override + length + 1, *slash = strchr(value, '/');
-    int64_t own_window;
-    if (strncmp(*override, guardrail->name, length) != 0 || (*override)[length] != '=' || !slash) continue;
-    long own_actions = strtol(value, NULL, 10);
-    if (own_actions > 0 && clock_parse_duration(slash + 1, &own_window) == 0)
-      actions = own_actions, window = own_window;
-  }
-  int64_t shared = config_ms(worker->config, "breaker.window");
-  const struct {
-    int64_t actions, window;
-  } rows[] = {{actions, window},
-              {0, shared},
-              {config_number(worker->config, "breaker.account_actions"), shared},
-              {config_number(worker->config, "breaker.organization_actions"), shared}};
-  snprintf(scopes->text[0], sizeof scopes->text[0], "%s/%s", guardrail->name, account);
-  snprintf(scopes->text[1], sizeof scopes->text[1], "%s", guardrail->name);
-  snprintf(scopes->text[2], sizeof scopes->text[2], "account:%s", account);
-  snprintf(scopes->text[3], sizeof scopes->text[3], "organization");
-  scopes->count = 4;
-  for (size_t i = 0; i < 4; i++)
-    scopes->limits[i] =
-        (struct state_limit){.scope = scopes->text[i], .actions = rows[i].actions, .window_ms = rows[i].window};
 }

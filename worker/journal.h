@@ -12,6 +12,7 @@ struct journal {
   json_t *intent;          /* what Redis keeps while the action is open: {action, run, …, calls: […]} */
   json_t *call;            /* the entry of the call being made; borrowed from intent */
   int effects;             /* calls that had one */
+  int64_t asked_ms;        /* monotonic: when stop and lease were last asked for */
   int ambiguous;           /* an answer of the last call was lost: it may have had its effect */
   char run[96];
   char subject[640]; /* under which Redis keeps the intent */

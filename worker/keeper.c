@@ -16,6 +16,7 @@ enum {
   CHECK_MS = 1000,
   HEARTBEAT_MS = 5000,
   HEARTBEAT_TTL_MS = 20000,
+  WARNING_MS = 10000,
   PARKED_BATCH = 64,
   PARKED_ROOM = 256
 };
@@ -23,7 +24,7 @@ enum {
 struct keeper {
   struct worker *worker;
   pthread_t watch;
-  int64_t next_check, next_heartbeat, next_reload, next_intents;
+  int64_t next_check, next_heartbeat, next_reload, next_intents, next_warning, next_cooling;
   int joined;
   uint64_t signature; /* of the playbook directory */
   double counted[8];  /* what went to Redis's counters so far */
@@ -101,6 +102,14 @@ static void count_deltas(struct keeper *keeper) {
   }
 }
 
+/* What Redis is gone for is shared by as many workers as there were. */
+static void share_budget(struct worker *worker) {
+  json_t *list = NULL;
+  if (worker->budget && state_workers(worker->state, &list, NULL) == 0)
+    fleet_budget_workers(worker->budget, (int)json_array_size(list));
+  json_decref(list);
+}
+
 static void heartbeat(struct keeper *keeper) {
   struct worker *worker = keeper->worker;
   struct bundle *bundle = worker_bundle(worker);
@@ -114,6 +123,7 @@ static void heartbeat(struct keeper *keeper) {
   struct error error = {0};
   if (state_heartbeat(worker->state, sign, HEARTBEAT_TTL_MS, &error) != 0) log_debug("no heartbeat", LOG_ERROR(&error));
   metric_set(&worker_metrics[M_LAG], (double)lag.lag);
+  share_budget(worker);
   json_decref(sign);
   bundle_drop(bundle);
   count_deltas(keeper);
@@ -213,6 +223,8 @@ static void *watch_thread(void *argument) {
     if (worker->state_ready) {
       if (due(&keeper->next_heartbeat, HEARTBEAT_MS)) heartbeat(keeper);
       resume_parked(keeper);
+      if (due(&keeper->next_warning, WARNING_MS)) exceptions_warn(worker);
+      if (due(&keeper->next_cooling, CHECK_MS)) limits_cool(worker);
       if (due(&keeper->next_intents, config_ms(worker->config, "lease"))) adopt_intents(keeper);
     }
     metric_set(&worker_metrics[M_READY], worker->state_ready);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "operate/permissions.h"
 #include "pipeline.h"
+#include "site/breaker.h"
 #include "unit.h"
 
 enum {
@@ -104,11 +105,22 @@ static int open_parts(struct worker *worker, struct error *error) {
     return error_set(error, ERROR_INVALID, "Setting",
                      "no accounts: give --accounts FILE (deploy/config/accounts.yaml shows its form)");
   if (load_patience(worker, error) != 0) return -1;
+  int64_t failures, of;
+  if (*config_text(config, "breaker.failures") &&
+      site_breaker_ratio(config_text(config, "breaker.failures"), &failures, &of) != 0)
+    return error_set(error, ERROR_INVALID, "Setting",
+                     "breaker.failures: how many of the last (1 to 100), as \"10/20\"");
   if (check_operators(config, error) != 0) return -1;
   if (load_notices(worker, error) != 0) return -1;
+  if (!(worker->state = state_open(&state, error))) return -1;
+  struct aws_budget budget;
+  if (aws.budget_percent > 0) {
+    if (!(worker->budget = fleet_budget_open(worker->state))) return -1;
+    budget = fleet_budget_hook(worker->budget);
+    aws.budget = &budget;
+  }
   if (!(worker->aws = aws_open(&aws, error))) return -1;
   if (!(worker->bundle = bundle_load(config_path(config, "playbooks", "playbooks"), worker->aws, error))) return -1;
-  if (!(worker->state = state_open(&state, error))) return -1;
   struct roster_options roster = {.file = file, .state = worker->state, .client = worker->aws};
   if (!(worker->roster = roster_open(&roster, error))) return -1;
   if (!(worker->producer = bus_producer_open(&bus, error))) return -1;
@@ -190,9 +202,10 @@ static void drain(struct worker *worker, const struct feeds *feeds, struct keepe
 static void close_parts(struct worker *worker) {
   bus_producer_close(worker->producer);
   roster_close(worker->roster);
-  state_close(worker->state);
   bundle_drop(worker->bundle);
   aws_close(worker->aws);
+  fleet_budget_close(worker->budget);
+  state_close(worker->state);
   notices_free(worker->notices);
 }
 

@@ -4,7 +4,7 @@
 struct metric worker_metrics[] = {
     [M_EVENTS] = {.name = "parapet_events_total",
                   .type = METRIC_COUNTER,
-                  .help = "Events consumed, by what became of them: matched, unmatched, duplicate, deadletter",
+                  .help = "Events consumed, by what became of them: matched, old, unmatched, duplicate, deadletter",
                   .labels = {"outcome"}},
     [M_UNITS] = {.name = "parapet_units_total",
                  .type = METRIC_COUNTER,

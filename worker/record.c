@@ -139,6 +139,8 @@ void record_reach(struct worker *worker, const struct account *account, const ch
 }
 
 int record_action(struct unit *unit, struct unit_case *one, json_t *record, int durably, struct error *error) {
+  /* The lease's token is the fence for readers: what a later owner wrote of this resource goes before it. */
+  if (unit->lease.token > 0) json_object_set_new(record, "token", json_integer(unit->lease.token));
   char *text = json_text(record);
   if (!text) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
   int result = durably ? bus_produce_durably(unit->worker->producer, BUS_TOPIC_ACTIONS, one->subject, text,

@@ -44,6 +44,20 @@ static void sweep_abandon(void *argument) {
   sweep_free(sweep);
 }
 
+/* New finding, or NULL with *error. */
+static json_t *sweep_judge(const struct sweep *sweep, const struct guardrail *guardrail, const struct live *live,
+                           struct error *error) {
+  struct occasion occasion = {0};
+  char subject[640];
+  snprintf(subject, sizeof subject, "%s|%s", guardrail->name, json_string_value(live->arn));
+  if (guardrail->baseline && baseline_sweep(sweep->delivery->worker, guardrail, subject, live, &occasion, error) != 0)
+    return NULL;
+  json_t *finding = guardrail_judge(guardrail, &sweep->place, live, &occasion, error);
+  json_decref(occasion.baseline);
+  json_decref(occasion.changes);
+  return finding;
+}
+
 /* Judges one listed resource; a finding makes (or joins) its unit. */
 static int sweep_one(struct live *live, void *argument) {
   struct sweep *sweep = argument;
@@ -51,7 +65,7 @@ static int sweep_one(struct live *live, void *argument) {
   sweep->resources++;
   for (size_t i = 0; i < sweep->count; i++) {
     struct error error = {0};
-    json_t *finding = guardrail_judge(sweep->guardrails[i], &sweep->place, live, NULL, NULL, &error);
+    json_t *finding = sweep_judge(sweep, sweep->guardrails[i], live, &error);
     if (!finding) {
       log_warn("a resource could not be judged", LOG_TEXT("guardrail", sweep->guardrails[i]->name),
                LOG_TEXT("resource", json_string_value(live->id)), LOG_ERROR(&error));
@@ -118,6 +132,7 @@ static int was_swept(const struct sweep *sweep) {
 static void sweep_task(void *argument) {
   struct sweep *sweep = argument;
   struct worker *worker = sweep->delivery->worker;
+  fleet_budget_lane(FLEET_LANE_SWEEP);
   const char *name = accounts_role(sweep->accounts);
   struct aws_role role = {.name = name,
                           .external_id = accounts_external_id(sweep->accounts),
@@ -137,6 +152,9 @@ static void sweep_task(void *argument) {
   sweep->resources = sweep->found = 0;
   if (live_list(&reader, &sweep->place, sweep->resource, wanted, sweep_one, sweep, &error) == 0) {
     close_absent(sweep);
+    if (state_population(worker->state, sweep->account->id, sweep->region, sweep->resource->name,
+                         (int64_t)sweep->resources, &error) != 0)
+      log_debug("the number of resources could not be kept", LOG_ERROR(&error));
     record_reach(worker, sweep->account, sweep->region, NULL);
     return sweep_done(sweep, "done");
   }

@@ -42,13 +42,14 @@ struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, struct 
   return NULL;
 }
 
-void unit_add(struct unit *unit, const struct guardrail *guardrail) {
+struct unit_case *unit_add(struct unit *unit, const struct guardrail *guardrail) {
   for (size_t i = 0; i < unit->case_count; i++)
-    if (unit->cases[i].guardrail == guardrail) return;
+    if (unit->cases[i].guardrail == guardrail) return &unit->cases[i];
   struct unit_case *one = &unit->cases[unit->case_count++];
   one->guardrail = guardrail;
   one->matched_ms = clock_wall_ms();
   snprintf(one->subject, sizeof one->subject, "%s|%s", guardrail->name, unit->arn);
+  return one;
 }
 
 void unit_free(struct unit *unit) {
@@ -59,6 +60,8 @@ void unit_free(struct unit *unit) {
   for (size_t i = 0; i < unit->case_count; i++) {
     json_decref(unit->cases[i].finding_value);
     json_decref(unit->cases[i].record);
+    json_decref(unit->cases[i].baseline);
+    json_decref(unit->cases[i].changes);
     json_decref(unit->cases[i].begun);
     json_decref(unit->cases[i].approval);
   }
@@ -82,7 +85,9 @@ json_t *unit_pack(const struct unit *unit, const struct unit_case *one) {
                        "tries", unit->parked_tries + 1, "event_ms", (json_int_t)unit->delivery->event_ms,
                        "collected_ms", (json_int_t)unit->delivery->collected_ms);
   if (one->action[0]) json_object_set_new(packed, "action", json_string(one->action));
+  if (one->created_ms) json_object_set_new(packed, "created_ms", json_integer(one->created_ms));
   if (unit->delivery->actor) json_object_set(packed, "actor", unit->delivery->actor);
+  if (event && one->guardrail->reads_event) json_object_set(packed, "event", event);
   const char *event_id = json_text_at(event, "id", NULL);
   if (*event_id) json_object_set_new(packed, "event_id", json_string(event_id));
   return packed;
@@ -100,11 +105,13 @@ static struct unit *unpack(struct delivery *delivery, struct bundle *bundle, str
   delivery->event_ms = json_integer_value(json_object_get(packed, "event_ms"));
   delivery->collected_ms = json_integer_value(json_object_get(packed, "collected_ms"));
   delivery->actor = json_incref(json_object_get(packed, "actor"));
+  delivery->event = json_incref(json_object_get(packed, "event"));
   struct unit *unit = unit_open(delivery, bundle, accounts, account, guardrail->resource,
                                 json_text_at(packed, "region", NULL), json_text_at(packed, "id", NULL), 1);
   if (!unit) return NULL;
   unit_add(unit, guardrail);
   unit->parked_tries = (int)json_integer_value(json_object_get(packed, "tries"));
+  unit->cases[0].created_ms = json_integer_value(json_object_get(packed, "created_ms"));
   snprintf(unit->cases[0].action, sizeof unit->cases[0].action, "%s", json_text_at(packed, "action", NULL));
   return unit;
 }
@@ -178,8 +185,18 @@ static const struct live *look(struct unit *unit, struct glance *glance, enum ve
 
 /* New finding (json_null: nothing), NULL when judging failed. A resource that is gone has nothing to find. */
 static json_t *judge(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error) {
-  return live ? guardrail_judge(one->guardrail, &unit->place, live, unit->delivery->event, unit->delivery->actor, error)
-              : json_null();
+  struct occasion occasion = unit_occasion(unit, one);
+  return live ? guardrail_judge(one->guardrail, &unit->place, live, &occasion, error) : json_null();
+}
+
+/* When the resource will be old enough to be judged (wall ms); 0: it is. */
+static int64_t settles_at(const struct unit_case *one, const struct live *live) {
+  int64_t created = one->created_ms;
+  if (!one->guardrail->settle_ms || !live) return 0;
+  json_t *told = live->resource->created ? jmes_search(live->resource->created, live->item, NULL, NULL) : NULL;
+  if (json_is_string(told) && clock_parse(json_string_value(told), &created) != 0) created = one->created_ms;
+  json_decref(told);
+  return created > 0 && clock_wall_ms() < created + one->guardrail->settle_ms ? created + one->guardrail->settle_ms : 0;
 }
 
 /* An action that was begun, and whose violation is gone: what is left is to verify and record it. */
@@ -193,6 +210,7 @@ static enum verdict go_verify(struct unit_case *one) {
 static enum verdict nothing_found(struct unit *unit, struct unit_case *one, struct error *error) {
   if (one->resolved) return go_verify(one);
   if (unit->delivery->kind == DELIVERY_EVENT && one->looks < unit->worker->patience_count) return VERDICT_AGAIN;
+  if (one->guardrail->baseline && unit_settle(unit, one, NULL, error) != VERDICT_GO) return VERDICT_LATER;
   if (approve_forget(unit, one, error) != VERDICT_GO) return VERDICT_LATER;
   return record_finding(unit, one, "closed", NULL, NULL, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
 }
@@ -206,6 +224,7 @@ static enum verdict advance_look(struct unit *unit, struct unit_case *one, struc
   const struct live *live = look(unit, glance, &verdict, error);
   if (verdict != VERDICT_GO) /* a denied account is reported once; its sweeps keep trying, its events do not pile up */
     return error->class == ERROR_DENIED && !is_new(unit->account) ? VERDICT_DONE : verdict;
+  if ((one->settled_ms = settles_at(one, live))) return VERDICT_SETTLE;
   json_t *finding = judge(unit, one, live, error);
   if (!finding) return VERDICT_LATER;
   verdict = unit_take_over(unit, one, error);
@@ -214,7 +233,7 @@ static enum verdict advance_look(struct unit *unit, struct unit_case *one, struc
     return verdict == VERDICT_GO ? nothing_found(unit, one, error) : verdict;
   }
   struct live *fresh = NULL;
-  verdict = unit_gate(unit, one, &fresh, &finding, error);
+  verdict = unit_gate(unit, one, live, &fresh, &finding, error);
   if (verdict == VERDICT_DONE && one->resolved) verdict = unit_close(unit, one, error); /* excepted since, say */
   if (verdict == VERDICT_GO) {
     json_decref(one->finding_value);
@@ -247,11 +266,16 @@ static enum verdict advance_verify(struct unit *unit, struct unit_case *one, str
     json_decref(finding);
     return VERDICT_AGAIN;
   }
+  if (fixed && one->guardrail->baseline && unit_settle(unit, one, live, error) != VERDICT_GO) {
+    json_decref(finding);
+    return VERDICT_LATER;
+  }
   verdict = journal_verified(unit, one, live, fixed ? "fixed" : "failed", error);
   if (verdict == VERDICT_GO)
     verdict = record_finding(unit, one, fixed ? "fixed" : "failed", fixed ? one->finding_value : finding,
                              fixed ? NULL : "acted but not fixed: the violation is still there", error);
   json_decref(finding);
+  one->outcome = fixed ? OUTCOME_FIXED : OUTCOME_FAILED;
   return verdict == VERDICT_GO ? recorded(unit, one, error) : VERDICT_LATER;
 }
 
@@ -312,6 +336,12 @@ static void settle(struct unit *unit, struct unit_case *one, enum verdict verdic
       break;
     case VERDICT_WAIT:
       hold_back(unit, one, one->parked_until_ms, "waiting", error);
+      break;
+    case VERDICT_SETTLE:
+      if (park(unit, one, one->settled_ms, error) == VERDICT_DONE)
+        one->stage = STAGE_DONE;
+      else
+        wait_later(unit, one, error);
       break;
     case VERDICT_DONE:
       if (unpark(unit, one, error) == VERDICT_DONE) {
@@ -378,6 +408,7 @@ static int64_t next_due(const struct unit *unit) {
 static void unit_task(void *argument) {
   struct unit *unit = argument;
   int64_t wait = 0;
+  fleet_budget_lane(unit->delivery->kind == DELIVERY_EVENT ? FLEET_LANE_EVENT : FLEET_LANE_SWEEP);
   if (!unit->worker->state_ready)
     wait = 500; /* gates closed: nothing is even read */
   else

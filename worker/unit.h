@@ -38,19 +38,23 @@ struct journal; /* act.c: one action's record */
 struct unit_case { /* one guardrail's view of the unit */
   const struct guardrail *guardrail;
   enum stage stage;
-  int looks;                    /* further looks taken in this stage */
-  int tries;                    /* transient failures in a row */
-  int64_t due_ms;               /* monotonic: not before */
-  char subject[640];            /* "guardrail|arn" */
-  char action[64];              /* id of the action, "" before there is one */
-  json_t *finding_value;        /* what `find` said before the action */
-  json_t *record;               /* STAGE_RECORD: what is still to be written */
-  json_t *approval;             /* somebody agreed to this plan: to be used up before the first call */
-  int approved;                 /* it was used up */
-  int64_t parked_until_ms;      /* VERDICT_WAIT: wall */
-  json_t *begun;                /* the action's {before, calls}, as far as this process knows them */
-  int resolved;                 /* its action was begun by an earlier try, perhaps of a worker that is dead */
-  int64_t matched_ms, acted_ms; /* wall */
+  int looks;                  /* further looks taken in this stage */
+  int tries;                  /* transient failures in a row */
+  int64_t due_ms;             /* monotonic: not before */
+  int64_t created_ms;         /* wall: when its resource was created, as an event told; 0: none did */
+  int64_t settled_ms;         /* wall: when it will be old enough, VERDICT_SETTLE */
+  char subject[640];          /* "guardrail|arn" */
+  char action[64];            /* id of the action, "" before there is one */
+  json_t *finding_value;      /* what `find` said before the action */
+  json_t *record;             /* STAGE_RECORD: what is still to be written */
+  json_t *baseline, *changes; /* what its guardrail remembers, see baseline.c; NULL: not asked yet */
+  json_t *approval;           /* somebody agreed to this plan: to be used up before the first call */
+  int approved;               /* it was used up */
+  int64_t parked_until_ms;    /* VERDICT_WAIT: wall */
+  json_t *begun;              /* the action's {before, calls}, as far as this process knows them */
+  int resolved;               /* its action was begun by an earlier try, perhaps of a worker that is dead */
+  enum outcome { OUTCOME_NONE, OUTCOME_FIXED, OUTCOME_FAILED } outcome; /* of its action; unit_close tells it */
+  int64_t matched_ms, acted_ms;                                         /* wall */
 };
 
 struct unit {
@@ -79,10 +83,10 @@ struct unit {
 struct unit *unit_open(struct delivery *delivery, struct bundle *bundle, struct accounts *accounts,
                        const struct account *account, const struct resource *resource, const char *region,
                        const char *id, size_t guardrails);
-void unit_add(struct unit *unit, const struct guardrail *guardrail);
+struct unit_case *unit_add(struct unit *unit, const struct guardrail *guardrail);
 void unit_submit(struct unit *unit);
 void unit_free(struct unit *unit);
-/* For pool_close: parks what was waiting, or gives its message back. */
+/* For pool_close, and for old events: parks what was waiting, or gives its message back. */
 void unit_abandon(void *argument);
 /* The unit as JSON, to be parked under one of its guardrails; and back (NULL with *error: no longer possible). */
 json_t *unit_pack(const struct unit *unit, const struct unit_case *one);
@@ -91,18 +95,28 @@ struct unit *unit_unpack(struct worker *worker, struct bundle *bundle, json_t *p
 /* ---- the verbs; each works on one case ---- */
 /* What becomes of the case for now. */
 enum verdict {
-  VERDICT_GO,    /* the next verb */
-  VERDICT_DONE,  /* recorded; nothing more to do */
-  VERDICT_AGAIN, /* look again, with patience (reads may lag) */
-  VERDICT_LATER, /* a transient trouble: try again soon, park when it lasts */
-  VERDICT_PARK,  /* a gate holds it: park until an operator releases it */
-  VERDICT_WAIT,  /* somebody has to agree: park until then, or one->parked_until_ms */
+  VERDICT_GO,     /* the next verb */
+  VERDICT_DONE,   /* recorded; nothing more to do */
+  VERDICT_AGAIN,  /* look again, with patience (reads may lag) */
+  VERDICT_LATER,  /* a transient trouble: try again soon, park when it lasts */
+  VERDICT_PARK,   /* a gate holds it: park until an operator releases it */
+  VERDICT_WAIT,   /* somebody has to agree: park until then, or one->parked_until_ms */
+  VERDICT_SETTLE, /* its resource is too young: park until it has settled */
 };
 
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error);
-/* *live: new, NULL when the resource is gone. */
-enum verdict unit_gate(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding,
-                       struct error *error);
+/* A guardrail with a baseline: notes what the event changed, before anything can hold the unit back.  DONE: the change
+ * is accepted (`own`, or by the guardrail's `accept`). */
+enum verdict unit_note(struct unit *unit, struct unit_case *one, int own, struct error *error);
+/* Its changes are over: the violation is gone; live: as our own remediation left it, NULL: it did nothing. */
+enum verdict unit_settle(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error);
+/* A sweep has seen the resource.  *changes, *baseline: new, for judging; 0, or -1 with *error. */
+int baseline_sweep(struct worker *worker, const struct guardrail *guardrail, const char *subject,
+                   const struct live *live, struct occasion *occasion, struct error *error);
+struct occasion unit_occasion(const struct unit *unit, const struct unit_case *one); /* what it is judged by */
+/* seen: what was judged.  *live: new, what was read under the lease, NULL when the resource is gone. */
+enum verdict unit_gate(struct unit *unit, struct unit_case *one, const struct live *seen, struct live **live,
+                       json_t **finding, struct error *error);
 enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *live, json_t *finding,
                       struct error *error);
 /* An action that an earlier try, or a dead worker, left open: resolves it from live state, under the lease.  It stays
@@ -112,7 +126,14 @@ enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct
 enum verdict unit_lease(struct unit *unit, struct unit_case *one, struct error *error);
 /* If an action was left open: takes the lease, reads, resolves it.  GO (one->resolved tells), or LATER. */
 enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct error *error);
-/* The action is at its end: no longer indexed as open.  DONE, or LATER. */
+/* limits.c: tells the breakers how the action ended.  0, or -1 with *error. */
+int limits_outcome(struct unit *unit, struct unit_case *one, int failed, struct error *error);
+/* A scope opened, over this case: logged, mirrored, told. */
+void limits_tripped(struct unit *unit, struct unit_case *one, const char *scope, const char *by, const char *reason);
+/* fights.c: a fix was verified, 0 or -1; and the gate that stops after some rounds: GO, DONE or LATER. */
+int fight_round(struct unit *unit, struct unit_case *one, struct error *error);
+enum verdict gate_fight(struct unit *unit, struct unit_case *one, json_t *finding, struct error *error);
+/* The action is at its end: its outcome is told, and it is no longer indexed as open.  DONE, or LATER. */
 enum verdict unit_close(struct unit *unit, struct unit_case *one, struct error *error);
 
 /* Reads the resource with what the cases that want a look use.  VERDICT_GO with *live (NULL: gone). */

@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "bus/bus.h"
 #include "engine/playbook.h"
+#include "fleet/budget.h"
 #include "fleet/mirror.h"
 #include "fleet/roster.h"
 #include "notices/notices.h"
@@ -21,6 +22,7 @@ struct worker {
   const struct config *config;
   struct aws_client *aws;
   struct state *state;
+  struct fleet_budget *budget; /* of AWS calls; NULL: none (aws.budget 0) */
   struct bus_producer *producer;
   struct bus_consumer *events[CONSUMER_LIMIT], *sweeps, *commands; /* one thread each */
   int consumers;                                                   /* how many of `events` */
@@ -55,12 +57,16 @@ struct bus_lag worker_lag(struct worker *worker); /* of events; last_poll_ms: th
 
 /* Limits that an action of this guardrail in this account must pass; `limits` holds 4.  Returns how many. */
 struct scopes {
-  char text[4][160];
+  char text[4][160], type[128];
   struct state_limit limits[4];
   size_t count;
 };
 void worker_scopes(const struct worker *worker, const struct guardrail *guardrail, const char *account,
                    struct scopes *scopes);
+/* limits.c: breakers that were opened by a limit or by failures long enough ago get their probes. */
+void limits_cool(struct worker *worker);
+/* warnings.c */
+void exceptions_warn(struct worker *worker);
 
 /* keeper.c: Redis's health and epoch, heartbeat, reload of playbooks, parked work. */
 struct keeper;

@@ -61,6 +61,8 @@ struct aws_budget {
    * the call ends THROTTLED, "BudgetExceeded"), or -1 to refuse it with *error (THROTTLED).  Called by many threads. */
   int64_t (*take)(void *context, const struct aws_budget_call *call, struct error *error);
   void *context;
+  /* AWS throttled this attempt all the same.  May be NULL. */
+  void (*throttled)(void *context, const struct aws_budget_call *call);
 };
 
 /* ---- client ---- */

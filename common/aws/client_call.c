@@ -129,10 +129,9 @@ static int64_t pace_of_assume(struct call *call) {
   return wait < 0 ? -1 : (wait + 999) / 1000;
 }
 
-static int64_t budget_of(struct call *call) {
-  struct aws_client *client = call->client;
+static struct aws_budget_call bucket_of(const struct call *call) {
+  const struct aws_client *client = call->client;
   const struct aws_invocation *invocation = call->invocation;
-  if (client->budget_percent <= 0) return 0;
   struct aws_budget_call asked = {.account = invocation->account,
                                   .region = invocation->region,
                                   .operation = invocation->operation,
@@ -142,8 +141,23 @@ static int64_t budget_of(struct call *call) {
   asked.per_second *= client->budget_percent / 100.0;
   asked.burst *= client->budget_percent / 100.0;
   if (asked.burst < 1) asked.burst = 1;
+  return asked;
+}
+
+static int64_t budget_of(struct call *call) {
+  struct aws_client *client = call->client;
+  if (client->budget_percent <= 0) return 0;
+  struct aws_budget_call asked = bucket_of(call);
   if (client->budget.take) return client->budget.take(client->budget.context, &asked, call->error);
   return aws_budget_local(client->budgets, &asked, aws_client_now(client));
+}
+
+static void count_throttle(struct call *call) {
+  struct aws_client *client = call->client;
+  atomic_fetch_add(&client->throttled, 1);
+  if (client->budget_percent <= 0 || !client->budget.throttled || is_assume_role(call)) return;
+  struct aws_budget_call asked = bucket_of(call);
+  client->budget.throttled(client->budget.context, &asked);
 }
 
 /* Waits for what this attempt may cost; 0, or -1 with the call's error: not before the deadline. */
@@ -226,7 +240,7 @@ enum verdict { VERDICT_DONE, VERDICT_AGAIN_NOW, VERDICT_MAY_RETRY, VERDICT_OVER 
 
 static enum verdict judge(struct call *call, int status, const struct aws_http_response *response,
                           const struct aws_credentials *credentials) {
-  if (call->error->class == ERROR_THROTTLED) atomic_fetch_add(&call->client->throttled, 1);
+  if (call->error->class == ERROR_THROTTLED) count_throttle(call);
   if (status != 0 && remedied(call, response, credentials)) return call->one_attempt ? VERDICT_OVER : VERDICT_AGAIN_NOW;
   if (call->one_attempt) return VERDICT_OVER;
   return aws_retry_wanted(call->service, call->operation, status, call->error) ? VERDICT_MAY_RETRY : VERDICT_OVER;

@@ -9,8 +9,24 @@
 
 /* ---- what it takes ---- */
 
-static const char *type_of(const struct aws_service *service, const json_t *member) {
-  return json_text_at(aws_service_shape(service, json_text_at(member, "shape", NULL)), "type", NULL);
+#define NAMES_WIDTH 40
+
+/* "string", or of a structure what it holds: "{Name, Values}", so that one need not guess how to go on.  New. */
+static json_t *type_of(const struct aws_service *service, const json_t *member) {
+  const json_t *shape = aws_service_shape(service, json_text_at(member, "shape", NULL));
+  json_t *members = json_object_get(shape, "members"), *inner;
+  if (json_object_size(members) == 0) return json_string(json_text_at(shape, "type", NULL));
+  struct buffer text = {.ceiling = 1024};
+  const char *name;
+  size_t count = 0;
+  json_object_foreach(members, name, inner) {
+    if (count > 0 && text.length + strlen(name) > NAMES_WIDTH) break;
+    buffer_addf(&text, "%s%s", count++ ? ", " : "{", name);
+  }
+  buffer_add_text(&text, count < json_object_size(members) ? ", …}" : "}");
+  json_t *type = json_string(buffer_text(&text));
+  buffer_free(&text);
+  return type;
 }
 
 static int is_listed(const json_t *names, const char *name) {
@@ -22,12 +38,18 @@ static int is_listed(const json_t *names, const char *name) {
   return 0;
 }
 
-/* "list of structure", "map of string": one level tells enough to begin with. */
+/* "list of {Name, Values}", "map of string": one level tells enough to begin with. */
 static json_t *full_type(const struct aws_service *service, const json_t *member) {
   const json_t *shape = aws_service_shape(service, json_text_at(member, "shape", NULL));
   const char *type = json_text_at(shape, "type", NULL);
   const char *inner = strcmp(type, "list") == 0 ? "member" : strcmp(type, "map") == 0 ? "value" : NULL;
-  if (inner) return json_sprintf("%s of %s", type, type_of(service, json_object_get(shape, inner)));
+  if (inner) {
+    json_t *of = type_of(service, json_object_get(shape, inner));
+    json_t *both = json_sprintf("%s of %s", type, json_string_value(of));
+    json_decref(of);
+    return both;
+  }
+  if (strcmp(type, "structure") == 0) return type_of(service, member);
   if (json_array_size(json_object_get(shape, "enum")) == 0) return json_string(type);
   struct buffer text = {.ceiling = 256};
   size_t index;

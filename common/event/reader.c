@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "base/buffer.h"
@@ -17,6 +18,7 @@ struct event_reader {
   struct buffer text; /* the file, or the present line */
   const char *at;     /* whole file: where the next element begins; NULL at the end */
   int single;         /* whole file: one object, not a list */
+  int pending;        /* `text` holds a line that nobody has seen yet */
 };
 
 static int ends_with(const char *text, const char *end) {
@@ -82,6 +84,7 @@ static const char *find_records(const char *object) {
   return NULL;
 }
 
+/* Behind what `text` holds already. */
 static int load_whole(struct event_reader *reader, struct error *error) {
   char chunk[65536];
   int got;
@@ -113,19 +116,23 @@ static int next_element(struct event_reader *reader, const char **text, size_t *
 }
 
 /* ---- lines ---- */
-static int next_line(struct event_reader *reader, const char **text, size_t *length, struct error *error) {
+static int read_line(struct event_reader *reader, struct error *error) {
   char chunk[16384];
+  int complete = 0, code = Z_OK;
+  buffer_clear(&reader->text);
+  while (!complete && gzgets(reader->file, chunk, sizeof chunk)) {
+    size_t got = strlen(chunk);
+    complete = got > 0 && chunk[got - 1] == '\n';
+    if (buffer_add(&reader->text, chunk, got) != 0) return fail(reader, "a line is too long", error);
+  }
+  gzerror(reader->file, &code);
+  return code == Z_OK || code == Z_STREAM_END ? 0 : read_failed(reader, error);
+}
+
+static int next_line(struct event_reader *reader, const char **text, size_t *length, struct error *error) {
   do {
-    buffer_clear(&reader->text);
-    int complete = 0;
-    while (!complete && gzgets(reader->file, chunk, sizeof chunk)) {
-      size_t got = strlen(chunk);
-      complete = got > 0 && chunk[got - 1] == '\n';
-      if (buffer_add(&reader->text, chunk, got) != 0) return fail(reader, "a line is too long", error);
-    }
-    int code = Z_OK;
-    gzerror(reader->file, &code);
-    if (code != Z_OK && code != Z_STREAM_END) return read_failed(reader, error);
+    if (!reader->pending && read_line(reader, error) != 0) return -1;
+    reader->pending = 0;
     if (reader->text.length == 0) return 0;
     const char *line = buffer_text(&reader->text);
     *text = skip_space(line);
@@ -135,31 +142,43 @@ static int next_line(struct event_reader *reader, const char **text, size_t *len
   return 1;
 }
 
+/* Standard input has no name to tell its kind by: its first line does. */
+static int look_ahead(struct event_reader *reader, struct error *error) {
+  if (read_line(reader, error) != 0) return -1;
+  const char *line = skip_space(buffer_text(&reader->text));
+  reader->pending = reader->lines =
+      reader->text.length == 0 || (*line == '{' && json_check(line, strlen(line), NULL) == 0 && !find_records(line));
+  return 0;
+}
+
 /* ---- public ---- */
-struct event_reader *event_reader_open(const char *path, struct error *error) {
+static int open_file(struct event_reader *reader, struct error *error) {
   struct stat status;
+  int input = strcmp(reader->path, "-") == 0;
+  errno = 0;
+  reader->file = input ? gzdopen(dup(STDIN_FILENO), "rb") : gzopen(reader->path, "rbe");
+  if (!reader->file || (input ? fstat(STDIN_FILENO, &status) : stat(reader->path, &status)) != 0 ||
+      gzbuffer(reader->file, 1 << 17) != 0) {
+    error_set(error, errno == ENOENT ? ERROR_MISSING : ERROR_INVALID, "File", "cannot be read: %s", strerror(errno));
+    return error_where(error, "%s", reader->path);
+  }
+  reader->size = status.st_size;
+  reader->lines = is_lines(reader->path);
+  reader->text.ceiling = EVENT_READER_LINE;
+  if (input && look_ahead(reader, error) != 0) return -1;
+  return reader->lines ? 0 : load_whole(reader, error);
+}
+
+struct event_reader *event_reader_open(const char *path, struct error *error) {
   struct event_reader *reader = calloc(1, sizeof *reader);
   if (!reader || !(reader->path = strdup(path))) {
     free(reader);
     error_set(error, ERROR_FATAL, "OutOfMemory", "out of memory");
     return NULL;
   }
-  errno = 0;
-  reader->file = gzopen(path, "rbe");
-  if (!reader->file || stat(path, &status) != 0 || gzbuffer(reader->file, 1 << 17) != 0) {
-    error_set(error, errno == ENOENT ? ERROR_MISSING : ERROR_INVALID, "File", "cannot be read: %s", strerror(errno));
-    error_where(error, "%s", path);
-    event_reader_close(reader);
-    return NULL;
-  }
-  reader->size = status.st_size;
-  reader->lines = is_lines(path);
-  reader->text.ceiling = EVENT_READER_LINE;
-  if (!reader->lines && load_whole(reader, error) != 0) {
-    event_reader_close(reader);
-    return NULL;
-  }
-  return reader;
+  if (open_file(reader, error) == 0) return reader;
+  event_reader_close(reader);
+  return NULL;
 }
 
 int event_reader_next(struct event_reader *reader, const char **text, size_t *length, struct error *error) {

@@ -3,6 +3,7 @@
  *   .jsonl .ndjson        one JSON value a line, read as a stream of any length
  *   .json (others, too)   an array, {"Records": […]} as CloudTrail writes to S3, or one object; whole file in memory
  *   … .gz                 each of them compressed
+ *   -                     standard input: JSON lines when its first line is an event, else one of the whole files
  *
  * Not thread-safe: one owner. */
 #ifndef PARAPET_EVENT_READER_H

@@ -18,7 +18,7 @@ struct accounts {
   atomic_int references;
   json_t *file;    /* the file's document; checked */
   json_t *members; /* of the organization; NULL: not known */
-  json_t *ours;
+  json_t *ours, *ids;
   struct entry *by_id;
   const struct account **list;
   size_t count;
@@ -147,6 +147,8 @@ static int add_ours(struct accounts *accounts) {
                         json_pack("{s:s, s:s, s:s}", "name", account->name, "unit", account->unit, "environment",
                                   account->environment));
   }
+  if (!(accounts->ids = json_array())) return -1;
+  json_object_foreach(accounts->ours, id, member) json_array_append_new(accounts->ids, json_string(id));
   return 0;
 }
 
@@ -210,6 +212,7 @@ void accounts_drop(struct accounts *accounts) {
   }
   free(accounts->list);
   json_decref(accounts->ours);
+  json_decref(accounts->ids);
   json_decref(accounts->members);
   json_decref(accounts->file);
   free(accounts);
@@ -226,6 +229,7 @@ const struct account *accounts_find(const struct accounts *accounts, const char 
   return entry ? &entry->account : NULL;
 }
 
+json_t *accounts_ids(const struct accounts *accounts) { return accounts->ids; }
 size_t accounts_count(const struct accounts *accounts) { return accounts->count; }
 const struct account *accounts_at(const struct accounts *accounts, size_t index) { return accounts->list[index]; }
 const char *accounts_role(const struct accounts *accounts) { return json_text_at(accounts->file, "role", NULL); }

@@ -48,5 +48,7 @@ const char *accounts_external_id(const struct accounts *accounts);              
 const json_t *accounts_organization(const struct accounts *accounts);
 /* Everybody who belongs to us, looked after or not: {id: {name, unit, environment}}; borrowed.  NULL: not known yet. */
 json_t *accounts_ours(const struct accounts *accounts);
+/* Their ids; a list, borrowed.  NULL: not known yet. */
+json_t *accounts_ids(const struct accounts *accounts);
 
 #endif

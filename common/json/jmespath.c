@@ -51,3 +51,13 @@ json_t *jmes_search(const struct jmes *expression, json_t *document, const struc
   };
   return jmes_evaluate(&evaluation, expression->root, document ? document : json_null());
 }
+
+int jmes_asks_a_negation(const struct jmes *expression) {
+  for (size_t i = 0; i < expression->count; i++) {
+    const struct jmes_node *node = &expression->nodes[i];
+    if (node->type == NODE_CHAIN && expression->nodes[node->left].type == NODE_NOT &&
+        expression->nodes[node->right].type == NODE_FIELD)
+      return 1;
+  }
+  return 0;
+}

@@ -47,6 +47,9 @@ void jmes_free(struct jmes *expression); /* NULL accepted */
 json_t *jmes_search(const struct jmes *expression, json_t *document, const struct jmes_scope *scope,
                     struct error *error);
 
+/* Does it ask a negation for a part of it?  !a.b is (!a).b in JMESPath, and null whatever a is: nobody means that. */
+int jmes_asks_a_negation(const struct jmes *expression);
+
 /* Calls `visit` once for each distinct variable that the expression reads (name without $), and with the chain of plain
  * field names behind it where there is one ("resource", {"Tags"}): what validation against models needs.  `path` is
  * NULL-terminated; list elements (projections, [0]) appear as "[]".  The document root is the variable "". */

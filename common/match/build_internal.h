@@ -36,6 +36,8 @@ int match_build_no_memory(struct match_build *build);
 int match_build_tree(struct match_build *build);
 /* Makes the nodes that the walk uses; after this the drafts are of no use. */
 int match_build_nodes(struct match_build *build);
+/* Finds out where the walk over an event may stop early. */
+int match_build_watches(struct match_build *build);
 /* Puts each rule's fields into order: the least likely to be met first, those that may be absent last. */
 int match_build_rank(struct match_build *build);
 

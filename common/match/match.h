@@ -34,6 +34,14 @@
  *   7. A character outside the Basic Multilingual Plane has its case ignored like any other; a titlecase letter accepts
  *      itself, too.
  *
+ *   8. An empty key is a step like any other: {"": {"b": …}} is the path ".b", in event-ruler it is "b".
+ *   9. Operators of strings never meet a number; in event-ruler, suffix and wildcard see the bytes of its encoding.
+ *  10. A field of the name $or goes together with every operator and with $or as a word; event-ruler reads such a
+ *      pattern with an older compiler that knows fewer of them.
+ *  11. Each alternative, and each branch of $or, is judged as if it stood alone.  event-ruler's automaton now and then
+ *      errs where several share a path: a wildcard with a suffix that ignores case, anything-but in one branch of $or
+ *      and a prefix in another, false beside a range.
+ *
  * Ceilings: match_internal.h.  Nothing in a set grows faster than its patterns' text ($or apart, which is limited), so
  * wildcards cannot explode; what passes a ceiling is refused with an error that says which. */
 #ifndef PARAPET_MATCH_MATCH_H
@@ -67,11 +75,31 @@ void match_scratch_free(struct match_scratch *scratch);
  * 256, or its arrays with repeated keys would take too long to compare; ERROR_FATAL when memory ran out.
  *
  * JSON is checked as far as it is read.  Values that no pattern uses are skipped: of them, only that strings end and
- * brackets balance is seen.  An event is given up as soon as a value that every pattern needs (say, `source`) came and
- * met none: the rest is skipped in the same way (only that no key on the way to that value comes again is looked at).
+ * brackets balance is seen.  The walk stops as soon as no pattern can match any more (a value that all need, say
+ * `source`, met none of them; or each pattern's most telling value came and met none), or when all values that patterns
+ * ask for have come: what is left is only searched for a key that could repeat one of those.  Where a key of theirs is
+ * found in it, the rest is skipped as above, or walked.
  * Whoever wants whole JSON checks that before (collectors do).  Nothing is allocated once a scratch has seen the set
  * and an event as demanding as this one. */
 int match_run(const struct match_set *set, struct match_scratch *scratch, const char *event, size_t length,
               const uint32_t **ids, struct error *error);
+
+/* ---- for a person who asks why ---- */
+
+struct match_reason {
+  char *path;   /* of the first field, in the pattern's order, that is not met: "detail.eventName" */
+  char *wanted; /* its list of values, as the pattern writes it */
+  char *had;    /* JSON list of the values that the event has there, as it writes them, the first MATCH_REASON_VALUES */
+  size_t had_count; /* all of them; 0: the path has no value */
+  int apart;        /* it is met on its own, but not together with the fields before it (elements of one array) */
+};
+#define MATCH_REASON_VALUES 20
+
+/* Why does the pattern not match?  1: it does; 0 with *reason, which the caller clears; -1 with *error as from
+ * match_add() and match_run().  Where $or multiplies out to several rules, the reason is that of the one that gets
+ * furthest (of the first 64).  Slow: for each field it compiles and runs the pattern up to there. */
+int match_explain(const char *pattern, size_t length, const char *event, size_t event_length,
+                  struct match_reason *reason, struct error *error);
+void match_reason_clear(struct match_reason *reason); /* zeroed, or filled by match_explain() */
 
 #endif

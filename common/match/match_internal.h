@@ -7,8 +7,8 @@
  * set uses, the value is looked up in the path's index, which marks the fields that it meets.  Rules whose key field is
  * marked are *candidates*: most fall at a look at the marks of their other fields, the rest are checked in full
  * (resolve.c) against the values that the walk noted down.  So the work for an event depends on how many rules are
- * nearly met, not on how many there are.  Where all rules need a value that the event turns out not to have, the rest
- * of the event is skipped.
+ * nearly met, not on how many there are.  Where no rule can match any more, or nothing new can come, the walk stops
+ * (watch.c).
  *
  * Fields of one array of objects must be met inside the same element.  The walk gives each element a *place* (a node
  * of a tree; the root is place 0); two values agree unless their places lie in different elements of one array.  Where
@@ -195,6 +195,8 @@ enum match_json_kind {
 struct match_json {
   enum match_json_kind kind;
   unsigned line, column;
+  const char *raw; /* as written, inside the text that was read */
+  size_t raw_length;
   const char *key; /* decoded; NULL outside objects */
   size_t key_length;
   const char *text; /* string: decoded; number: as written */
@@ -215,7 +217,8 @@ struct match_field {
   bool absent_allowed;                      /* one alternative is {"exists": false} */
   const struct match_predicate *predicates; /* without ABSENT; exact strings first, sorted */
   size_t count;
-  size_t strings; /* how many exact strings there are */
+  size_t strings;                   /* how many exact strings there are */
+  uint32_t written, written_length; /* the list of values, as bytes of the pattern's text */
 };
 
 struct match_rule {

@@ -109,7 +109,9 @@ static int compile_field(struct match_compiler *compiler, const struct match_jso
   struct match_field *fields = grown(compiler, compiler->fields, compiler->field_count, sizeof *fields);
   if (!predicates || !fields) return match_compiler_no_memory(compiler);
   compiler->fields = fields;
-  struct match_field field = {.path_length = path->length};
+  struct match_field field = {.path_length = path->length,
+                              .written = (uint32_t)(list->raw - compiler->text),
+                              .written_length = (uint32_t)list->raw_length};
   field.path = match_arena_copy(compiler->arena, buffer_text(path), path->length);
   if (!field.path) return match_compiler_no_memory(compiler);
   if (compile_alternatives(compiler, list, predicates) != 0) return -1;
@@ -221,7 +223,7 @@ static int finish(struct match_compiler *compiler, const struct drafts *drafts, 
 
 int match_pattern_compile(struct match_arena *arena, const char *pattern, size_t length, struct match_rules *rules,
                           struct error *error) {
-  struct match_compiler compiler = {.arena = arena, .error = error};
+  struct match_compiler compiler = {.arena = arena, .error = error, .text = pattern};
   struct drafts drafts = {0};
   int result = -1;
   if (length > MATCH_PATTERN_BYTES) return error_set(error, ERROR_INVALID, "Pattern", "the pattern is too long");

@@ -18,6 +18,7 @@ struct drafts {
 struct match_compiler {
   struct match_arena *arena;
   struct error *error;
+  const char *text;     /* the pattern's */
   struct buffer path;   /* where we are, for messages: detail.$or[1].state[0].prefix */
   struct buffer joined; /* the field's path: detail.state */
   struct match_field *fields;

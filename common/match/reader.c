@@ -156,12 +156,7 @@ static struct match_json *read_number(struct reader *reader, struct match_json *
   return node->text ? node : no_memory(reader);
 }
 
-static struct match_json *read_value(struct reader *reader) {
-  skip_space(reader);
-  struct match_json *node = match_arena_take(reader->arena, sizeof *node);
-  if (!node) return no_memory(reader);
-  locate(reader, reader->at, &node->line, &node->column);
-  if (reader->at == reader->end) return broken(reader, reader->at, "the text ends too early");
+static struct match_json *read_kind(struct reader *reader, struct match_json *node) {
   node->kind = MATCH_JSON_OBJECT;
   if (next_is(reader, '{')) return read_inside(reader, node);
   node->kind = MATCH_JSON_ARRAY;
@@ -178,6 +173,18 @@ static struct match_json *read_value(struct reader *reader) {
   node->kind = MATCH_JSON_NULL;
   if (takes_word(reader, "null")) return node;
   return read_number(reader, node);
+}
+
+static struct match_json *read_value(struct reader *reader) {
+  skip_space(reader);
+  struct match_json *node = match_arena_take(reader->arena, sizeof *node);
+  if (!node) return no_memory(reader);
+  locate(reader, reader->at, &node->line, &node->column);
+  if (reader->at == reader->end) return broken(reader, reader->at, "the text ends too early");
+  node->raw = reader->at;
+  if (!read_kind(reader, node)) return NULL;
+  node->raw_length = (size_t)(reader->at - node->raw);
+  return node;
 }
 
 struct match_json *match_json_read(struct match_arena *arena, const char *text, size_t length, struct error *error) {

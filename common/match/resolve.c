@@ -83,15 +83,15 @@ static int add_place(struct match_scratch *scratch, size_t first, uint32_t place
 }
 
 /* Collects the places of the field's values, all of them or only those that meet it.  1 when one lies in no array that
- * matters (place 0), 0, or -1: out of memory. */
-static int collect(struct match_scratch *scratch, const struct match_field *field, bool all) {
+ * matters (place 0; not if `zero` says that this is a place like any other), 0, or -1: out of memory. */
+static int collect(struct match_scratch *scratch, const struct match_field *field, bool all, bool zero) {
   size_t first = scratch->hits.count;
   uint32_t number = first_note(scratch, field);
   for (const struct match_note *notes = scratch->notes.items; number != MATCH_NONE; number = notes[number].next) {
     struct match_value value;
     value_of(&notes[number], &value);
     if (!all && !match_field_holds(field, &value)) continue;
-    if (notes[number].place == 0) return 1;
+    if (notes[number].place == 0 && !zero) return 1;
     if (add_place(scratch, first, notes[number].place) != 0) return -1;
   }
   return 0;
@@ -99,14 +99,14 @@ static int collect(struct match_scratch *scratch, const struct match_field *fiel
 
 /* Adds a level to the search unless the field is met or absent whatever the others choose.  1: fine; 0: the field
  * cannot be met at all; -1: out of memory. */
-static int add_level(struct match_scratch *scratch, const struct match_field *field) {
+static int add_level(struct match_scratch *scratch, const struct match_field *field, bool zero) {
   struct match_level level = {.hits = (uint32_t)scratch->hits.count, .absent_allowed = field->absent_allowed};
   if (field->absent_allowed && first_note(scratch, field) == MATCH_NONE) return 1;
-  int free = collect(scratch, field, false);
+  int free = collect(scratch, field, false, zero);
   if (free != 0) return free;
   level.hit_count = (uint32_t)scratch->hits.count - level.hits;
   level.presences = (uint32_t)scratch->hits.count;
-  if (field->absent_allowed && (free = collect(scratch, field, true)) != 0) {
+  if (field->absent_allowed && (free = collect(scratch, field, true, false)) != 0) {
     if (free < 0) return -1;
     level.absent_allowed = false; /* it is there for everybody */
     scratch->hits.count = level.presences;
@@ -188,17 +188,18 @@ static bool meet(struct search *search, uint32_t level) {
 }
 
 static int resolve_joined(struct match_scratch *scratch, const struct match_plan *plan) {
-  bool free = true;
+  bool free = true, absent = false; /* a field may be absent for some choices of others: then these are all tried */
   for (uint32_t i = 0; i < plan->count; i++) {
     enum match_state state = state_of(scratch, plan->fields[i]);
     if (state == MATCH_MISSED) return 0;
     free = free && state == MATCH_MET;
+    absent = absent || (state != MATCH_MET && scratch->set->fields[plan->fields[i]].absent_allowed);
   }
   if (free) return 1;
   scratch->hits.count = scratch->levels.count = 0;
   for (uint32_t i = 0; i < plan->count; i++) {
-    if (state_of(scratch, plan->fields[i]) == MATCH_MET) continue;
-    int result = add_level(scratch, &scratch->set->fields[plan->fields[i]]);
+    if (state_of(scratch, plan->fields[i]) == MATCH_MET && !absent) continue;
+    int result = add_level(scratch, &scratch->set->fields[plan->fields[i]], absent);
     if (result <= 0) return result;
   }
   struct search search = {.scratch = scratch, .count = (uint32_t)scratch->levels.count};

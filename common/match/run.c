@@ -11,13 +11,16 @@ struct run {
   const char *start, *at, *end;
   int depth;
   uint32_t place;
-  uint32_t arrays;               /* opened so far */
-  uint32_t leaf;                 /* of the value at hand */
-  int inside_arrays;             /* arrays open now */
-  const struct match_leaf *lost; /* the value that every rule needs and that this event does not have */
-  bool patient;                  /* never gives up */
-  bool again;                    /* gave up too early: once more, patiently */
-  const char *problem;           /* why the walk ended early */
+  uint32_t arrays;                /* opened so far */
+  uint32_t leaf;                  /* of the value at hand */
+  int inside_arrays;              /* arrays open now */
+  uint32_t leaves_left;           /* paths that did not come yet, outside arrays … */
+  uint32_t keys_left;             /* … and those among them where rules have their keys */
+  const struct match_watch *lost; /* no rule can match any more, unless one of these paths comes again */
+  bool stopped;                   /* nothing that is left can change what is known */
+  bool patient;                   /* goes on to the end */
+  bool again;                     /* gave up too early: once more, patiently */
+  const char *problem;            /* why the walk ended early */
 };
 
 static int fail(struct run *run, const char *problem) {
@@ -264,12 +267,24 @@ static const struct match_node *step(const struct match_node *node, const char *
   return node ? match_node_child(node, key, (size_t)(end - key)) : NULL;
 }
 
-/* Giving up.  When the value that every rule needs (say, "source") came and met no field, no rule can match, unless the
- * event repeats a key on the way to it.  So what follows is only skipped, keys are still looked at, and where one is
- * repeated the event is walked once more without giving up. */
-static bool is_on_way(const struct match_leaf *leaf, const struct match_node *node) {
-  for (uint32_t i = 0; i < leaf->way_length; i++)
-    if (leaf->way[i] == node) return true;
+/* Stopping early.  No rule can match any more when a value that every rule needs (say, "source") came and met no field,
+ * or when the values of all rules' key fields came and met none; and nothing can change any more when all paths came:
+ * unless the event repeats a key on the way to one of these.  So if what is left of the event does not have the last
+ * key of any of them, that is the end.  If it has, where no rule can match the rest is skipped, keys are still looked
+ * at, and where one is repeated the event is walked once more, patiently; else the walk goes on. */
+static bool may_come_again(const struct run *run, const struct match_watch *watch) {
+  return watch->word_count == 0 || run->scan->has_word(run->at, run->end, watch->words, watch->word_count);
+}
+
+static int give_up(struct run *run, const struct match_watch *watch) {
+  run->lost = watch;
+  run->stopped = !may_come_again(run, watch);
+  return run->stopped ? -1 : 0;
+}
+
+static bool is_on_way(const struct match_watch *watch, const struct match_node *node) {
+  for (uint32_t i = 0; i < watch->node_count; i++)
+    if (watch->nodes[i] == node) return true;
   return false;
 }
 
@@ -279,13 +294,25 @@ static int skip_member(struct run *run, const struct match_node *child) {
   return -1;
 }
 
+/* Behind the value of a path that the set uses, outside arrays. */
+static int leaf_came(struct run *run, const struct match_leaf *leaf) {
+  const struct match_set *set = run->set;
+  struct match_scratch *scratch = run->scratch;
+  if (leaf->needed && scratch->met[leaf->number] != scratch->event) return give_up(run, leaf->needed);
+  if (scratch->came[leaf->number] == scratch->event) return 0;
+  scratch->came[leaf->number] = scratch->event;
+  run->leaves_left--;
+  if (leaf->is_key) run->keys_left--;
+  if (set->keys && run->keys_left == 0 && scratch->candidate_count == 0) return give_up(run, set->keys);
+  run->stopped = run->leaves_left == 0 && set->all && !may_come_again(run, set->all);
+  return run->stopped ? -1 : 0;
+}
+
 static int walk_known(struct run *run, const struct match_node *child) {
   if (run->lost) return skip_member(run, child);
   if (walk_value(run, child) != 0) return -1;
-  const struct match_leaf *leaf = child->leaf;
-  if (!leaf || !leaf->way || run->inside_arrays > 0 || run->patient || run->lost) return 0;
-  if (run->scratch->met[leaf->number] != run->scratch->event) run->lost = leaf;
-  return 0;
+  bool counts = child->leaf && run->inside_arrays == 0 && !run->patient && !run->lost;
+  return counts ? leaf_came(run, child->leaf) : 0;
 }
 
 static int walk_member(struct run *run, const struct match_node *node) {
@@ -391,14 +418,20 @@ static void order_ids(const struct match_set *set, struct match_scratch *scratch
 /* Walks and resolves.  0 or -1. */
 static int run_event(struct run *run) {
   if (match_scratch_prepare(run->scratch, run->set) != 0) return fail(run, no_memory);
-  if (walk_event(run) != 0) return -1;
+  if (walk_event(run) != 0 && !run->stopped) return -1;
   return run->lost ? 0 : resolve(run);
 }
 
 int match_run(const struct match_set *set, struct match_scratch *scratch, const char *event, size_t length,
               const uint32_t **ids, struct error *error) {
-  const struct run fresh = {
-      .set = set, .scratch = scratch, .scan = set->scan, .start = event, .at = event, .end = event + length};
+  const struct run fresh = {.set = set,
+                            .scratch = scratch,
+                            .scan = set->scan,
+                            .start = event,
+                            .at = event,
+                            .end = event + length,
+                            .leaves_left = set->leaf_count,
+                            .keys_left = set->key_count};
   struct run run = fresh;
   *ids = NULL;
   if (length > MATCH_EVENT_BYTES) return error_set(error, ERROR_INVALID, "Event", "the event is too long");

@@ -1,4 +1,6 @@
 /* The portable scanner, and the choice among all. */
+#include <string.h>
+
 #include "match/set_internal.h"
 
 static const char *string_stop(const char *at, const char *end) {
@@ -30,7 +32,27 @@ static const char *skip_container(const char *at, const char *end, int depth) {
   return NULL;
 }
 
-const struct match_scan match_scan_portable = {"portable", string_stop, skip_container};
+bool match_scan_word_ends(const char *start, const char *quote, const struct match_piece *words, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    if ((size_t)(quote - start) >= words[i].length &&
+        memcmp(quote - words[i].length, words[i].text, words[i].length) == 0)
+      return true;
+  return false;
+}
+
+bool match_scan_rest_has_word(const char *start, const char *at, const char *end, const struct match_piece *words,
+                              uint32_t count) {
+  const char *quote = at;
+  while (quote < end && (quote = memchr(quote, '"', (size_t)(end - quote))))
+    if (match_scan_word_ends(start, quote++, words, count)) return true;
+  return memmem(at, (size_t)(end - at), "\\u", 2) != NULL;
+}
+
+static bool has_word(const char *at, const char *end, const struct match_piece *words, uint32_t count) {
+  return match_scan_rest_has_word(at, at, end, words, count);
+}
+
+const struct match_scan match_scan_portable = {"portable", string_stop, skip_container, has_word};
 
 /* From plain to fast; each can run where the ones before it can. */
 const struct match_scan *match_scan_at(size_t i) {

@@ -130,6 +130,29 @@ static const char *string_stop_128(const char *at, const char *end) {
   return stop_bytewise(at, end);
 }
 
+/* A word's last two bytes and the quote behind it, 16 places at once. */
+static bool has_word_128(const char *at, const char *end, const struct match_piece *words, uint32_t count) {
+  const char *start = at;
+  __m128i first[MATCH_WORDS], second[MATCH_WORDS];
+  for (uint32_t i = 0; i < count; i++) {
+    first[i] = _mm_set1_epi8(words[i].text[words[i].length - 2]);
+    second[i] = _mm_set1_epi8(words[i].text[words[i].length - 1]);
+  }
+  for (; end - at >= 16 + 2; at += 16) {
+    __m128i a = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(at + 1));
+    __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(at + 2)), any = _mm_setzero_si128();
+    for (uint32_t i = 0; i < count; i++)
+      any = _mm_or_si128(any, _mm_and_si128(_mm_cmpeq_epi8(a, first[i]), _mm_cmpeq_epi8(b, second[i])));
+    any = _mm_and_si128(any, _mm_cmpeq_epi8(c, _mm_set1_epi8('"')));
+    __m128i escape = _mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8('\\')), _mm_cmpeq_epi8(b, _mm_set1_epi8('u')));
+    if (_mm_movemask_epi8(escape)) return true;
+    for (unsigned mask = (unsigned)_mm_movemask_epi8(any); mask; mask &= mask - 1)
+      if (match_scan_word_ends(start, at + __builtin_ctz(mask) + 2, words, count)) return true;
+  }
+  return match_scan_rest_has_word(start, at, end, words, count);
+}
+
 /* ---- AVX2 ---- */
 
 #define AVX2 __attribute__((target("avx2,bmi,popcnt")))
@@ -168,7 +191,30 @@ AVX2 static const char *string_stop_256(const char *at, const char *end) {
   return string_stop_128(at, end);
 }
 
-const struct match_scan match_scan_sse2 = {"sse2", string_stop_128, skip_container_128};
-const struct match_scan match_scan_avx2 = {"avx2", string_stop_256, skip_container_256};
+AVX2 static bool has_word_256(const char *at, const char *end, const struct match_piece *words, uint32_t count) {
+  const char *start = at;
+  __m256i first[MATCH_WORDS], second[MATCH_WORDS];
+  for (uint32_t i = 0; i < count; i++) {
+    first[i] = _mm256_set1_epi8(words[i].text[words[i].length - 2]);
+    second[i] = _mm256_set1_epi8(words[i].text[words[i].length - 1]);
+  }
+  for (; end - at >= 32 + 2; at += 32) {
+    __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)at);
+    __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(at + 1));
+    __m256i c = _mm256_loadu_si256((const __m256i *)(const void *)(at + 2)), any = _mm256_setzero_si256();
+    for (uint32_t i = 0; i < count; i++)
+      any = _mm256_or_si256(any, _mm256_and_si256(_mm256_cmpeq_epi8(a, first[i]), _mm256_cmpeq_epi8(b, second[i])));
+    any = _mm256_and_si256(any, _mm256_cmpeq_epi8(c, _mm256_set1_epi8('"')));
+    __m256i escape =
+        _mm256_and_si256(_mm256_cmpeq_epi8(a, _mm256_set1_epi8('\\')), _mm256_cmpeq_epi8(b, _mm256_set1_epi8('u')));
+    if (_mm256_movemask_epi8(escape)) return true;
+    for (uint32_t mask = (uint32_t)_mm256_movemask_epi8(any); mask; mask &= mask - 1)
+      if (match_scan_word_ends(start, at + __builtin_ctz(mask) + 2, words, count)) return true;
+  }
+  return match_scan_rest_has_word(start, at, end, words, count);
+}
+
+const struct match_scan match_scan_sse2 = {"sse2", string_stop_128, skip_container_128, has_word_128};
+const struct match_scan match_scan_avx2 = {"avx2", string_stop_256, skip_container_256, has_word_256};
 
 #endif

@@ -12,9 +12,10 @@ static void free_sized(struct match_scratch *scratch) {
   free(scratch->notes_of);
   free(scratch->memos);
   free(scratch->met);
+  free(scratch->came);
   free(scratch->marks);
   scratch->memos = NULL;
-  scratch->met = scratch->marks = NULL;
+  scratch->met = scratch->came = scratch->marks = NULL;
   free(scratch->candidates);
   free(scratch->matched);
   scratch->id_seen = scratch->candidates = scratch->matched = NULL;
@@ -63,9 +64,10 @@ int match_scratch_prepare(struct match_scratch *scratch, const struct match_set 
     scratch->notes_of = calloc(set->leaf_count + 1, sizeof *scratch->notes_of);
     scratch->marks = calloc(set->mark_count + 1, sizeof *scratch->marks);
     scratch->met = calloc(set->leaf_count + 1, sizeof *scratch->met);
+    scratch->came = calloc(set->leaf_count + 1, sizeof *scratch->came);
     scratch->memos = calloc(set->field_count + 1, sizeof *scratch->memos);
-    if (!scratch->met || !scratch->memos || !scratch->marks || !scratch->candidates || !scratch->id_seen ||
-        !scratch->matched || !scratch->notes_of) {
+    if (!scratch->met || !scratch->came || !scratch->memos || !scratch->marks || !scratch->candidates ||
+        !scratch->id_seen || !scratch->matched || !scratch->notes_of) {
       free_sized(scratch);
       return -1;
     }
@@ -76,6 +78,7 @@ int match_scratch_prepare(struct match_scratch *scratch, const struct match_set 
     memset(scratch->id_seen, 0, set->id_count * sizeof *scratch->id_seen);
     memset(scratch->notes_of, 0, set->leaf_count * sizeof *scratch->notes_of);
     memset(scratch->met, 0, set->leaf_count * sizeof *scratch->met);
+    memset(scratch->came, 0, set->leaf_count * sizeof *scratch->came);
     memset(scratch->memos, 0, set->field_count * sizeof *scratch->memos);
     scratch->event = 1;
   }

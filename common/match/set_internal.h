@@ -4,23 +4,35 @@
 
 #include "match/match_internal.h"
 
-/* ---- the paths that the set uses: a tree of keys (build.c) ---- */
+/* ---- the paths that the set uses: a tree of keys (build.c, tree.c) ---- */
+
+#define MATCH_WORDS 4
+
+/* Paths that have come, and whether one can come again in what is left of an event (watch.c).  It cannot when none of
+ * the words stands there: the paths' last keys, in front of their closing quote. */
+struct match_watch {
+  const struct match_node **nodes; /* on the way to the paths, their ends included */
+  uint32_t node_count;
+  uint32_t word_count; /* 0: too many, or one that JSON may spell in other ways than with \u */
+  struct match_piece words[MATCH_WORDS];
+};
 
 struct match_leaf {
   uint32_t number;           /* into match_scratch.notes_of */
   bool noted;                /* values of this path are looked at after the walk */
+  bool is_key;               /* some rule's key field ends here */
   struct match_index *index; /* of the fields that end here; NULL: none */
-  /* Where every rule needs a value at this path, an event without it is given up: the nodes from the first key to this
-   * path's.  NULL: some rule does without. */
-  const struct match_node **way;
-  uint32_t way_length;
+  const struct match_node *node;
+  const struct match_watch
+      *needed; /* of this path, where every rule needs a value here; NULL: some rule does without */
 };
 
 struct match_node {
   struct match_key *keys; /* open addressing, key_mask + 1 slots; NULL: no path goes on from here */
   uint32_t key_mask;
-  bool shared;             /* some rule has two fields from here on: elements of arrays here need places */
-  struct match_leaf *leaf; /* NULL: no path ends here */
+  const struct match_node *parent; /* NULL: the root */
+  bool shared;                     /* some rule has two fields from here on: elements of arrays here need places */
+  struct match_leaf *leaf;         /* NULL: no path ends here */
 };
 
 struct match_key {
@@ -64,7 +76,10 @@ struct match_set {
   uint32_t id_count;
   uint32_t *always; /* plans without a key */
   uint32_t always_count;
-  uint32_t mark_count; /* size of match_scratch.marks */
+  uint32_t mark_count;            /* size of match_scratch.marks */
+  const struct match_watch *keys; /* of the paths of all rules' keys; NULL: some rule has none, or they are too many */
+  uint32_t key_count;             /* how many paths that are */
+  const struct match_watch *all;  /* of all paths; NULL: they are too many */
   const struct match_scan *scan;
   uint64_t serial; /* no two sets of one process have the same */
 };
@@ -98,7 +113,14 @@ struct match_scan {
   /* `at` is behind an opening bracket: the byte behind its closing one, or NULL when there is none or more than
    * `depth` brackets are open at once (this one not counted).  Brackets of both kinds count alike. */
   const char *(*skip_container)(const char *at, const char *end, int depth);
+  /* Does one of the words (each of two bytes at least) with a quote behind it, or a \u, stand in [at, end)? */
+  bool (*has_word)(const char *at, const char *end, const struct match_piece *words, uint32_t count);
 };
+
+bool match_scan_word_ends(const char *start, const char *quote, const struct match_piece *words, uint32_t count);
+/* As has_word, from `at` on; words may begin before that, at `start`. */
+bool match_scan_rest_has_word(const char *start, const char *at, const char *end, const struct match_piece *words,
+                              uint32_t count);
 
 extern const struct match_scan match_scan_portable;
 #if defined(__x86_64__)
@@ -168,6 +190,7 @@ struct match_scratch {
   struct match_notes_of *notes_of;
   uint32_t *memos;      /* by field: match_memo() */
   uint32_t *met;        /* by leaf: the event in which its index found a field */
+  uint32_t *came;       /* by leaf: the event in which its path came, outside arrays */
   uint32_t *marks;      /* places in indexes that were looked at; fresh when equal to `mark` */
   uint32_t mark;        /* number of the search */
   uint32_t *candidates; /* plans to check */

@@ -99,32 +99,12 @@ static int add_paths(struct match_build *build) {
 
 /* The text moves into the set's arena: the builder's goes away. */
 static int put_key(struct match_arena *arena, struct match_node *node, const struct match_draft *child) {
+  child->node->parent = node;
   const char *text = match_arena_copy(arena, child->text, child->length);
   if (!text) return -1;
   uint32_t slot = (uint32_t)match_hash_key(child->text, child->length) & node->key_mask;
   while (node->keys[slot].text) slot = (slot + 1) & node->key_mask;
   node->keys[slot] = (struct match_key){text, (uint32_t)child->length, child->node};
-  return 0;
-}
-
-/* The nodes from the first key down to the draft's own. */
-static int set_way(struct match_build *build, const struct match_draft *draft) {
-  struct match_leaf *leaf = build->leaves[draft->leaf];
-  for (const struct match_draft *up = draft; up->parent != MATCH_NONE; up = &build->drafts[up->parent])
-    leaf->way_length++;
-  leaf->way = match_arena_array(&build->set->arena, leaf->way_length, sizeof *leaf->way);
-  if (!leaf->way) return match_build_no_memory(build);
-  uint32_t at = leaf->way_length;
-  for (const struct match_draft *up = draft; at > 0; up = &build->drafts[up->parent]) leaf->way[--at] = up->node;
-  return 0;
-}
-
-static int set_ways(struct match_build *build) {
-  for (size_t i = 0; i < build->draft_count; i++) {
-    const struct match_draft *draft = &build->drafts[i];
-    if (draft->leaf == MATCH_NONE || build->needed_by[draft->leaf] != build->set->plan_count) continue;
-    if (set_way(build, draft) != 0) return -1;
-  }
   return 0;
 }
 
@@ -136,7 +116,10 @@ int match_build_nodes(struct match_build *build) {
     struct match_node *node = draft->node = match_arena_take(arena, sizeof *node);
     if (!node) return match_build_no_memory(build);
     node->shared = draft->shared;
-    if (draft->leaf != MATCH_NONE) node->leaf = build->leaves[draft->leaf];
+    if (draft->leaf != MATCH_NONE) {
+      node->leaf = build->leaves[draft->leaf];
+      node->leaf->node = node;
+    }
     if (draft->children == 0) continue;
     uint32_t slots = 4;
     while (slots < draft->children * 2) slots *= 2;
@@ -147,7 +130,7 @@ int match_build_nodes(struct match_build *build) {
       if (put_key(arena, node, &build->drafts[c]) != 0) return match_build_no_memory(build);
   }
   build->set->root = build->drafts[0].node;
-  return set_ways(build);
+  return 0;
 }
 
 static int add_leaves(struct match_build *build) {

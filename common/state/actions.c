@@ -98,22 +98,26 @@ int state_renames_get(struct state *state, const char *arn, json_t **renames, st
 }
 
 /* ---- commands ---- */
-static int put_command(struct state *state, enum state_script script, const char *id, json_t *record, int64_t ttl_ms,
-                       struct error *error) {
+int state_command_begin(struct state *state, const char *id, json_t *record, int64_t made_ms, int64_t ttl_ms,
+                        struct error *error) {
   struct state_call call;
-  state_call_begin(&call, state, script);
+  int64_t answer = 0;
+  state_call_begin(&call, state, STATE_SCRIPT_command_begin);
   state_call_key(&call, "command:", id);
+  state_call_keys(&call, "epoch:since", NULL);
   state_call_json(&call, record);
   state_call_range(&call, "a command's time", ttl_ms, 1, STATE_TTL_MS);
-  return script == STATE_SCRIPT_set_new ? state_call_flag(&call, error) : state_call_done(&call, error);
-}
-
-int state_command_begin(struct state *state, const char *id, json_t *record, int64_t ttl_ms, struct error *error) {
-  return put_command(state, STATE_SCRIPT_set_new, id, record, ttl_ms, error);
+  state_call_number(&call, made_ms);
+  return state_call_integer(&call, &answer, error) != 0 ? -1 : (int)answer;
 }
 
 int state_command_put(struct state *state, const char *id, json_t *record, int64_t ttl_ms, struct error *error) {
-  return put_command(state, STATE_SCRIPT_set, id, record, ttl_ms, error);
+  struct state_call call;
+  state_call_begin(&call, state, STATE_SCRIPT_set);
+  state_call_key(&call, "command:", id);
+  state_call_json(&call, record);
+  state_call_range(&call, "a command's time", ttl_ms, 1, STATE_TTL_MS);
+  return state_call_done(&call, error);
 }
 
 int state_command_get(struct state *state, const char *id, json_t **record, struct error *error) {

@@ -1,20 +1,24 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "json/value.h"
 #include "state/state_internal.h"
 
-#define MOST_SCOPES 16
+#define MOST_SCOPES 8
 #define MOST_ACTIONS 1000000
 #define LONGEST_WINDOW_MS ((int64_t)31 * 86400000)
+#define MOST_OUTCOMES 100
+#define MOST_PROBES 100
+#define MOST_POPULATIONS 1000000
 #define SCOPES_A_READ 32
 
-static void scope_keys(struct state_call *call, const char *scope) {
+static void scope_keys(struct state_call *call, const char *scope, const char *second) {
   if (!scope || strlen(scope) > STATE_SCOPE_BYTES) {
     state_call_invalid(call, "a breaker's scope must have 1 to %d bytes", STATE_SCOPE_BYTES);
     return;
   }
   state_call_key(call, "breaker:", scope);
-  state_call_key(call, "window:", scope);
+  if (second) state_call_key(call, second, scope);
 }
 
 /* ---- asking ---- */
@@ -37,22 +41,30 @@ struct grant_answer {
   int tripped;
 };
 
+static void add_limit(struct state_call *call, const struct state_limit *limit) {
+  const char *scope = limit->scope ? limit->scope : "", *population = limit->population ? limit->population : "";
+  int limited = limit->actions != 0 || limit->share != 0;
+  scope_keys(call, limit->scope, "window:");
+  state_call_text(call, scope);
+  state_call_range(call, "a breaker's limit", limit->actions, 0, MOST_ACTIONS);
+  state_call_range(call, "a breaker's window", limit->window_ms, limited ? 1 : 0, LONGEST_WINDOW_MS);
+  state_call_text(call, population);
+  state_call_range(call, "a breaker's share", limit->share, 0, 10000);
+  state_call_range(call, "a share's least", limit->least, limit->share ? 1 : 0, MOST_ACTIONS);
+  if (limit->share && !*population) state_call_invalid(call, "a share needs a population");
+}
+
 /* mode: "peek", "grant" or "released" */
 static int ask(struct state *state, const struct state_limit *limits, size_t count, const char *action,
                const char *mode, struct grant_answer *answer, char *refusing, struct error *error) {
   struct state_call call;
   state_call_begin(&call, state, STATE_SCRIPT_breaker_grant);
-  state_call_keys(&call, "stop", "breakers", "grants", NULL);
+  state_call_keys(&call, "stop", "breakers", "grants", "population", NULL);
   state_call_id(&call, "an action's id", action);
   state_call_text(&call, mode);
   state_call_number(&call, grants_seen(state, &call));
   if (!count || count > MOST_SCOPES) state_call_invalid(&call, "an action has 1 to %d scopes", MOST_SCOPES);
-  for (size_t i = 0; i < count && i < MOST_SCOPES; i++) {
-    scope_keys(&call, limits[i].scope);
-    state_call_text(&call, limits[i].scope ? limits[i].scope : "");
-    state_call_range(&call, "a breaker's limit", limits[i].actions, 0, MOST_ACTIONS);
-    state_call_range(&call, "a breaker's window", limits[i].window_ms, limits[i].actions ? 1 : 0, LONGEST_WINDOW_MS);
-  }
+  for (size_t i = 0; i < count && i < MOST_SCOPES; i++) add_limit(&call, &limits[i]);
   uint64_t generation = call.generation;
   redisReply *reply = state_call_run(&call, error);
   if (!reply) return -1;
@@ -86,7 +98,78 @@ int state_breaker_grant(struct state *state, const struct state_limit *limits, s
   return failed;
 }
 
+/* ---- how actions end ---- */
+
+static json_t *changes_of(const redisReply *reply, struct error *error) {
+  if (state_reply_rows(reply, 0, 5, error)) return NULL;
+  json_t *list = json_array();
+  for (size_t i = 0; list && i < reply->elements; i += 5) {
+    redisReply *const *row = reply->element + i;
+    json_t *change = json_pack("{s:s, s:s, s:s%, s:I, s:I}", "scope", row[0]->str, "state", row[1]->str, "reason",
+                               row[2]->str, row[2]->len, "limit", (json_int_t)state_reply_number(row[3]), "window_ms",
+                               (json_int_t)state_reply_number(row[4]));
+    if (json_array_append_new(list, change) == 0) continue;
+    json_decref(list);
+    list = NULL;
+  }
+  if (!list) error_set(error, ERROR_FATAL, "memory", "out of memory");
+  return list;
+}
+
+int state_breaker_outcome(struct state *state, const struct state_limit *limits, size_t count, const char *action,
+                          int failed, json_t **changes, struct error *error) {
+  struct state_call call;
+  *changes = NULL;
+  state_call_begin(&call, state, STATE_SCRIPT_breaker_outcome);
+  state_call_keys(&call, "breakers", NULL);
+  state_call_id(&call, "an action's id", action);
+  state_call_number(&call, failed != 0);
+  if (!count || count > MOST_SCOPES) state_call_invalid(&call, "an action has 1 to %d scopes", MOST_SCOPES);
+  for (size_t i = 0; i < count && i < MOST_SCOPES; i++) {
+    int64_t failures = limits[i].failures;
+    scope_keys(&call, limits[i].scope, "outcomes:");
+    state_call_text(&call, limits[i].scope ? limits[i].scope : "");
+    state_call_range(&call, "a number of failures", failures, 0, MOST_OUTCOMES);
+    state_call_range(&call, "a number of outcomes", limits[i].failures_of, failures ? failures : 0, MOST_OUTCOMES);
+  }
+  redisReply *reply = state_call_run(&call, error);
+  if (!reply) return -1;
+  *changes = changes_of(reply, error);
+  freeReplyObject(reply);
+  return *changes ? 0 : -1;
+}
+
+int state_population(struct state *state, const char *account, const char *region, const char *type, int64_t resources,
+                     struct error *error) {
+  char field[STATE_SCOPE_BYTES * 2];
+  struct state_call call;
+  state_call_begin(&call, state, STATE_SCRIPT_population);
+  state_call_keys(&call, "population", NULL);
+  state_call_key(&call, "population:", account);
+  if (snprintf(field, sizeof field, "%s|%s", region, type) >= (int)sizeof field)
+    state_call_invalid(&call, "a population's Region and type are too long");
+  state_call_id(&call, "a population's account", account);
+  state_call_text(&call, field);
+  state_call_id(&call, "a population's type", type);
+  state_call_range(&call, "a number of resources", resources, 0, (int64_t)1 << 40);
+  state_call_number(&call, MOST_POPULATIONS);
+  return state_call_done(&call, error);
+}
+
 /* ---- the operator ---- */
+
+int state_breaker_probe(struct state *state, const char *scope, int64_t probes, int64_t cooldown_ms, const char *by,
+                        struct error *error) {
+  struct state_call call;
+  state_call_begin(&call, state, STATE_SCRIPT_breaker_probe);
+  state_call_keys(&call, "breakers", NULL);
+  scope_keys(&call, scope, NULL);
+  state_call_text(&call, scope ? scope : "");
+  state_call_range(&call, "a number of probes", probes, 1, MOST_PROBES);
+  state_call_range(&call, "a cooldown", cooldown_ms, -1, LONGEST_WINDOW_MS);
+  state_call_text(&call, by ? by : "");
+  return state_call_flag(&call, error);
+}
 
 int state_breaker_set(struct state *state, const char *scope, const char *verb, const char *by, const char *reason,
                       struct error *error) {
@@ -98,7 +181,8 @@ int state_breaker_set(struct state *state, const char *scope, const char *verb, 
   state_call_begin(&call, state, STATE_SCRIPT_breaker_set);
   if (!wanted) state_call_invalid(&call, "a breaker's verb is trip, hold or reset, not %.32s", verb);
   state_call_keys(&call, "breakers", NULL);
-  scope_keys(&call, scope);
+  scope_keys(&call, scope, "window:");
+  if (scope) state_call_key(&call, "outcomes:", scope);
   state_call_text(&call, scope ? scope : "");
   state_call_text(&call, wanted ? wanted : "");
   state_call_text(&call, by ? by : "");
@@ -122,7 +206,7 @@ static int read_scopes(struct state *state, redisReply *const *scopes, size_t co
   state_call_begin(&call, state, STATE_SCRIPT_breaker_read);
   state_call_keys(&call, "breakers", NULL);
   for (size_t i = 0; i < count; i++) {
-    scope_keys(&call, scopes[i]->str);
+    scope_keys(&call, scopes[i]->str, "window:");
     state_call_text(&call, scopes[i]->str);
   }
   redisReply *reply = state_call_run(&call, error);
@@ -167,12 +251,12 @@ int state_breaker_store(struct state *state, const char *id, const json_t *value
   struct state_call call;
   state_call_begin_guarded(&call, state, STATE_SCRIPT_breaker_put, guard);
   state_call_keys(&call, "breakers", NULL);
-  scope_keys(&call, id);
+  scope_keys(&call, id, "window:");
   state_call_text(&call, id ? id : "");
   const char *name = value ? json_text_at(value, "state", NULL) : "";
   if (value && strcmp(name, "open") && strcmp(name, "held") && strcmp(name, "closed") && strcmp(name, "half-open"))
     state_call_invalid(&call, "a breaker's state is closed, open, held or half-open, not %.32s", name);
-  state_call_text(&call, name);
+  state_call_text(&call, strcmp(name, "half-open") ? name : "open"); /* its probes are not in the record */
   state_call_text(&call, value ? json_text_at(value, "by", NULL) : "");
   state_call_text(&call, value ? json_text_at(value, "reason", NULL) : "");
   for (size_t i = 0; i < 3; i++)

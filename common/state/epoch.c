@@ -51,7 +51,7 @@ int state_epoch_create(struct state *state, struct error *error) {
   snprintf(epoch, sizeof epoch, "%016" PRIx64 "%016" PRIx64, random[0], random[1]);
   struct state_call call;
   state_call_begin_guarded(&call, state, STATE_SCRIPT_epoch_create, STATE_GUARD_REBUILD);
-  state_call_keys(&call, "epoch", "rebuild", NULL);
+  state_call_keys(&call, "epoch", "rebuild", "epoch:since", NULL);
   state_call_text(&call, state->rebuild_token);
   state_call_text(&call, epoch);
   if (state_call_done(&call, error)) return -1;
@@ -73,7 +73,7 @@ int state_rebuild(struct state *state, const char *kind, const char *id, json_t 
   } kinds[] = {
       {"stop", state_stop_store},         {"exception", state_exception_store}, {"breaker", state_breaker_store},
       {"parked", state_parked_store},     {"intent", state_intent_store},       {"finding", state_finding_store},
-      {"approval", state_approval_store},
+      {"baseline", state_baseline_store}, {"approval", state_approval_store},
   };
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (!strcmp(kinds[i].kind, kind)) return kinds[i].put(state, id, value, STATE_GUARD_REBUILD, error);

@@ -1,5 +1,6 @@
 #include "state/exception_index.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,9 @@
 #include "state/state_internal.h"
 
 #define LONGEST_PREFIX 63
+/* Kinds of keys, beside a glob's literal beginning: an exact resource; without a resource: a tag with its exact value,
+ * a tag's key (its value is a glob), an exact unit. */
+enum { EXACT = LONGEST_PREFIX + 1, TAG_VALUE, TAG_KEY, UNIT, KINDS };
 #define FIRST_BUCKETS 64
 
 /* One allocation each: the members point into `bytes`.  NULL or "*" matched everything: "*" then. */
@@ -15,15 +19,15 @@ struct entry {
   struct entry *same_bucket, *same_id;
   uint64_t hash, id_hash;
   int64_t starts, expires;
-  unsigned prefix; /* length of the glob's literal beginning; LONGEST_PREFIX + 1: an exact resource */
-  const char *id, *text, *guardrail, *account, *region, *environment, *resource;
+  unsigned prefix; /* length of the glob's literal beginning, or one of the kinds below */
+  const char *id, *text, *guardrail, *account, *unit, *region, *environment, *resource, *tag;
   char bytes[];
 };
 
 struct exception_index {
   size_t count, buckets; /* buckets: a power of two */
   struct entry **by_scope, **by_id;
-  size_t prefixes[LONGEST_PREFIX + 2]; /* how many entries have this prefix length */
+  size_t prefixes[KINDS]; /* how many entries have this prefix length, or are of this kind */
 };
 
 /* ---- hashes: FNV-1a, with a separator between parts ---- */
@@ -37,8 +41,10 @@ static uint64_t hash_scope(const char *guardrail, const char *account) {
   return hash_bytes(hash_bytes(14695981039346656037u, guardrail, strlen(guardrail)), account, strlen(account));
 }
 
-static uint64_t hash_resource(uint64_t scope, int exact, const char *resource, size_t length) {
-  return hash_bytes(scope ^ (exact ? 0x5Au : 0xA5u), resource, length);
+/* All globs share one kind of key: their beginning's length tells them apart. */
+static uint64_t hash_key(uint64_t scope, unsigned prefix, const char *key, size_t length) {
+  unsigned kind = prefix < EXACT ? 0 : prefix;
+  return hash_bytes(scope ^ ((uint64_t)kind + 1) * 0xA5A5A5A5A5A5A5A5u, key, length);
 }
 
 static size_t slot(const struct exception_index *index, uint64_t hash) {
@@ -55,38 +61,64 @@ static const char *place(char **at, const char *text, size_t length) {
   return start;
 }
 
+enum { MEMBERS = 7 };
+
 static const char *scope_member(const json_t *exception, const char *name) {
   const char *text = json_string_value(json_object_get(exception, name));
   return text && *text ? text : "*";
 }
 
 static struct entry *build(const char *id, const char *text, size_t length, const json_t *exception) {
-  static const char *const names[] = {"guardrail", "account", "region", "environment", "resource"};
-  const char *members[5];
+  static const char *const names[MEMBERS] = {"guardrail",   "account",  "unit", "region",
+                                             "environment", "resource", "tag"};
+  const char *members[MEMBERS];
   size_t size = sizeof(struct entry) + strlen(id) + 1 + length + 1;
-  for (size_t i = 0; i < 5; i++) {
+  for (size_t i = 0; i < MEMBERS; i++) {
     members[i] = scope_member(exception, names[i]);
     size += strlen(members[i]) + 1;
   }
   struct entry *entry = malloc(size);
   if (!entry) return NULL;
   *entry = (struct entry){0};
-  const char **const targets[] = {&entry->guardrail, &entry->account, &entry->region, &entry->environment,
-                                  &entry->resource};
+  const char **const targets[MEMBERS] = {&entry->guardrail,   &entry->account,  &entry->unit, &entry->region,
+                                         &entry->environment, &entry->resource, &entry->tag};
   char *at = entry->bytes;
-  for (size_t i = 0; i < 5; i++) *targets[i] = place(&at, members[i], strlen(members[i]));
+  for (size_t i = 0; i < MEMBERS; i++) *targets[i] = place(&at, members[i], strlen(members[i]));
   entry->id = place(&at, id, strlen(id));
   entry->text = place(&at, text, length);
   return entry;
 }
 
+static int is_all(const char *member) { return !strcmp(member, "*"); }
+
+/* The most telling of its members is the key: the resource, else the tag, else the unit. */
+static const char *key_of(struct entry *entry, size_t *length) {
+  const char *key = entry->resource;
+  *length = strcspn(key, "*?");
+  if (!key[*length] && *length) {
+    entry->prefix = EXACT;
+  } else if (is_all(key) && !is_all(entry->tag)) {
+    key = entry->tag;
+    *length = strlen(key);
+    entry->prefix = TAG_VALUE;
+    if (strchr(key, '=') && !strpbrk(key, "*?")) return key;
+    *length = strcspn(key, "=");
+    entry->prefix = TAG_KEY;
+  } else if (is_all(key) && !strpbrk(entry->unit, "*?")) {
+    key = entry->unit;
+    *length = strlen(key);
+    entry->prefix = UNIT;
+  } else {
+    if (*length > LONGEST_PREFIX) *length = LONGEST_PREFIX;
+    entry->prefix = (unsigned)*length;
+  }
+  return key;
+}
+
 static void file_under(struct entry *entry) {
-  uint64_t scope = hash_scope(entry->guardrail, entry->account);
-  size_t literal = strcspn(entry->resource, "*?");
-  int exact = !entry->resource[literal];
-  if (!exact && literal > LONGEST_PREFIX) literal = LONGEST_PREFIX;
-  entry->prefix = exact ? LONGEST_PREFIX + 1 : (unsigned)literal;
-  entry->hash = hash_resource(scope, exact, entry->resource, literal);
+  size_t length = 0;
+  const char *key = key_of(entry, &length);
+  entry->hash = hash_key(hash_scope(entry->guardrail, entry->account), entry->prefix, key, length);
   entry->id_hash = hash_bytes(14695981039346656037u, entry->id, strlen(entry->id));
 }
 
@@ -211,12 +243,31 @@ static int equals(const char *wanted, const char *value) {
   return !strcmp(wanted, "*") || (value && !strcmp(wanted, value));
 }
 
+static int fits(const char *wanted, const char *value) {
+  return !strcmp(wanted, "*") || (value && glob_matches(wanted, value));
+}
+
+/* "key=value-glob", or just "key": whatever its value. */
+static int has_tag(const char *wanted, const json_t *tags) {
+  const char *key;
+  json_t *value;
+  size_t length = strcspn(wanted, "=");
+  if (is_all(wanted)) return 1;
+  json_object_foreach((json_t *)tags, key, value) {
+    if (strlen(key) != length || strncmp(key, wanted, length)) continue;
+    if (!wanted[length] || glob_matches(wanted + length + 1, json_is_string(value) ? json_string_value(value) : ""))
+      return 1;
+  }
+  return 0;
+}
+
 static int covers(const struct entry *entry, const struct search *search) {
   const struct state_subject *subject = search->subject;
-  if (search->now < entry->starts || search->now >= entry->expires) return 0;
+  if (search->now < entry->starts || search->now >= entry->expires + subject->grace_ms) return 0;
   if (!equals(entry->guardrail, subject->guardrail) || !equals(entry->account, subject->account)) return 0;
   if (!equals(entry->region, subject->region) || !equals(entry->environment, subject->environment)) return 0;
-  if (!strcmp(entry->resource, "*")) return 1;
+  if (!fits(entry->unit, subject->unit) || !has_tag(entry->tag, subject->tags)) return 0;
+  if (is_all(entry->resource)) return 1;
   return (subject->resource && glob_matches(entry->resource, subject->resource)) ||
          (subject->arn && glob_matches(entry->resource, subject->arn));
 }
@@ -235,9 +286,22 @@ static void look_for_resource(struct search *search, uint64_t scope, const char 
   if (!resource) return;
   const size_t *prefixes = search->index->prefixes;
   size_t length = strlen(resource);
-  if (prefixes[LONGEST_PREFIX + 1]) look(search, hash_resource(scope, 1, resource, length));
-  for (size_t prefix = 1; prefix <= LONGEST_PREFIX && prefix <= length; prefix++)
-    if (prefixes[prefix]) look(search, hash_resource(scope, 0, resource, prefix));
+  if (prefixes[EXACT]) look(search, hash_key(scope, EXACT, resource, length));
+  for (unsigned prefix = 1; prefix <= LONGEST_PREFIX && prefix <= length; prefix++)
+    if (prefixes[prefix]) look(search, hash_key(scope, prefix, resource, prefix));
+}
+
+static void look_for_tags(struct search *search, uint64_t scope) {
+  const size_t *prefixes = search->index->prefixes;
+  const char *key;
+  json_t *value;
+  if (!prefixes[TAG_VALUE] && !prefixes[TAG_KEY]) return;
+  json_object_foreach((json_t *)search->subject->tags, key, value) {
+    char pair[512];
+    int length = snprintf(pair, sizeof pair, "%s=%s", key, json_is_string(value) ? json_string_value(value) : "");
+    if (length < (int)sizeof pair) look(search, hash_key(scope, TAG_VALUE, pair, (size_t)length));
+    look(search, hash_key(scope, TAG_KEY, key, strlen(key)));
+  }
 }
 
 const char *exception_index_find(const struct exception_index *index, const struct state_subject *subject,
@@ -248,9 +312,12 @@ const char *exception_index_find(const struct exception_index *index, const stru
   for (size_t i = 0; i < 4; i++) {
     if (!guardrails[i / 2] || !accounts[i % 2]) continue;
     uint64_t scope = hash_scope(guardrails[i / 2], accounts[i % 2]);
-    if (index->prefixes[0]) look(&search, hash_resource(scope, 0, "", 0));
+    if (index->prefixes[0]) look(&search, hash_key(scope, 0, "", 0));
     look_for_resource(&search, scope, subject->resource);
     look_for_resource(&search, scope, subject->arn);
+    look_for_tags(&search, scope);
+    if (subject->unit && index->prefixes[UNIT])
+      look(&search, hash_key(scope, UNIT, subject->unit, strlen(subject->unit)));
   }
   return search.best ? search.best->text : NULL;
 }

@@ -1,4 +1,4 @@
--- KEYS: guard, exceptions, version, changes, expires, uses.  ARGV: guard, id.  1: it was there.
+-- KEYS: guard, exceptions, version, changes, expires, uses, unwarned, warning.  ARGV: guard, id.  1: it was there.
 if redis.call('HDEL', KEYS[2], ARGV[2]) == 0 then
   return 0
 end
@@ -7,4 +7,6 @@ local version = redis.call('INCR', KEYS[3])
 redis.call('ZADD', KEYS[4], version, ARGV[2])
 redis.call('ZADD', KEYS[5], now, ARGV[2])
 redis.call('HDEL', KEYS[6], ARGV[2])
+redis.call('ZREM', KEYS[7], ARGV[2])
+redis.call('ZREM', KEYS[8], ARGV[2])
 return 1

@@ -11,6 +11,7 @@
 
 #define MOST_EXCEPTIONS 200000
 #define PAGE 1000
+#define WARNINGS_A_CALL 100
 /* Removals are remembered for 30 days; a copy that slept longer than this is loaded anew. */
 #define COPY_LIFE_MS ((int64_t)24 * 3600 * 1000)
 
@@ -40,7 +41,7 @@ static int store(struct state *state, const char *id, const json_t *exception, e
   struct state_call call;
   state_call_begin_guarded(&call, state, STATE_SCRIPT_exception_put, guard);
   state_call_keys(&call, "exceptions", "exceptions:version", "exceptions:changes", "exceptions:expires", NULL);
-  state_call_keys(&call, "exceptions:uses", NULL);
+  state_call_keys(&call, "exceptions:uses", "exceptions:unwarned", "exceptions:warning", NULL);
   state_call_id(&call, "an exception's id", id);
   state_call_json(&call, exception);
   if (id && strcmp(json_text_at(exception, "id", NULL), id)) state_call_invalid(&call, "an exception needs its `id`");
@@ -57,7 +58,7 @@ static int drop(struct state *state, const char *id, enum state_guard guard, str
   struct state_call call;
   state_call_begin_guarded(&call, state, STATE_SCRIPT_exception_remove, guard);
   state_call_keys(&call, "exceptions", "exceptions:version", "exceptions:changes", "exceptions:expires", NULL);
-  state_call_keys(&call, "exceptions:uses", NULL);
+  state_call_keys(&call, "exceptions:uses", "exceptions:unwarned", "exceptions:warning", NULL);
   state_call_id(&call, "an exception's id", id);
   return state_call_flag(&call, error);
 }
@@ -118,12 +119,27 @@ static int append(void *list, const char *id, const redisReply *record, struct e
   return json_array_append_new(list, exception) ? error_set(error, ERROR_FATAL, "memory", "out of memory") : 0;
 }
 
+static int add_uses(struct state *state, json_t *list, struct error *error) {
+  struct state_call call;
+  json_t *uses = NULL, *exception;
+  size_t index;
+  state_call_begin(&call, state, STATE_SCRIPT_hash_all);
+  state_call_keys(&call, "exceptions:uses", NULL);
+  if (state_call_numbers(&call, &uses, error)) return -1;
+  json_array_foreach(list, index, exception) {
+    json_t *count = json_object_get(uses, json_text_at(exception, "id", NULL));
+    json_object_set_new(exception, "uses", count ? json_incref(count) : json_integer(0));
+  }
+  json_decref(uses);
+  return 0;
+}
+
 int state_exceptions(struct state *state, json_t **list, struct error *error) {
   int64_t since = 0;
   uint64_t generation = 0;
   *list = json_array();
   if (!*list) return error_set(error, ERROR_FATAL, "memory", "out of memory");
-  if (!each_change(state, &since, &generation, append, *list, error)) return 0;
+  if (!each_change(state, &since, &generation, append, *list, error) && !add_uses(state, *list, error)) return 0;
   json_decref(*list);
   *list = NULL;
   return -1;
@@ -243,13 +259,37 @@ int state_exception_find(struct state *state, const struct state_subject *subjec
   *exception = NULL;
   if (ask_version(state, &generation, &version, error)) return -1;
   if (!is_current(copy, generation, version) && refresh(state, generation, version, error)) return -1;
+  int64_t now = clock_wall_ms(), expires = now;
   pthread_rwlock_rdlock(&copy->lock);
-  const char *text = exception_index_find(copy->index, subject, clock_wall_ms());
+  const char *text = exception_index_find(copy->index, subject, now);
   if (text) *exception = json_parse(text, strlen(text), error);
   pthread_rwlock_unlock(&copy->lock);
   if (!text) return 0;
+  if (*exception && state_time_of(*exception, "expires", &expires) == 0 && expires <= now)
+    json_object_set_new(*exception, "expired", json_true());
   if (*exception && !count_use(state, *exception, error)) return 0;
   json_decref(*exception);
   *exception = NULL;
   return -1;
+}
+
+/* ---- warnings ---- */
+
+int state_exceptions_expiring(struct state *state, int64_t warn_ms, int64_t hold_ms, json_t **list,
+                              struct error *error) {
+  struct state_call call;
+  state_call_begin(&call, state, STATE_SCRIPT_exception_expiring);
+  state_call_keys(&call, "exceptions", "exceptions:unwarned", "exceptions:warning", NULL);
+  state_call_range(&call, "a warning's time", warn_ms, 0, STATE_TTL_MS);
+  state_call_range(&call, "a hold", hold_ms, 1, STATE_TTL_MS);
+  state_call_number(&call, WARNINGS_A_CALL);
+  return state_call_records(&call, list, error);
+}
+
+int state_exception_warned(struct state *state, const char *id, struct error *error) {
+  struct state_call call;
+  state_call_begin(&call, state, STATE_SCRIPT_set_drop);
+  state_call_keys(&call, "exceptions:warning", NULL);
+  state_call_id(&call, "an exception's id", id);
+  return state_call_done(&call, error);
 }

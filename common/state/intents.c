@@ -15,13 +15,28 @@ int state_intent_store(struct state *state, const char *id, const json_t *value,
   return state_call_done(&call, error);
 }
 
-int state_intent_put(struct state *state, const char *subject, json_t *intent, struct error *error) {
+int state_intent_put(struct state *state, const char *subject, json_t *intent, const struct state_lease *lease,
+                     struct error *error) {
+  struct state_call call;
   if (!intent) return error_set(error, ERROR_INVALID, "argument", "an intent must be JSON");
-  return state_intent_store(state, subject, intent, STATE_GUARD_EPOCH, error);
+  state_call_begin(&call, state, STATE_SCRIPT_intent_put);
+  state_call_keys(&call, "intents", NULL);
+  state_call_key(&call, "lease:", lease->resource);
+  state_call_id(&call, "an intent's subject", subject);
+  state_call_json(&call, intent);
+  state_call_number(&call, MOST_INTENTS);
+  state_call_text(&call, state->owner);
+  state_call_number(&call, lease->token);
+  return state_call_done(&call, error);
 }
 
-int state_intent_drop(struct state *state, const char *subject, struct error *error) {
-  return state_intent_store(state, subject, NULL, STATE_GUARD_EPOCH, error);
+int state_intent_drop(struct state *state, const char *subject, const char *action, struct error *error) {
+  struct state_call call;
+  state_call_begin(&call, state, STATE_SCRIPT_intent_drop);
+  state_call_keys(&call, "intents", NULL);
+  state_call_id(&call, "an intent's subject", subject);
+  state_call_text(&call, action ? action : "");
+  return state_call_done(&call, error);
 }
 
 int state_intent_get(struct state *state, const char *subject, json_t **intent, struct error *error) {

@@ -61,6 +61,8 @@ struct release {
   char guardrail[STATE_SCOPE_BYTES + 1], account[STATE_SCOPE_BYTES + 1];
   double step_ms;
   int64_t base, done, skipped; /* the first one's due time; how many got one; how many of the waiting are others' */
+  int64_t most;
+  int paid; /* the breakers' windows do not count them */
 };
 
 static int parse_scope(struct release *release, const char *scope, struct error *error) {
@@ -91,6 +93,8 @@ static int release_page(struct state *state, struct release *release, struct err
   state_call_number(&call, release->done);
   state_call_number(&call, release->skipped);
   state_call_number(&call, RELEASED_A_CALL);
+  state_call_number(&call, release->most);
+  state_call_number(&call, release->paid);
   redisReply *reply = state_call_run(&call, error);
   if (!reply) return -1;
   int result = state_reply_shape(reply, "iiii", error);
@@ -104,8 +108,8 @@ static int release_page(struct state *state, struct release *release, struct err
   return result;
 }
 
-int state_parked_release(struct state *state, const char *scope, double pace, int64_t *count, struct error *error) {
-  struct release release = {.step_ms = 0};
+static int release_all(struct state *state, const char *scope, double pace, struct release release, int64_t *count,
+                       struct error *error) {
   if (count) *count = 0;
   if (!(pace >= 0.001 && pace <= 100000))
     return error_set(error, ERROR_INVALID, "argument", "a pace must be from 0.001 to 100000 a second");
@@ -115,6 +119,15 @@ int state_parked_release(struct state *state, const char *scope, double pace, in
   while (more > 0) more = release_page(state, &release, error);
   if (count) *count = release.done;
   return more;
+}
+
+int state_parked_release(struct state *state, const char *scope, double pace, int64_t *count, struct error *error) {
+  return release_all(state, scope, pace, (struct release){.most = MOST_PARKED, .paid = 1}, count, error);
+}
+
+int state_parked_return(struct state *state, const char *scope, double pace, int64_t most, int64_t *count,
+                        struct error *error) {
+  return release_all(state, scope, pace, (struct release){.most = most}, count, error);
 }
 
 /* ---- taking and listing ---- */

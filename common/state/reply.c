@@ -12,6 +12,7 @@ static const struct reply_code {
 } reply_codes[] = {
     {"EPOCH", ERROR_FATAL, "this is not the Redis that this process knows (emptied, rolled back or replaced)"},
     {"FULL", ERROR_RETRYABLE, "a ceiling of the state is reached"},
+    {"LEASE", ERROR_RETRYABLE, "the lease is not held any more"},
     {"OOM", ERROR_RETRYABLE, "Redis is full"},
     {"READONLY", ERROR_RETRYABLE, "Redis is a read-only replica"},
     {"LOADING", ERROR_RETRYABLE, "Redis is loading its data"},

@@ -51,7 +51,7 @@ int state_epoch_create(struct state *state, struct error *error);
  * which each call prolongs.  What is there is overwritten, the rest stays: more exceptions and stops than there should
  * be are the safe side.  Kinds, and the value: "stop" (id ignored), "exception", "finding", "intent" (as put; id: the
  * subject), "approval" (id: the finding), "breaker" (id: the scope; as state_breakers lists it), "parked" (id: the
- * subject; {unit, due, released}). Another kind: ERROR_INVALID "kind". */
+ * subject; {unit, due, released}), "baseline" (as put; id: the subject). Another kind: ERROR_INVALID "kind". */
 int state_rebuild(struct state *state, const char *kind, const char *id, json_t *value, struct error *error);
 
 /* ---- organization-wide stop ---- */
@@ -59,15 +59,19 @@ int state_stop_set(struct state *state, json_t *stop /* {by, reason, at}; NULL: 
 int state_stop_get(struct state *state, json_t **stop /* new or NULL */, struct error *error);
 
 /* ---- exceptions ----
- * {id, guardrail ("*" or name), account, region, environment, resource (glob over id or ARN), owner, reason, ticket,
- *  created, expires}: absent scope members (or "*") match everything, id and expires are mandatory.  Optional
- * `starts`: not in force before.  In the glob * matches any run (also of / and :) and ? one character.  Kept until 30
- * days after they expire (as history). */
+ * {id, guardrail ("*" or name), account, unit (glob over the organizational unit's path), region, environment, resource
+ *  (glob over id or ARN), tag ("key=value" with a glob for the value, or "key"), owner, reason, ticket, created,
+ *  expires}: absent scope members (or "*") match everything, id and expires are mandatory.  Optional `starts`: not in
+ *  force before.  In globs * matches any run (also of / and :) and ? one character.  Kept until 30 days after they
+ *  expire (as history). */
 int state_exception_put(struct state *state, json_t *exception, struct error *error);
 int state_exception_remove(struct state *state, const char *id, int *existed, struct error *error);
+/* Each with `uses`: how many decisions it covered. */
 int state_exceptions(struct state *state, json_t **list /* new array */, struct error *error);
 struct state_subject {
-  const char *guardrail, *account, *region, *environment, *resource, *arn;
+  const char *guardrail, *account, *unit, *region, *environment, *resource, *arn;
+  const json_t *tags; /* {key: value}; NULL: none are known, no exception by tag covers it */
+  int64_t grace_ms;   /* an exception that expired less long ago is given, too, with the member `expired` true */
 };
 /* The exception that covers the subject now (by this machine's clock): *exception new, or NULL when there is none; of
  * several the one that lasts longest.  Counts its use.  One small command when nothing changed since the last call (a
@@ -75,30 +79,85 @@ struct state_subject {
  * NULL: then only exceptions for all of that member cover it. */
 int state_exception_find(struct state *state, const struct state_subject *subject, json_t **exception,
                          struct error *error);
+/* Exceptions that expire within warn_ms and of which nobody warned yet: new array, at most 100, each this caller's to
+ * warn of for hold_ms, and told for good by state_exception_warned. */
+int state_exceptions_expiring(struct state *state, int64_t warn_ms, int64_t hold_ms, json_t **list,
+                              struct error *error);
+int state_exception_warned(struct state *state, const char *id, struct error *error);
 
 /* ---- breakers ----
- * A scope is "guardrail/account", "guardrail", "account:…" or "organization".  Rolling windows over granted actions. */
+ * A scope is "guardrail/account", "guardrail", "account:…" or "organization".  Rolling windows over granted actions.
+ * States: closed; open (tripped by a limit, by failures, or by an operator); half-open (a few probes are granted, each
+ * to one action: when all of them end well the scope closes, the first that fails opens it again); held (an operator's,
+ * until reset). */
 struct state_limit {
   const char *scope;
-  int64_t actions, window_ms; /* actions 0: no limit, state only */
+  int64_t actions, window_ms; /* actions 0: no limit */
+  /* A share, in hundredths of a percent, of how many resources `population` (state_population) was last seen with: the
+   * limit then, where it is less than `actions`, but never less than `least`.  Of a population that nobody counted yet:
+   * `least`.  0: no share. */
+  const char *population;
+  int64_t share, least;
+  /* Opens when so many of the last `failures_of` (at most 100) actions failed; 0: never. */
+  int64_t failures, failures_of;
 };
 enum state_grant { STATE_GRANTED, STATE_REFUSED_STOP, STATE_REFUSED_HELD, STATE_REFUSED_OPEN };
 /* Without counting anything: would work have to wait?  *refusing: the scope's name (at least 128 bytes). */
 int state_breaker_peek(struct state *state, const struct state_limit *limits, size_t count, enum state_grant *answer,
                        char *refusing, struct error *error);
 /* The last gate: grants one action over all scopes atomically, or none.  A scope at its limit trips (open), *tripped
- * says that this call did it (and it stays open until it is reset).  1 to 16 scopes.  released: the operator's release
- * paid for it, windows are not asked nor counted (stop, held and open still refuse).  `action`: the action's id; asking
- * twice with one id counts once, and is granted again even when the limit tripped meanwhile (the first answer may have
- * got lost), but not past a hold or an operator's trip. On -1 *answer is a refusal too.  *refusing is "stop" when the
- * stop refuses. */
+ * says that this call did it (and it stays open until it is reset or probed).  1 to 8 scopes.  released: the operator's
+ * release paid for it, windows are not asked nor counted (stop, held and open still refuse, and it takes a probe).
+ * `action`: the action's id; asking twice with one id counts once, and is granted again even when the limit tripped
+ * meanwhile (the first answer may have got lost), but not past a hold or an operator's trip. On -1 *answer is a refusal
+ * too.  *refusing is "stop" when the stop refuses. */
 int state_breaker_grant(struct state *state, const struct state_limit *limits, size_t count, const char *action,
                         int released, enum state_grant *answer, char *refusing, int *tripped, struct error *error);
+/* How a granted action ended.  Telling it twice counts once.  *changes: new array of {scope, state, reason, limit,
+ * window_ms} of the scopes that this opened (failures, a failed probe) or closed (the last probe). */
+int state_breaker_outcome(struct state *state, const struct state_limit *limits, size_t count, const char *action,
+                          int failed, json_t **changes, struct error *error);
 /* operator's: "trip" (open now), "hold" (until reset), "reset" (closed, windows emptied). by/reason are recorded. */
 int state_breaker_set(struct state *state, const char *scope, const char *verb, const char *by, const char *reason,
                       struct error *error);
+/* Half-open, with `probes` (1 to 100) to grant.  cooldown_ms < 0: the operator's word, also over a hold.  Else only
+ * what was opened by a limit or by failures at least so long ago.  1 = it is half-open by this call, 0 = it is not its
+ * time, or it is closed. */
+int state_breaker_probe(struct state *state, const char *scope, int64_t probes, int64_t cooldown_ms, const char *by,
+                        struct error *error);
 /* New array of {scope, state, count, limit, window_ms, opened, by, reason}. */
 int state_breakers(struct state *state, json_t **list, struct error *error);
+/* How many resources of a type a whole sweep of an account and Region saw.  Populations are "account/type", "account",
+ * "type" and "*" (all). */
+int state_population(struct state *state, const char *account, const char *region, const char *type, int64_t resources,
+                     struct error *error);
+
+/* ---- fights: a resource that is set wrong again after every fix ---- */
+/* A fix of the subject ("guardrail|resource") was verified; `round` tells what was wrong and who did it.  Rounds are
+ * kept for window_ms. */
+int state_fight_round(struct state *state, const char *subject, const char *action, json_t *round, int64_t window_ms,
+                      struct error *error);
+/* The rounds of the last window_ms, the oldest first: new array of {at, …round}; at most 32. */
+int state_fight_rounds(struct state *state, const char *subject, int64_t window_ms, json_t **rounds,
+                       struct error *error);
+/* Remembers for a week that the subject is fought over. */
+int state_fight_declare(struct state *state, const char *subject, json_t *fight, struct error *error);
+int state_fight_reset(struct state *state, const char *subject, int *existed, struct error *error);
+int state_fights(struct state *state, json_t **list /* new array of {subject, at, …fight} */, struct error *error);
+
+/* ---- budgets: buckets of API calls that the whole fleet shares ---- */
+struct state_bucket {
+  double burst, per_second, reserve; /* reserve: the part of the burst that this caller leaves to others, 0 to 1 */
+};
+struct state_tokens {
+  int64_t count;   /* taken: 0 to `most` */
+  int64_t wait_ms; /* when 0 were: until there is one */
+  double factor;   /* of the rate: less than 1 after AWS throttled */
+};
+int state_budget_take(struct state *state, const char *bucket, const struct state_bucket *size, int64_t most,
+                      struct state_tokens *tokens, struct error *error);
+/* AWS throttled: the bucket's rate halves (at most once a second), and comes back over five minutes. */
+int state_budget_slow(struct state *state, const char *bucket, struct error *error);
 
 /* ---- leases: one owner a resource ---- */
 struct state_lease {
@@ -124,10 +183,23 @@ int state_own_request(struct state *state, const char *request_id, int *own, str
 
 /* ---- journal index: open intents, so that whoever comes next resolves them first ----
  * subject: "guardrail|resource".  The full record is in parapet.actions; here the same JSON while it is open. */
-int state_intent_put(struct state *state, const char *subject, json_t *intent, struct error *error);
+/* The lease's token is the fence: without it (the lease ran out, and another may have begun) nothing is written, and
+ * the call fails with RETRYABLE "LEASE". */
+int state_intent_put(struct state *state, const char *subject, json_t *intent, const struct state_lease *lease,
+                     struct error *error);
 int state_intent_get(struct state *state, const char *subject, json_t **intent /* new or NULL */, struct error *error);
-int state_intent_drop(struct state *state, const char *subject, struct error *error);
+/* Only the intent with this `action`: one that another began since stays.  NULL or "": whatever is there. */
+int state_intent_drop(struct state *state, const char *subject, const char *action, struct error *error);
 int state_intents(struct state *state, json_t **list /* new array of {subject, intent} */, struct error *error);
+
+/* ---- baselines: what a guardrail has accepted of a resource, and which changes it has not (baselines/baseline.h) ----
+ * subject: "guardrail|arn".  Kept for 35 days after it was last asked for.  Each write is a new version: put stores the
+ * record (NULL: forgets it) if `version` is still the one that was read (0: there was none); *stored 0: somebody else
+ * wrote since, read again. */
+int state_baseline_get(struct state *state, const char *subject, json_t **record /* new or NULL */, int64_t *version,
+                       struct error *error);
+int state_baseline_put(struct state *state, const char *subject, json_t *record, int64_t version, int *stored,
+                       struct error *error);
 
 /* ---- parked work: collapsed to one entry a subject ----
  * due_ms: wall clock, 0 = until state_parked_release.  Parking again replaces the unit.  One that waits for its release
@@ -138,6 +210,9 @@ int state_park(struct state *state, const char *subject, json_t *unit, int64_t d
 /* Makes those whose subject's guardrail (or account, or all: scope as above) waits for a release due, one every
  * 1000/pace ms from now on, marked released.  *count: how many. */
 int state_parked_release(struct state *state, const char *scope, double pace, int64_t *count, struct error *error);
+/* The same for at most `most` of them, but not marked: the breakers' windows hold for them. */
+int state_parked_return(struct state *state, const char *scope, double pace, int64_t most, int64_t *count,
+                        struct error *error);
 /* Takes at most `limit` due entries: new array of {subject, unit, released}; each is invisible for `hold_ms`, then due
  * again unless state_unpark'ed or parked anew.  At most 1,000. */
 int state_parked_take(struct state *state, size_t limit, int64_t hold_ms, json_t **entries, struct error *error);
@@ -153,17 +228,17 @@ int state_parked(struct state *state, json_t **list /* new array of {subject, un
 int state_parked_has(struct state *state, const char *subject, int *parked, struct error *error);
 
 /* ---- findings ---- */
-/* {id, status: open|fixed|closed|excepted|parked|waiting|failed…, guardrail, account, region, resource, …}; kept 30
- * days after the last change (= the last put).  The status is 1 to 31 of a-z, 0-9, - and _.  *was: the status before
+/* {id, status: open|fixed|closed|excepted|parked|waiting|failed|fought…, guardrail, account, region, resource, …}; kept
+ * 30 days after the last change (= the last put).  The status is 1 to 31 of a-z, 0-9, - and _.  *was: the status before
  * ("" if new; at least 32 bytes; may be NULL). */
 int state_finding_put(struct state *state, json_t *finding, char *was, struct error *error);
 int state_finding_get(struct state *state, const char *id, json_t **finding, struct error *error);
-/* Its violation is gone: an open, failed, parked, waiting or excepted finding becomes closed; another, or none, stays
- * as it is. *was as above. */
+/* Its violation is gone: an open, failed, fought, parked, waiting or excepted finding becomes closed; another, or none,
+ * stays as it is. *was as above. */
 int state_finding_close(struct state *state, const char *id, char *was, struct error *error);
-/* After a whole, successful sweep: closes the open, failed and excepted findings of this guardrail, account and Region
- * whose ids are not in `seen` (an array), and that do not change meanwhile.  *closed: how many; may be NULL.  At most
- * 10,000 a call. */
+/* After a whole, successful sweep: closes the open, failed, fought and excepted findings of this guardrail, account and
+ * Region whose ids are not in `seen` (an array), and that do not change meanwhile.  *closed: how many; may be NULL.  At
+ * most 10,000 a call. */
 int state_findings_close_absent(struct state *state, const char *guardrail, const char *account, const char *region,
                                 const json_t *seen, int64_t *closed, struct error *error);
 /* The latest change first; at most 10,000. */
@@ -243,8 +318,10 @@ int state_approval_get(struct state *state, const char *finding, json_t **record
 int state_approvals(struct state *state, json_t **list /* new array */, struct error *error);
 
 /* ---- commands of operators: their answers, and that each is carried out once ---- */
-/* 1: this is the first time that anybody asks for this id; 0: there is a record already; -1 error. */
-int state_command_begin(struct state *state, const char *id, json_t *record, int64_t ttl_ms, struct error *error);
+/* made_ms: when the command was made (wall).  1: this is the first time that anybody asks for this id; 0: there is a
+ * record already; 2: it was made before this life of the data began, so that nobody knows; -1 error. */
+int state_command_begin(struct state *state, const char *id, json_t *record, int64_t made_ms, int64_t ttl_ms,
+                        struct error *error);
 int state_command_put(struct state *state, const char *id, json_t *record, int64_t ttl_ms, struct error *error);
 int state_command_get(struct state *state, const char *id, json_t **record /* new or NULL */, struct error *error);
 

@@ -83,59 +83,76 @@ struct state_connection *state_pool_borrow(struct state_pool *pool, int64_t dead
 void state_pool_return(struct state_pool *pool, struct state_connection *connection, const struct error *failure);
 
 /* ---- scripts.c: each is the file of its name, guarded ones after prelude.lua ---- */
-#define STATE_SCRIPTS(X)  \
-  X(epoch_join, 0)        \
-  X(epoch_create, 0)      \
-  X(epoch_void, 1)        \
-  X(get, 1)               \
-  X(stop_set, 1)          \
-  X(set, 1)               \
-  X(set_new, 1)           \
-  X(drop, 1)              \
-  X(hash_get, 1)          \
-  X(hash_all, 1)          \
-  X(hash_set, 1)          \
-  X(hash_drop, 1)         \
-  X(count, 1)             \
-  X(exception_put, 1)     \
-  X(exception_remove, 1)  \
-  X(exception_changes, 1) \
-  X(exception_use, 1)     \
-  X(breaker_grant, 1)     \
-  X(breaker_set, 1)       \
-  X(breaker_put, 1)       \
-  X(breaker_scopes, 1)    \
-  X(breaker_read, 1)      \
-  X(lease_take, 1)        \
-  X(lease_drop, 1)        \
-  X(may_mutate, 1)        \
-  X(park, 1)              \
-  X(parked_release, 1)    \
-  X(parked_take, 1)       \
-  X(parked_list, 1)       \
-  X(parked_has, 1)        \
-  X(unpark, 1)            \
-  X(finding_put, 1)       \
-  X(finding_drop, 1)      \
-  X(finding_list, 1)      \
-  X(finding_place, 1)     \
-  X(finding_counts, 1)    \
-  X(notice_add, 1)        \
-  X(notice_due, 1)        \
-  X(notice_take, 1)       \
-  X(notice_done, 1)       \
-  X(notice_backlog, 1)    \
-  X(tick_claim, 1)        \
-  X(tick_done, 1)         \
-  X(accounts_claim, 1)    \
-  X(accounts_put, 1)      \
-  X(accounts_get, 1)      \
-  X(accounts_ask, 1)      \
-  X(heartbeat, 1)         \
-  X(workers, 1)           \
-  X(action_put, 1)        \
-  X(action_list, 1)       \
-  X(approval_put, 1)
+#define STATE_SCRIPTS(X)   \
+  X(epoch_join, 0)         \
+  X(epoch_create, 0)       \
+  X(epoch_void, 1)         \
+  X(get, 1)                \
+  X(stop_set, 1)           \
+  X(set, 1)                \
+  X(set_new, 1)            \
+  X(drop, 1)               \
+  X(hash_get, 1)           \
+  X(hash_all, 1)           \
+  X(hash_set, 1)           \
+  X(hash_drop, 1)          \
+  X(count, 1)              \
+  X(exception_put, 1)      \
+  X(exception_remove, 1)   \
+  X(exception_changes, 1)  \
+  X(exception_use, 1)      \
+  X(exception_expiring, 1) \
+  X(set_drop, 1)           \
+  X(breaker_grant, 1)      \
+  X(breaker_set, 1)        \
+  X(breaker_put, 1)        \
+  X(breaker_scopes, 1)     \
+  X(breaker_read, 1)       \
+  X(breaker_outcome, 1)    \
+  X(breaker_probe, 1)      \
+  X(population, 1)         \
+  X(fight_round, 1)        \
+  X(fight_rounds, 1)       \
+  X(fight_declare, 1)      \
+  X(fight_reset, 1)        \
+  X(fight_list, 1)         \
+  X(intent_put, 1)         \
+  X(intent_drop, 1)        \
+  X(budget_take, 1)        \
+  X(budget_slow, 1)        \
+  X(lease_take, 1)         \
+  X(lease_drop, 1)         \
+  X(may_mutate, 1)         \
+  X(park, 1)               \
+  X(parked_release, 1)     \
+  X(parked_take, 1)        \
+  X(parked_list, 1)        \
+  X(parked_has, 1)         \
+  X(unpark, 1)             \
+  X(finding_put, 1)        \
+  X(finding_drop, 1)       \
+  X(finding_list, 1)       \
+  X(finding_place, 1)      \
+  X(finding_counts, 1)     \
+  X(notice_add, 1)         \
+  X(notice_due, 1)         \
+  X(notice_take, 1)        \
+  X(notice_done, 1)        \
+  X(notice_backlog, 1)     \
+  X(tick_claim, 1)         \
+  X(tick_done, 1)          \
+  X(accounts_claim, 1)     \
+  X(accounts_put, 1)       \
+  X(accounts_get, 1)       \
+  X(accounts_ask, 1)       \
+  X(heartbeat, 1)          \
+  X(workers, 1)            \
+  X(action_put, 1)         \
+  X(action_list, 1)        \
+  X(approval_put, 1)       \
+  X(baseline_put, 1)       \
+  X(baseline_get, 1)       \
+  X(command_begin, 1)
 enum state_script {
 #define X(name, guarded) STATE_SCRIPT_##name,
   STATE_SCRIPTS(X)
@@ -225,7 +242,7 @@ int state_epoch_void(struct state *state, struct error *error);
 typedef int state_rebuild_put(struct state *state, const char *id, const json_t *value /* NULL: deleted */,
                               enum state_guard guard, struct error *error);
 state_rebuild_put state_stop_store, state_exception_store, state_breaker_store, state_parked_store, state_intent_store,
-    state_finding_store, state_approval_store;
+    state_finding_store, state_approval_store, state_baseline_store;
 void state_finding_keys(struct state_call *call);
 void state_finding_place(struct state_call *call, const char *guardrail, const char *account, const char *region);
 int state_finding_counts_as_open(const char *status); /* is a violation behind it still there? */

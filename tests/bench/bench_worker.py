@@ -26,7 +26,7 @@ STARTS, PLANTED, TRICKLE, RATE = 5, 300, 100, 5
 REGION = "eu-west-1"
 # Limits out of the way: what is measured here is work, not its refusal.
 SETTINGS = {"log.level": "info", "notice.window": "60s", "breaker.override": f"{GUARDRAIL}=100000/10m",
-            "breaker.account_actions": 0, "breaker.organization_actions": 0}  # fmt: skip
+            "breaker.guardrail_actions": 0, "breaker.account_actions": 0, "breaker.organization_actions": 0}  # fmt: skip
 
 
 def figure(name, value, unit, beside=""):

@@ -70,6 +70,7 @@ EXCLUDED.update({
 })
 # Members whose text decides where the call goes; None: not given.
 FIXED = {
+    "cloudfront-keyvaluestore": {"KvsARN": "arn:aws:cloudfront::111122223333:key-value-store/abc"},
     # With an EncodingType of the caller's own, botocore leaves keys encoded; ours decodes what says that it is encoded.
     "s3": {"Bucket": "parapet-bucket", "CopySource": "parapet-bucket/a key", "EncodingType": None},
     "machinelearning": {"PredictEndpoint": "https://predict.example.com"},
@@ -78,7 +79,7 @@ FIXED = {
     "events": {"EndpointId": "abc.def"},
 }
 ANSWERED = {"s3": {"Key": "a%2Bb%20c+d/%C3%BC", "Prefix": "p%2Fq+"}}
-ELSEWHERE = ("machinelearning", "signin")  # their hosts are not the endpoint's: by a parameter, by the rules (see endpoints.py)
+ELSEWHERE = ("cloudfront-keyvaluestore", "machinelearning", "signin")  # their hosts are not the endpoint's: by a parameter, by the rules (see endpoints.py)
 # Set by the network's side of a client, which aws_serialize is not.
 TRANSPORT_HEADERS = frozenset(
     "host user-agent content-length transfer-encoding expect connection amz-sdk-invocation-id amz-sdk-request x-amz-user-agent "
@@ -138,7 +139,7 @@ class Raw:
 def signature_of(session, service):
     """None: as the model says.  Signatures that ours has not, which may change a request's body, are left away."""
     version = session.get_service_model(service).metadata.get("signatureVersion")
-    return botocore.UNSIGNED if version == "bearer" or service == "sdb" else None
+    return botocore.UNSIGNED if version == "bearer" or service in ("sdb", "cloudfront-keyvaluestore") else None
 
 
 def open_client(session, service, wire):

@@ -10,6 +10,7 @@ KNOWN = "203.0.113.0/24"
 ROLE_ARNS = "arn:aws:iam::*:role/parapet-worker"
 UNLIMITED = {
     "breaker.override": f"{GUARDRAIL}=1000000/10m",
+    "breaker.guardrail_actions": 0,
     "breaker.account_actions": 0,
     "breaker.organization_actions": 0,
 }
@@ -168,7 +169,7 @@ def assert_journal_closed(stack):
         record = message["value"]
         if record["kind"] == "result":
             ended.add(record["action"])
-        else:
+        elif record["kind"] in ("intent", "outcome"):
             call = (record["action"], record["call"]["run"])
             (open_calls.add if record["kind"] == "intent" else open_calls.discard)(call)
     assert not [call for call in open_calls if call[0] not in ended]
@@ -203,9 +204,9 @@ def published(stack, since=0):
 # ---- sweeps ----
 
 
-def sweep(stack, places=None, resource="ec2.security-group"):
+def sweep(stack, places=None, resource="ec2.security-group", guardrails=(GUARDRAIL,)):
     """Asks for a sweep of (account, region) pairs, as the schedule does; by default of all."""
-    now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+    now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 10**6 % 1000:03}Z"
     places = places or [(account, region) for account in stack.ids for region in stack.regions]
     stack.produce(
         "parapet.sweeps",
@@ -214,7 +215,7 @@ def sweep(stack, places=None, resource="ec2.security-group"):
                 f"{account}/{region}",
                 {
                     "kind": "sweep", "id": f"sweep/{now}/{resource}/{account}/{region}", "tick": now, "resource": resource,
-                    "account": account, "region": region, "guardrails": [GUARDRAIL],
+                    "account": account, "region": region, "guardrails": list(guardrails),
                 },
             )
             for account, region in places

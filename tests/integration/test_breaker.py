@@ -1,5 +1,6 @@
 """The breaker: a storm is fixed as far as the limit goes, parked beyond it, told once, and released in pace."""
 
+import storm as storms
 from spine import (
     SSH, UNLIMITED, assert_journal_closed, assert_narrowed_once, assert_whole, counts, effects, open_to_internet,
     own_mutations, published, sns_topic, start_collector, start_worker, statuses, wait_fixed, wait_idle,
@@ -36,7 +37,7 @@ def test_storm_is_fixed_to_the_limit_parked_told_once_and_released_in_pace(stack
     stack.wait_until(lambda: published(stack), WINDOW + 20, "the digest", 0.5)
     subject, text = published(stack)[0]["Subject"], published(stack)[0]["Message"]
     assert "20 fixed" in subject and "180 parked" in subject
-    assert "… and 190 more" in text and f"parapet breaker reset {SCOPE.format(account)} --release" in text
+    assert "1 tripped" in subject and "… and 191 more" in text and f"parapet breaker reset {SCOPE.format(account)} --release" in text
 
     listed = stack.parapet("breaker", "list", check=True).stdout
     assert SCOPE.format(account) in listed and "open" in listed
@@ -102,3 +103,19 @@ def test_what_stands_parked_is_judged_again_when_it_comes_back(stack):
         lambda: statuses(stack) == {kept: "fixed", mended: "closed"}, 60, lambda: f"one fixed, one closed: {statuses(stack)}"
     )
     assert_narrowed_once(stack, [kept])
+
+
+def test_a_backlog_of_old_events_is_one_look_a_resource(stack):
+    """Sixty events of an hour ago, of three groups: each group is looked at about once, and put right once."""
+    account, region = stack.ids[0], "us-east-1"
+    groups = stack.plant(account, region, [SSH], count=3)
+    stack.send(region, [storms.event(account, region, group, age=3600) for group in groups * 20])
+    start_collector(stack)
+    worker = start_worker(stack)
+    wait_fixed(stack, groups, 60)
+    wait_idle(stack)
+    assert_narrowed_once(stack, groups)
+    assert worker.metric("parapet_events_total", outcome="old") == 60
+    looks = [call for call in stack.calls(operation="DescribeSecurityGroups") if call["params"].get("GroupIds")]
+    assert len(looks) < 30, len(looks)  # one, one under the lease, one to verify, of each; some came while it was away
+    assert stack.redis.client().zcard("parapet:v1:parked") == 0

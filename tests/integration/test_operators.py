@@ -149,9 +149,15 @@ def test_what_is_forged_tampered_replayed_or_expired_is_refused(stack, operators
     stack.wait_until(lambda: len(records(stack)) > before, 30, "the replay's record", 0.3)
     assert records(stack)[-1]["result"] == "refused" and "replayed" in records(stack)[-1]["reason"]
     assert [one["resource"] for one in exceptions(stack)] == ["sg-1"]
+    # Not even a Redis that was emptied makes it new.
+    stack.redis.client().flushall()
+    stack.wait_until(lambda: stack.redis.client().exists("parapet:v1:epoch"), 30, "the state rebuilt")
+    settled = send(stack, good)
+    assert settled["state"] == "refused" and "before Redis lost its memory" in settled["reason"]
+    assert [one["resource"] for one in exceptions(stack)] == ["sg-1"]
     assert own_mutations(stack) == [] and stack.programs[-1].running()
     refused = [one for one in records(stack) if one["result"] == "refused"]
-    assert len(refused) == len(cases) + 2
+    assert len(refused) == len(cases) + 3
 
 
 def flip(text):
@@ -185,6 +191,26 @@ def command_hash(command):
 
     text = json.dumps({k: v for k, v in command.items() if k != "proof"}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_redis_that_an_operator_may_only_read_is_enough(stack, operators):
+    start_worker(stack, operators=operators)
+    client = stack.redis.client()
+    client.execute_command(
+        *"ACL SETUSER reader on >secret ~parapet:v1:* +@read +eval +evalsha +time +ping +select +auth +hello".split()
+    )
+    try:
+        environment = stack.environment(operators=operators)
+        url = environment["PARAPET_REDIS_URL"].replace("redis://", "redis://reader:secret@")
+        environment["PARAPET_REDIS_URL"] = url
+        words = ["exceptions", "add", "--guardrail", "*", "--resource", "sg-1", "--owner", "a", "--reason", "x", "--for", "1h"]
+        done = programs.run([stack.programs_from / "parapet", *words], environment, 60)
+        assert done.returncode == 0, done.stderr
+        del environment["PARAPET_OPERATORS"]
+        refused = programs.run([stack.programs_from / "parapet", *words], environment, 60)
+        assert refused.returncode == 1 and len(exceptions(stack)) == 1
+    finally:
+        client.execute_command("ACL", "DELUSER", "reader")
 
 
 def test_approvals_and_undo_ask_who_it_is(stack, operators):

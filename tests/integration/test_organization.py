@@ -32,7 +32,7 @@ def elsewhere(delivered, region, detail, number):
     """An event that tells `delivered` of something in the place that its detail names."""
     return {
         "version": "0", "id": f"elsewhere-{number}", "detail-type": "Found Elsewhere", "source": "example.scanner",
-        "account": delivered, "time": "2026-01-01T00:00:00Z", "region": region, "resources": [], "detail": detail,
+        "account": delivered, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "region": region, "resources": [], "detail": detail,
     }  # fmt: skip
 
 

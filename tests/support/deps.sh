@@ -3,6 +3,7 @@
 #   deps.sh build   compiler and libraries, Python for the model compiler
 #   deps.sh lint    build + clang, clang-tidy, clang-format, cppcheck, sanitizers
 #   deps.sh all     build + Redis, Java, Maven, and the Python packages of the test stack (build/venv)
+#   deps.sh bench   all + what our matcher is measured beside: event-ruler (Maven), simdjson
 set -eu
 what=${1:-all}
 cd "$(dirname "$0")/../.."
@@ -17,6 +18,8 @@ lint_needs="clang:clang clang-tidy:clang-tidy clang-format:clang-format cppcheck
 file:/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a:libclang-rt-dev"
 all_needs="redis-server:redis-server java:default-jre-headless mvn:maven
 file:/usr/lib/*/faketime/libfaketimeMT.so.1:faketime"
+
+bench_needs="javac:default-jdk-headless g++:g++ file:/usr/include/simdjson.h:libsimdjson-dev"
 
 missing() { # prints the packages of the list that are not there
   local need kind rest package
@@ -62,33 +65,43 @@ python_packages() {
   fi
 }
 
-maven_copy() { # Kafka's jars into $1
+maven_copy() { # the jars of the pom $1 into $2
   # The plugin's full name, since Maven reports a network error for a short one as "No plugin found".
-  mvn -q -B -f tests/support/kafka/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
-    -DoutputDirectory="$PWD/$1" >build/mvn.log 2>&1
+  mvn -q -B -f "$1" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+    -DoutputDirectory="$PWD/$2" >build/mvn.log 2>&1
 }
 
-kafka_jars() {
-  local jars=build/kafka stamp=build/kafka/.pom bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
-  if [ -f $stamp ] && cmp -s tests/support/kafka/pom.xml $stamp; then return 0; fi
-  echo "deps: fetching Apache Kafka's jars with Maven into $jars"
+maven_jars() { # maven_jars WHAT POM DIRECTORY JAR: fetched once, into DIRECTORY/libs
+  local what=$1 pom=$2 jars=$3 jar=$4 stamp=$3/.pom bundle=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
+  if [ -f $stamp ] && cmp -s $pom $stamp; then return 0; fi
+  echo "deps: fetching $what with Maven into $jars"
   rm -rf $jars
   mkdir -p $jars
-  if ! maven_copy $jars/libs && [ -f "$bundle" ]; then
+  if ! maven_copy $pom $jars/libs && [ -f "$bundle" ]; then
     # Perhaps the system trusts an authority that Java's own list lacks: give Java the system's list.
     $venv/bin/python -W ignore tests/support/kafka/truststore.py "$bundle" $jars/trust.p12
     MAVEN_OPTS="${MAVEN_OPTS:-} -Djavax.net.ssl.trustStore=$PWD/$jars/trust.p12 -Djavax.net.ssl.trustStorePassword=changeit" \
-      maven_copy $jars/libs || true
+      maven_copy $pom $jars/libs || true
   fi
-  ls $jars/libs/kafka_*.jar >/dev/null 2>&1 ||
-    { tail -20 build/mvn.log >&2; echo "deps: Maven failed; its log is build/mvn.log" >&2; exit 1; }
-  cp tests/support/kafka/pom.xml $stamp
+  compgen -G "$jars/libs/$jar" >/dev/null ||
+    { tail -20 build/mvn.log >&2; echo "deps: Maven failed; its log is build/mvn.log" >&2; return 1; }
+  cp $pom $stamp
+}
+
+everything() {
+  apt_install "$(missing "$build_needs $all_needs")"
+  python_packages
+  maven_jars "Apache Kafka's jars" tests/support/kafka/pom.xml build/kafka 'kafka_*.jar'
 }
 
 mkdir -p build
 case $what in
   build) apt_install "$(missing "$build_needs")" ;;
   lint) apt_install "$(missing "$build_needs $lint_needs")" ;;
-  all) apt_install "$(missing "$build_needs $all_needs")"; python_packages; kafka_jars ;;
-  *) echo "usage: deps.sh build|lint|all" >&2; exit 2 ;;
+  all) everything ;;
+  bench) # measured without them, and said, where they cannot be had
+    everything
+    (apt_install "$(missing "$bench_needs")") || true
+    maven_jars event-ruler tests/bench/event_ruler/pom.xml build/event_ruler 'event-ruler-*.jar' || true ;;
+  *) echo "usage: deps.sh build|lint|all|bench" >&2; exit 2 ;;
 esac

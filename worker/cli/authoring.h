@@ -21,6 +21,6 @@ int explain_playbook(struct cli *cli, const char *name);
 
 /* New: the least-privilege policy document.  guardrail NULL: of all. */
 json_t *iam_read_policy(const struct bundle *bundle, const struct guardrail *guardrail);
-json_t *iam_write_policy(const struct bundle *bundle, const struct guardrail *guardrail);
+json_t *iam_write_policy(const struct bundle *bundle, const struct guardrail *guardrail, const char *role);
 
 #endif

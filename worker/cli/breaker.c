@@ -1,4 +1,4 @@
-/* breaker list | trip | hold | reset, and the organization-wide stop. */
+/* breaker list | trip | hold | probe | reset, fights, and the organization-wide stop. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +15,9 @@ const struct setting reset_options[] = {
     {"release", SETTING_BOOL, "false", "bring back what is parked in this scope", 0, 0, 0},
     {"pace", SETTING_TEXT, "1/s", "how fast: 5/s, 30/m", 0, 0, 0},
     {0}};
+
+const struct setting probe_options[] = {
+    BY, REASON, {"probes", SETTING_NUMBER, "3", "how many actions are let through", 1, 100, 0}, {0}};
 
 /* "5/s" or "30/m" to actions a second; 0, or -1. */
 static int parse_pace(const char *text, double *pace) {
@@ -66,6 +69,28 @@ int run_breaker_hold(struct cli *cli) {
   return result;
 }
 
+int run_breaker_probe(struct cli *cli) {
+  struct error error = {0};
+  if (cli->words.count != 1)
+    return fail_usage("which scope? GUARDRAIL/ACCOUNT, GUARDRAIL, account:ACCOUNT or organization");
+  const char *scope = cli->words.words[0];
+  json_int_t probes = (json_int_t)config_number(cli->config, "probes");
+  json_t *arguments = scope_arguments(cli);
+  json_object_set_new(arguments, "probes", json_integer(probes));
+  json_t *result = cli_operate(cli, "probe", arguments, &error);
+  if (!result) return fail(&error);
+  int probed = json_is_true(json_object_get(result, "probed"));
+  if (probed)
+    printf(
+        "%s is half-open: %lld actions are let through, %lld parked units come back for it; it closes when all end "
+        "well\n",
+        scope, (long long)probes, (long long)json_integer_value(json_object_get(result, "returning")));
+  else
+    fprintf(stderr, "parapet: %s is closed: there is nothing to probe\n", scope);
+  json_decref(result);
+  return probed ? CLI_OK : CLI_ERROR;
+}
+
 int run_breaker_reset(struct cli *cli) {
   int64_t released = 0;
   int release = config_bool(cli->config, "release");
@@ -90,6 +115,38 @@ int run_breaker_list(struct cli *cli) {
   state_close(state);
   json_decref(list);
   return result == 0 ? CLI_OK : fail(&error);
+}
+
+/* ---- fights ---- */
+int run_fights_list(struct cli *cli) {
+  static const struct column columns[] = {{"SUBJECT", "subject", 0},    {"ROUNDS", "rounds", 0},
+                                          {"OPPONENT", "opponent", 70}, {"VIA", "via", 30},
+                                          {"KEEPS", "keeps", 60},       {0}};
+  struct error error = {0};
+  json_t *list = NULL;
+  struct state *state = cli_state(cli, &error);
+  int result = state ? state_fights(state, &list, &error) : -1;
+  if (result == 0) print_rows(cli, list, columns);
+  state_close(state);
+  json_decref(list);
+  return result == 0 ? CLI_OK : fail(&error);
+}
+
+int run_fights_reset(struct cli *cli) {
+  struct error error = {0};
+  if (cli->words.count != 1)
+    return fail_usage("which one? parapet fights reset 'GUARDRAIL|ARN', as fights list shows it");
+  const char *subject = cli->words.words[0];
+  cli->by = config_text(cli->config, "by");
+  json_t *result = cli_operate(cli, "fight.reset", json_pack("{s:s}", "subject", subject), &error);
+  if (!result) return fail(&error);
+  int existed = json_is_true(json_object_get(result, "existed"));
+  json_decref(result);
+  if (existed)
+    printf("%s is put right again from its next event or sweep on\n", subject);
+  else
+    fprintf(stderr, "parapet: nobody fights over %s\n", subject);
+  return existed ? CLI_OK : CLI_ERROR;
 }
 
 /* ---- stop ---- */

@@ -46,7 +46,10 @@ int run_exceptions_remove(struct cli *cli);
 int run_breaker_list(struct cli *cli);
 int run_breaker_trip(struct cli *cli);
 int run_breaker_hold(struct cli *cli);
+int run_breaker_probe(struct cli *cli);
 int run_breaker_reset(struct cli *cli);
+int run_fights_list(struct cli *cli);
+int run_fights_reset(struct cli *cli);
 int run_actions_list(struct cli *cli);
 int run_actions_show(struct cli *cli);
 int run_undo(struct cli *cli);
@@ -57,14 +60,16 @@ int run_approvals_deny(struct cli *cli);
 int run_stop(struct cli *cli);
 int run_resume(struct cli *cli);
 int run_replay(struct cli *cli);
+int run_match(struct cli *cli);
+int run_explain(struct cli *cli);
 int run_notices_check(struct cli *cli);
 int run_notices_list(struct cli *cli);
 int run_settings(struct cli *cli);
 int run_aws(struct cli *cli);
 
 extern const struct setting accounts_options[], iam_options[], assess_options[], findings_options[],
-    exception_options[], operator_options[], reset_options[], actions_options[], undo_options[], approve_options[],
-    deny_options[], replay_options[], settings_options[], aws_verb_options[];
+    exception_options[], operator_options[], probe_options[], reset_options[], actions_options[], undo_options[],
+    approve_options[], deny_options[], replay_options[], settings_options[], aws_verb_options[], match_options[];
 
 /* ---- output.c ---- */
 struct column {
@@ -83,6 +88,8 @@ const char *paint(const char *name);
 /* ---- shared ---- */
 /* The fleet's Redis, joined (rebuilt from Kafka when it is empty); NULL with *error. */
 struct state *cli_state(struct cli *cli, struct error *error);
+/* To read: of a Redis that is not empty nothing more needs to be allowed. */
+struct state *cli_state_reading(struct cli *cli, struct error *error);
 /* What an operator does (operate/operate.h): here, or by a worker where operators must prove who they are.  The new
  * result, or NULL with *error.  arguments: takes. */
 json_t *cli_operate(struct cli *cli, const char *verb, json_t *arguments, struct error *error);

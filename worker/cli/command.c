@@ -110,9 +110,11 @@ static int prove(struct cli *cli, json_t *command, struct error *error) {
 json_t *cli_command(struct cli *cli, const char *verb, json_t *arguments, struct error *error) {
   char by[256];
   operator_at(cli, by, sizeof by);
+  struct state *state =
+      cli_state_reading(cli, error); /* before the command is made: it must not be older than the data */
   json_t *command = command_new(verb, arguments, by), *record = NULL, *result = NULL;
-  struct state *state = command && prove(cli, command, error) == 0 ? cli_state(cli, error) : NULL;
-  if (state && send_command(cli, command, error) == 0) record = await(state, json_text_at(command, "id", NULL), error);
+  if (state && prove(cli, command, error) == 0 && send_command(cli, command, error) == 0)
+    record = await(state, json_text_at(command, "id", NULL), error);
   if (record && strcmp(json_text_at(record, "state", NULL), "done") == 0)
     result = json_incref(json_object_get(record, "result"));
   else if (record)

@@ -68,6 +68,7 @@ static void print_guardrail(const struct guardrail *guardrail) {
   print_access(all);
   printf("- mode: ");
   print_code(json_object_get(gates, "mode"));
+  if (guardrail->remediate_when_text) printf("\n- left to people unless: `%s`", guardrail->remediate_when_text);
   if (json_is_object(json_object_get(gates, "breaker"))) {
     printf("\n- breaker: ");
     print_code(json_object_get(gates, "breaker"));

@@ -9,9 +9,11 @@
 const struct setting exception_options[] = {
     {"guardrail", SETTING_TEXT, NULL, "which guardrail; * is every one (must be given)", 0, 0, 0},
     {"account", SETTING_TEXT, NULL, "12 digits; none: every account", 0, 0, 0},
+    {"unit", SETTING_TEXT, NULL, "path of an organizational unit, * and ? allowed: workloads/*", 0, 0, 0},
     {"region", SETTING_TEXT, NULL, "none: every Region", 0, 0, 0},
     {"environment", SETTING_TEXT, NULL, "prod, dev …; none: every environment", 0, 0, 0},
     {"resource", SETTING_TEXT, NULL, "id or ARN, * and ? allowed; none: every resource", 0, 0, 0},
+    {"tag", SETTING_TEXT, NULL, "only resources with it: KEY, or KEY=VALUE, * and ? allowed in the value", 0, 0, 0},
     {"owner", SETTING_TEXT, NULL, "who answers for it (must be given)", 0, 0, 0},
     {"reason", SETTING_TEXT, NULL, "why (must be given)", 0, 0, 0},
     {"ticket", SETTING_TEXT, NULL, "where it was decided", 0, 0, 0},
@@ -26,8 +28,8 @@ static void random_id(char id[20]) {
 }
 
 static json_t *exception_of(const struct cli *cli) {
-  static const char *const scope[] = {"guardrail", "account", "region", "environment",
-                                      "resource",  "owner",   "reason", "ticket"};
+  static const char *const scope[] = {"guardrail", "account", "unit",  "region", "environment",
+                                      "resource",  "tag",     "owner", "reason", "ticket"};
   char id[20], created[32], expires[32];
   int64_t now = clock_wall_ms();
   random_id(id);
@@ -61,15 +63,11 @@ int run_exceptions_add(struct cli *cli) {
 }
 
 int run_exceptions_list(struct cli *cli) {
-  static const struct column columns[] = {{"ID", "id", 0},
-                                          {"GUARDRAIL", "guardrail", 0},
-                                          {"ACCOUNT", "account", 0},
-                                          {"REGION", "region", 0},
-                                          {"RESOURCE", "resource", 50},
-                                          {"OWNER", "owner", 40},
-                                          {"EXPIRES", "expires", 19},
-                                          {"REASON", "reason", 50},
-                                          {0}};
+  static const struct column columns[] = {
+      {"ID", "id", 0},         {"GUARDRAIL", "guardrail", 0}, {"ACCOUNT", "account", 0},
+      {"REGION", "region", 0}, {"RESOURCE", "resource", 50},  {"TAG", "tag", 30},
+      {"UNIT", "unit", 30},    {"OWNER", "owner", 40},        {"EXPIRES", "expires", 19},
+      {"USES", "uses", 0},     {"REASON", "reason", 50},      {0}};
   struct error error = {0};
   json_t *list = NULL;
   struct state *state = cli_state(cli, &error);

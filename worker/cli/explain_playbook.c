@@ -26,6 +26,9 @@ static json_t *events_of(const struct guardrail *guardrail) {
 static json_t *reads_of(const struct guardrail *guardrail) {
   json_t *reads = json_array();
   const struct resource *resource = guardrail->resource;
+  if (resource->parent)
+    json_array_append_new(reads, json_pack("{s:s, s:s}", "what", "parents, one list each", "operation",
+                                           resource->parent->list.operation));
   json_array_append_new(reads, json_pack("{s:s, s:s}", "what", "list", "operation", resource->list.operation));
   json_array_append_new(reads, json_pack("{s:s, s:s}", "what", "get", "operation", resource->get.operation));
   for (size_t i = 0; i < guardrail->use_count; i++)
@@ -40,7 +43,7 @@ static void add_changes(json_t *changes, const struct step *steps, size_t count)
     if (steps[i].operation) {
       json_t *undo = json_object_get(changes, steps[i].operation);
       if (!undo) json_object_set_new(changes, steps[i].operation, undo = json_array());
-      steps_operations(steps[i].undo, steps[i].undo_count, 1, undo);
+      steps_operations(steps[i].undo, steps[i].undo_count, 1, NULL, undo);
     }
     add_changes(changes, steps[i].body, steps[i].body_count);
   }
@@ -52,18 +55,42 @@ static json_t *changes_of(const struct guardrail *guardrail) {
   return changes;
 }
 
+static void add_workflows(json_t *names, const struct step *steps, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (steps[i].workflow) json_array_append_new(names, json_string(steps[i].workflow));
+    add_workflows(names, steps[i].body, steps[i].body_count);
+  }
+}
+
+/* Words that most guardrails do without; those that this one has none of are left out. */
+static void add_rare(json_t *all, const struct guardrail *guardrail) {
+  json_t *roles = json_array(), *workflows = json_array();
+  steps_roles(guardrail->remediate, guardrail->remediate_count, roles);
+  add_workflows(workflows, guardrail->remediate, guardrail->remediate_count);
+  if (json_array_size(roles) > 0) json_object_set(all, "roles", roles);
+  if (json_array_size(workflows) > 0) json_object_set(all, "runs", workflows);
+  if (guardrail->settle_ms) json_object_set_new(all, "settle_seconds", json_integer(guardrail->settle_ms / 1000));
+  if (guardrail->baseline) json_object_set_new(all, "remembers", json_string(guardrail->baseline->of->name));
+  json_decref(roles);
+  json_decref(workflows);
+}
+
 static json_t *gates_of(const struct guardrail *guardrail) {
   json_t *modes = json_object(), *breaker = json_null();
   for (size_t i = 0; i < guardrail->mode_count; i++)
     json_object_set_new(modes, guardrail->modes[i].environment, json_string(mode_name(guardrail->modes[i].mode)));
   json_object_set_new(modes, "default", json_string(mode_name(guardrail->default_mode)));
-  if (guardrail->breaker_actions > 0)
-    breaker = json_pack("{s:I, s:I}", "actions", (json_int_t)guardrail->breaker_actions, "within_seconds",
-                        (json_int_t)(guardrail->breaker_window_ms / 1000));
-  return json_pack("{s:o, s:o, s:{s:o, s:o, s:o, s:o, s:o}}", "mode", modes, "breaker", breaker, "scope", "accounts",
-                   list_or_everything(guardrail->accounts), "environments", list_or_everything(guardrail->environments),
-                   "units", list_or_everything(guardrail->units), "regions", list_or_everything(guardrail->regions),
-                   "tags", list_or_everything(guardrail->tags));
+  const struct guardrail_breaker *limit = &guardrail->breaker;
+  if (limit->actions > 0)
+    breaker = json_pack("{s:I, s:I, s:f, s:I, s:I, s:I}", "actions", (json_int_t)limit->actions, "within_seconds",
+                        (json_int_t)(limit->window_ms / 1000), "share_percent", (double)limit->share / 100, "at_least",
+                        (json_int_t)limit->least, "failures", (json_int_t)limit->failures, "failures_of",
+                        (json_int_t)limit->failures_of);
+  return json_pack("{s:o, s:s?, s:o, s:O?, s:{s:o, s:o, s:o, s:o, s:o}}", "mode", modes, "remediate_when",
+                   guardrail->remediate_when_text, "breaker", breaker, "exempt_tags", guardrail->exempt_tags, "scope",
+                   "accounts", list_or_everything(guardrail->accounts), "environments",
+                   list_or_everything(guardrail->environments), "units", list_or_everything(guardrail->units),
+                   "regions", list_or_everything(guardrail->regions), "tags", list_or_everything(guardrail->tags));
 }
 
 json_t *explain_guardrail(const struct guardrail *guardrail) {
@@ -85,6 +112,7 @@ json_t *explain_guardrail(const struct guardrail *guardrail) {
       {"tests", json_integer((json_int_t)json_array_size(guardrail->tests))},
   };
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) json_object_set_new(all, parts[i].key, parts[i].value);
+  add_rare(all, guardrail);
   return all;
 }
 
@@ -137,10 +165,28 @@ static void print_changes(const json_t *all) {
   }
 }
 
+static void print_rare(const json_t *all) {
+  static const struct { const char *key, *label; } lists[] = {{"runs", "runs"}, {"roles", "as roles"}};
+  const json_t *settle = json_object_get(all, "settle_seconds");
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+    char *names = explain_joined(json_object_get(all, lists[i].key));
+    if (names && *names) print_line(lists[i].label, names);
+    free(names);
+  }
+  if (settle)
+    printf("%-10s %lld s after a resource's creation before it is judged\n", "waits",
+           (long long)json_integer_value(settle));
+  if (json_object_get(all, "remembers"))
+    printf("%-10s which %s are accepted, and what was changed of them by whom\n", "remembers",
+           json_text_at(all, "remembers", NULL));
+}
+
 static void print_gates(const json_t *gates) {
   const char *name;
   json_t *value;
   print_value("mode", json_object_get(gates, "mode"));
+  if (json_is_string(json_object_get(gates, "remediate_when")))
+    print_value("when", json_object_get(gates, "remediate_when"));
   json_object_foreach(json_object_get(gates, "scope"), name, value) if (json_is_array(value)) print_value(name, value);
   const json_t *breaker = json_object_get(gates, "breaker");
   if (json_is_object(breaker))
@@ -163,6 +209,7 @@ static void print_explanation(const json_t *all) {
       printf("%-10s %s (%s)\n", index == 0 ? "reads" : "", json_text_at(read, "operation", NULL),
              json_text_at(read, "what", NULL));
   print_changes(all);
+  print_rare(all);
   print_gates(json_object_get(all, "gates"));
   print_value("params", json_object_get(all, "params"));
   if (json_is_object(json_object_get(all, "overrides"))) print_value("overrides", json_object_get(all, "overrides"));

@@ -5,14 +5,26 @@
 #include "cli.h"
 #include "fleet/mirror.h"
 
-struct state *cli_state(struct cli *cli, struct error *error) {
+static struct state *open_state(struct cli *cli, struct error *error) {
   static char owner[192];
   settings_owner(owner, sizeof owner);
   struct state_options options = {.url = config_text(cli->config, "redis.url"),
                                   .timeout_ms = config_ms(cli->config, "redis.timeout"),
                                   .connections = 2,
                                   .owner = owner};
-  struct state *state = state_open(&options, error);
+  return state_open(&options, error);
+}
+
+struct state *cli_state_reading(struct cli *cli, struct error *error) {
+  struct state *state = open_state(cli, error);
+  struct bus_options bus = settings_bus(cli->config, "parapet-cli");
+  if (state && mirror_join(&bus, state, error) == 0) return state; /* an empty one is filled, if that is allowed */
+  state_close(state);
+  return NULL;
+}
+
+struct state *cli_state(struct cli *cli, struct error *error) {
+  struct state *state = open_state(cli, error);
   if (!state) return NULL;
   struct bus_options bus = settings_bus(cli->config, "parapet-cli");
   if (state_check(state, error) == 0 && mirror_join(&bus, state, error) == 0) return state;

@@ -15,6 +15,7 @@ const struct setting iam_options[] = {
     {"write", SETTING_BOOL, "false", "the policy for changing", 0, 0, 0},
     {"trust", SETTING_BOOL, "false", "the trust policy of the role in each account", 0, 0, 0},
     {"playbook", SETTING_TEXT, "", "of this guardrail alone", 0, 0, 0},
+    {"role", SETTING_TEXT, "", "--write: of this role, which a step names; else of the fleet's own", 0, 0, 0},
     {"fleet", SETTING_TEXT, "", "--trust: ARN of the role that the workers run as", 0, 0, 0},
     {"external-id", SETTING_TEXT, "", "--trust: sts:ExternalId that must be given", 0, 0, 0},
     {0}};
@@ -58,6 +59,10 @@ static void add_reads(json_t *operations, const struct guardrail *guardrail) {
   const struct resource *resource = guardrail->resource;
   json_array_append_new(operations, json_string(resource->list.operation));
   json_array_append_new(operations, json_string(resource->get.operation));
+  if (resource->parent) {
+    json_array_append_new(operations, json_string(resource->parent->list.operation));
+    json_array_append_new(operations, json_string(resource->parent->get.operation));
+  }
   for (size_t i = 0; i < guardrail->use_count; i++)
     json_array_append_new(operations, json_string(guardrail->uses[i]->read.operation));
 }
@@ -76,37 +81,41 @@ static void remove_text(json_t *list, const char *text) {
     if (strcmp(json_string_value(json_array_get(list, i)), text) == 0) json_array_remove(list, i);
 }
 
+/* Is the call made as this role?  "": as the fleet's own. */
+static int is_of(const struct step *step, const char *role) { return strcmp(step->role ? step->role : "", role) == 0; }
+
 /* Operations that create something with tags on it: ec2:CreateTags is allowed in them alone. */
-static void add_creating(json_t *creating, const struct step *steps, size_t count) {
+static void add_creating(json_t *creating, const struct step *steps, size_t count, const char *role) {
   for (size_t i = 0; i < count; i++) {
     const char *dot = steps[i].operation ? strchr(steps[i].operation, '.') : NULL;
-    if (dot && steps[i].creates_tags) {
+    if (dot && steps[i].creates_tags && is_of(&steps[i], role)) {
       remove_text(creating, dot + 1);
       json_array_append_new(creating, json_string(dot + 1));
     }
-    add_creating(creating, steps[i].undo, steps[i].undo_count);
-    add_creating(creating, steps[i].body, steps[i].body_count);
+    add_creating(creating, steps[i].undo, steps[i].undo_count, role);
+    add_creating(creating, steps[i].body, steps[i].body_count, role);
   }
 }
 
 /* Does a step call ec2.CreateTags by itself?  Then no condition may narrow it. */
-static int tags_by_itself(const struct step *steps, size_t count) {
+static int tags_by_itself(const struct step *steps, size_t count, const char *role) {
   for (size_t i = 0; i < count; i++)
-    if ((steps[i].operation && strcmp(steps[i].operation, "ec2.CreateTags") == 0) ||
-        tags_by_itself(steps[i].undo, steps[i].undo_count) || tags_by_itself(steps[i].body, steps[i].body_count))
+    if ((steps[i].operation && is_of(&steps[i], role) && strcmp(steps[i].operation, "ec2.CreateTags") == 0) ||
+        tags_by_itself(steps[i].undo, steps[i].undo_count, role) ||
+        tags_by_itself(steps[i].body, steps[i].body_count, role))
       return 1;
   return 0;
 }
 
-json_t *iam_write_policy(const struct bundle *bundle, const struct guardrail *guardrail) {
+json_t *iam_write_policy(const struct bundle *bundle, const struct guardrail *guardrail, const char *role) {
   json_t *operations = json_array(), *creating = json_array(), *statements = json_array();
   int plain_tags = 0;
   for (size_t i = 0; i < bundle->guardrail_count; i++) {
     const struct guardrail *one = bundle->guardrails[i];
     if (guardrail && one != guardrail) continue;
-    steps_operations(one->remediate, one->remediate_count, 1, operations);
-    add_creating(creating, one->remediate, one->remediate_count);
-    plain_tags |= tags_by_itself(one->remediate, one->remediate_count);
+    steps_operations(one->remediate, one->remediate_count, 1, role, operations);
+    add_creating(creating, one->remediate, one->remediate_count, role);
+    plain_tags |= tags_by_itself(one->remediate, one->remediate_count, role);
   }
   if (!plain_tags) remove_text(operations, "ec2.CreateTags");
   if (json_array_size(operations) > 0) add_statement(statements, "ParapetChanges", sorted_actions(operations), NULL);
@@ -143,17 +152,26 @@ static int print_trust(struct cli *cli) {
   return print_policy(trust_policy(fleet, config_text(cli->config, "external-id")));
 }
 
+/* A role that no step names has no policy; most likely it is misspelt. */
+static int known_role(const struct bundle *bundle, const char *role) {
+  if (!*role) return 1;
+  for (size_t i = 0; i < json_array_size(bundle->roles); i++)
+    if (strcmp(json_string_value(json_array_get(bundle->roles, i)), role) == 0) return 1;
+  fprintf(stderr, "parapet: no step names the role \"%s\"\n", role);
+  return 0;
+}
+
 static int print_access(struct cli *cli, int write) {
   struct error error = {0};
   struct aws_client *client;
-  const char *name = config_text(cli->config, "playbook");
+  const char *name = config_text(cli->config, "playbook"), *role = config_text(cli->config, "role");
   struct bundle *bundle = cli_bundle(cli, NULL, &client, &error);
   const struct guardrail *guardrail = bundle && *name ? cli_guardrail(bundle, name) : NULL;
   int result = CLI_USAGE;
   if (!bundle)
     result = fail(&error);
-  else if (!*name || guardrail)
-    result = print_policy(write ? iam_write_policy(bundle, guardrail) : iam_read_policy(bundle, guardrail));
+  else if ((!*name || guardrail) && known_role(bundle, role))
+    result = print_policy(write ? iam_write_policy(bundle, guardrail, role) : iam_read_policy(bundle, guardrail));
   bundle_drop(bundle);
   aws_close(client);
   return result;

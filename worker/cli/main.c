@@ -25,6 +25,22 @@ const struct verb verbs[] = {
      "  parapet iam --read                                   # what the worker's role must be allowed to read\n"
      "  parapet iam --write --playbook ssh-open-to-internet  # what one guardrail may change\n"
      "  parapet iam --trust --fleet arn:aws:iam::999999999999:role/parapet-fleet --external-id our-id\n"},
+    {"explain", "GUARDRAIL | EVENT",
+     "a guardrail, as playbooks explain; or why each guardrail looks at an event (a file, or -), or does not", NULL,
+     run_explain,
+     "  For a guardrail whose pattern does not match: the first field that is not met, what the event has there, and "
+     "what\n"
+     "  was wanted.  With an accounts file also whether the account is known and in the guardrail's scope.\n\n"
+     "  parapet explain ssh-open-to-internet\n"
+     "  parapet explain event.json\n"
+     "  tail -n 1 events.jsonl | parapet explain - --output json\n"},
+    {"match", "[FILE ...]", "which events of files (none: standard input) a pattern matches, and how fast",
+     match_options, run_match,
+     "  Files are .json (one event, a list, or {\"Records\": [...]}), JSON lines (.jsonl), both also .gz.  A bare\n"
+     "  CloudTrail record is seen in EventBridge's envelope, as the workers see it.\n\n"
+     "  parapet match --pattern '{\"source\": [\"aws.ec2\"]}' events.jsonl.gz\n"
+     "  parapet match --pattern @pattern.json --count < events.jsonl\n\n"
+     "  Exit codes, as grep's: 0 some event matches, 1 none does, 2 the pattern, a file or an event is broken.\n"},
     {"docs", "[DIRECTORY]", "the catalogue of guardrails as Markdown, on standard output", NULL, run_docs, NULL},
     {"test", "[DIRECTORY]", "run the playbooks' own tests, offline", NULL, run_test, NULL},
     {"status", "", "the fleet: workers, gates, breakers, findings, what is parked", NULL, run_status, NULL},
@@ -40,10 +56,15 @@ const struct verb verbs[] = {
     {"breaker list", "", "every breaker: state, count, limit", NULL, run_breaker_list, NULL},
     {"breaker trip", "SCOPE", "open it: actions in this scope are parked", operator_options, run_breaker_trip, NULL},
     {"breaker hold", "SCOPE", "hold it open until it is reset", operator_options, run_breaker_hold, NULL},
+    {"breaker probe", "SCOPE", "half-open: let a few actions through; it closes when all of them end well",
+     probe_options, run_breaker_probe, NULL},
     {"breaker reset", "SCOPE", "close it; --release brings back what is parked, in a pace", reset_options,
      run_breaker_reset,
      "  SCOPE is GUARDRAIL/ACCOUNT, GUARDRAIL, account:ACCOUNT or organization.\n"
      "  parapet breaker reset ssh-open-to-internet/111111111111 --release --pace 5/s\n"},
+    {"fights list", "", "resources that somebody sets wrong again after every fix, and who", NULL, run_fights_list,
+     NULL},
+    {"fights reset", "SUBJECT", "put such a resource right again", operator_options, run_fights_reset, NULL},
     {"approvals list", "", "what waits for somebody's agreement", NULL, run_approvals_list, NULL},
     {"approvals show", "ID", "one request: what would be called, and why", NULL, run_approvals_show, NULL},
     {"approvals approve", "ID", "agree: it runs once, if nothing has changed since it was shown", approve_options,

@@ -4,7 +4,7 @@
 
 #include "authoring.h"
 #include "aws/aws.h"
-#include "engine/offline.h"
+#include "check/offline.h"
 
 struct bundle *cli_bundle(struct cli *cli, const char *directory, struct aws_client **client, struct error *error) {
   if (!directory) directory = config_path(cli->config, "playbooks", "playbooks");
@@ -95,6 +95,20 @@ static int test_guardrail(const struct guardrail *guardrail, int quiet) {
   return failures;
 }
 
+static int test_workflow(const struct workflow *workflow) {
+  int failures = 0;
+  for (size_t i = 0; i < json_array_size(workflow->tests); i++) {
+    char *why = NULL;
+    int passed = offline_test_workflow(workflow, i, &why) == 1;
+    failures += !passed;
+    printf("%s%s%s  %s: %s\n", paint(passed ? "green" : "red"), passed ? "ok  " : "FAIL", paint("off"), workflow->name,
+           json_text_at(json_array_get(workflow->tests, i), "name", NULL));
+    if (!passed) printf("         %s\n", why ? why : "out of memory");
+    free(why);
+  }
+  return failures;
+}
+
 int run_test(struct cli *cli) {
   struct error error = {0};
   struct aws_client *client;
@@ -108,6 +122,10 @@ int run_test(struct cli *cli) {
   for (size_t i = 0; i < bundle->guardrail_count; i++) {
     total += json_array_size(bundle->guardrails[i]->tests);
     failed += (size_t)test_guardrail(bundle->guardrails[i], 0);
+  }
+  for (size_t i = 0; i < bundle->workflow_count; i++) {
+    total += json_array_size(bundle->workflows[i]->tests);
+    failed += (size_t)test_workflow(bundle->workflows[i]);
   }
   size_t passed = total + json_array_size(bundle->refused) - failed;
   printf("playbooks: %zu passed, %zu failed\n", passed, failed);

@@ -43,7 +43,7 @@ static int collect_files(const char *directory, json_t *files, int depth, struct
 }
 
 static void add_resource(struct bundle *bundle, struct loader *loader, json_t *document) {
-  struct resource *resource = load_resource(loader, document);
+  struct resource *resource = load_resource(loader, document, bundle);
   if (!resource) return;
   if (bundle_resource(bundle, resource->name)) {
     complain(loader, "/resource", "resource \"%s\" is described twice", resource->name);
@@ -68,6 +68,20 @@ static void add_guardrail(struct bundle *bundle, struct loader *loader, json_t *
   if (!grown) return guardrail_free(guardrail);
   bundle->guardrails = grown;
   bundle->guardrails[bundle->guardrail_count++] = guardrail;
+}
+
+static void add_workflow(struct bundle *bundle, struct loader *loader, json_t *document) {
+  struct workflow *workflow = load_workflow(loader, document);
+  if (!workflow) return;
+  if (bundle_workflow(bundle, workflow->name)) {
+    complain(loader, "/workflow", "workflow \"%s\" is defined twice", workflow->name);
+    workflow_free(workflow);
+    return;
+  }
+  void *grown = realloc(bundle->workflows, (bundle->workflow_count + 1) * sizeof *bundle->workflows);
+  if (!grown) return workflow_free(workflow);
+  bundle->workflows = grown;
+  bundle->workflows[bundle->workflow_count++] = workflow;
 }
 
 struct document {
@@ -98,6 +112,40 @@ static void remove_guardrail(struct bundle *bundle, size_t at) {
           (--bundle->guardrail_count - at) * sizeof *bundle->guardrails);
 }
 
+/* A step that runs a workflow which was refused; NULL: there is none. */
+static const struct step *runs_refused(const struct bundle *bundle, const struct step *steps, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (steps[i].workflow && !bundle_workflow(bundle, steps[i].workflow)) return &steps[i];
+    const struct step *inner = runs_refused(bundle, steps[i].body, steps[i].body_count);
+    if (inner) return inner;
+  }
+  return NULL;
+}
+
+static void complain_refused(struct bundle *bundle, const char *file, const char *name, const struct step *step) {
+  struct loader loader = {.file = file, .refused = bundle->refused};
+  complain(&loader, "", "\"%s\" is refused with the workflow \"%s\" that it runs", name, step->workflow);
+}
+
+/* What was refused when all was loaded takes with it whatever runs it. */
+static void refuse_runners(struct bundle *bundle) {
+  const struct step *step;
+  for (size_t i = 0; i < bundle->workflow_count; i++) {
+    struct workflow *workflow = bundle->workflows[i];
+    if (!(step = runs_refused(bundle, workflow->steps, workflow->step_count))) continue;
+    complain_refused(bundle, workflow->file, workflow->name, step);
+    workflow_free(workflow);
+    memmove(&bundle->workflows[i], &bundle->workflows[i + 1], (--bundle->workflow_count - i) * sizeof workflow);
+    i = (size_t)-1; /* from the beginning: others may run this one */
+  }
+  for (size_t i = bundle->guardrail_count; i-- > 0;) {
+    const struct guardrail *guardrail = bundle->guardrails[i];
+    if (!(step = runs_refused(bundle, guardrail->remediate, guardrail->remediate_count))) continue;
+    complain_refused(bundle, guardrail->file, guardrail->name, step);
+    remove_guardrail(bundle, i);
+  }
+}
+
 /* Parameters that are wrong are not left out: the guardrail would act with others than the site wants. */
 static void add_params(struct bundle *bundle, struct loader *loader, json_t *document) {
   struct guardrail *guardrail;
@@ -115,23 +163,53 @@ static void refuse_conflicts(struct bundle *bundle) {
   free(conflicting);
 }
 
+/* The workflows among the documents, as one block of memory linked by `next`; NULL: there are none. */
+static struct library *open_library(const struct document *documents, size_t count) {
+  struct library *library = calloc(count + 1, sizeof *library);
+  size_t used = 0;
+  for (size_t i = 0; library && i < count; i++) {
+    const char *name = json_text_at(documents[i].value, "workflow", NULL);
+    if (!*name) continue;
+    library[used] = (struct library){name, documents[i].file, documents[i].value, documents[i].lines, NULL};
+    if (used > 0) library[used - 1].next = &library[used];
+    used++;
+  }
+  if (used > 0) return library;
+  free(library);
+  return NULL;
+}
+
 static void load_documents(struct bundle *bundle, struct aws_client *client, struct document *documents, size_t count) {
   static const struct {
     const char *key; /* a guardrail has "resource" and "params" as well: the last row that fits counts */
     void (*add)(struct bundle *, struct loader *, json_t *);
     int pass; /* what is named comes before what names it */
-  } kinds[] = {{"params", add_params, 2}, {"resource", add_resource, 0}, {"guardrail", add_guardrail, 1}};
-  for (int pass = 0; pass < 3; pass++)
+  } kinds[] = {{"params", add_params, 4},
+               {"resource", add_resource, 0}, /* with a parent: 1 */
+               {"guardrail", add_guardrail, 3},
+               {"workflow", add_workflow, 2}};
+  enum { KINDS = sizeof kinds / sizeof *kinds, PASSES = 5 };
+  struct library *library = open_library(documents, count);
+  for (int pass = 0; pass < PASSES; pass++)
     for (size_t i = 0; i < count; i++) {
-      struct loader loader = {
-          .file = documents[i].file, .lines = documents[i].lines, .refused = bundle->refused, .client = client};
-      int kind = 2;
+      struct loader loader = {.file = documents[i].file,
+                              .lines = documents[i].lines,
+                              .refused = bundle->refused,
+                              .client = client,
+                              .library = library};
+      int kind = KINDS - 1;
       while (kind >= 0 && !json_object_get(documents[i].value, kinds[kind].key)) kind--;
-      if (documents[i].value && kind >= 0 && kinds[kind].pass == pass)
+      int due =
+          kind < 0 ? 0 : kinds[kind].pass + (kinds[kind].pass == 0 && json_object_get(documents[i].value, "parent"));
+      if (!documents[i].value || due != pass) continue;
+      if (kind >= 0)
         kinds[kind].add(bundle, &loader, documents[i].value);
-      else if (documents[i].value && kind < 0 && pass == 0)
-        complain(&loader, "", "a playbook begins with \"guardrail: NAME\", \"resource: NAME\" or \"params: NAME\"");
+      else
+        complain(&loader, "",
+                 "a playbook begins with \"guardrail: NAME\", \"resource: NAME\", \"workflow: NAME\" or \"params: "
+                 "NAME\"");
     }
+  free(library);
 }
 
 static int build_matcher(struct bundle *bundle, struct error *error) {
@@ -186,12 +264,16 @@ struct bundle *bundle_load(const char *directory, struct aws_client *client, str
   if (!files || !bundle) goto out;
   bundle->references = 1;
   bundle->refused = json_array();
+  bundle->roles = json_array();
   if (collect_files(directory, files, 0, error) != 0) goto out;
   count = json_array_size(files);
   documents = read_documents(directory, files, bundle->refused);
   if (!documents) goto out;
   load_documents(bundle, client, documents, count);
+  refuse_runners(bundle);
   refuse_conflicts(bundle);
+  for (size_t i = 0; i < bundle->guardrail_count; i++)
+    steps_roles(bundle->guardrails[i]->remediate, bundle->guardrails[i]->remediate_count, bundle->roles);
   hash_bundle(bundle, documents, count);
   bundle->read_policies = read_policies(bundle, error);
   result = bundle->read_policies ? build_matcher(bundle, error) : -1;
@@ -216,6 +298,9 @@ void bundle_drop(struct bundle *bundle) {
   if (!bundle || atomic_fetch_sub_explicit(&bundle->references, 1, memory_order_acq_rel) != 1) return;
   for (size_t i = 0; i < bundle->guardrail_count; i++) guardrail_free(bundle->guardrails[i]);
   for (size_t i = 0; i < bundle->resource_count; i++) resource_free(bundle->resources[i]);
+  for (size_t i = 0; i < bundle->workflow_count; i++) workflow_free(bundle->workflows[i]);
+  free(bundle->workflows);
+  json_decref(bundle->roles);
   free(bundle->guardrails);
   free(bundle->resources);
   free(bundle->triggers);
@@ -228,6 +313,12 @@ void bundle_drop(struct bundle *bundle) {
 const struct guardrail *bundle_guardrail(const struct bundle *bundle, const char *name) {
   for (size_t i = 0; i < bundle->guardrail_count; i++)
     if (strcmp(bundle->guardrails[i]->name, name) == 0) return bundle->guardrails[i];
+  return NULL;
+}
+
+const struct workflow *bundle_workflow(const struct bundle *bundle, const char *name) {
+  for (size_t i = 0; i < bundle->workflow_count; i++)
+    if (strcmp(bundle->workflows[i]->name, name) == 0) return bundle->workflows[i];
   return NULL;
 }
 

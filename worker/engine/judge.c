@@ -32,9 +32,11 @@ void view_close(struct view *view) {
 static json_t *text_or_nothing(const char *text) { return text ? json_string(text) : json_null(); }
 
 void view_open(struct view *view, const struct guardrail *guardrail, const struct place *place, const struct live *live,
-               json_t *event, json_t *actor) {
+               const struct occasion *occasion) {
+  static const struct occasion none = {0};
   char now[32];
   memset(view, 0, sizeof *view);
+  if (!occasion) occasion = &none;
   const struct {
     const char *name, *value;
   } texts[] = {{"account", place->account},         {"region", place->region},
@@ -42,25 +44,31 @@ void view_open(struct view *view, const struct guardrail *guardrail, const struc
                {"partition", place->partition},     {"now", clock_format(clock_wall_ms(), now, sizeof now)}};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     view_own(view, texts[i].name, text_or_nothing(texts[i].value));
-  view_own(view, "params", site_params(guardrail, place->account, place->environment));
   view_add(view, "organization", place->organization);
-  view_add(view, "event", event);
-  view_add(view, "actor", actor);
+  view_own(view, "params", site_params(guardrail, place->account, place->environment));
+  view_add(view, "event", occasion->event);
+  view_add(view, "actor", occasion->actor);
   view_add(view, "result", NULL);
   view_add(view, "finding", NULL);
+  if (guardrail->baseline) {
+    view_add(view, "baseline", occasion->baseline);
+    view_add(view, "changes", occasion->changes);
+  }
+  for (size_t i = 0; i < guardrail->use_count; i++)
+    view_add(view, guardrail->uses[i]->name,
+             live ? live->contexts[guardrail->uses[i] - guardrail->resource->contexts] : NULL);
   if (!live) return;
   view_add(view, "resource", live->item);
   view_add(view, "id", live->id);
+  if (live->parent) view_add(view, "parent", live->parent);
   if (guardrail->resource->tags) view_own(view, "tags", jmes_search(guardrail->resource->tags, live->item, NULL, NULL));
-  for (size_t i = 0; i < guardrail->use_count; i++)
-    view_add(view, guardrail->uses[i]->name, live->contexts[guardrail->uses[i] - guardrail->resource->contexts]);
 }
 
 json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *place, const struct live *live,
-                        json_t *event, json_t *actor, struct error *error) {
+                        const struct occasion *occasion, struct error *error) {
   struct view view;
   json_t *finding = NULL;
-  view_open(&view, guardrail, place, live, event, actor);
+  view_open(&view, guardrail, place, live, occasion);
   if (guardrail->where) {
     json_t *applies = jmes_search(guardrail->where, live->item, view_scope(&view), error);
     if (!applies) goto out;
@@ -82,25 +90,17 @@ out:
   return finding;
 }
 
-json_t *event_actor(const json_t *event) {
-  const json_t *identity = json_at(event, "detail", "userIdentity", NULL);
-  json_t *actor = json_object();
-  const struct {
-    const char *name, *value;
-  } parts[] = {
-      {"type", json_text_at(identity, "type", NULL)},
-      {"arn", json_text_at(identity, "arn", NULL)},
-      {"account", json_text_at(identity, "accountId", NULL)},
-      {"user", json_text_at(identity, "userName", NULL)},
-      {"role", json_text_at(identity, "sessionContext", "sessionIssuer", "arn", NULL)},
-      {"via", json_text_at(identity, "invokedBy", NULL)},
-  };
-  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-    if (*parts[i].value) json_object_set_new(actor, parts[i].name, json_string(parts[i].value));
-  const char *arn = json_text_at(identity, "arn", NULL), *session = strrchr(arn, '/');
-  if (strcmp(json_text_at(identity, "type", NULL), "AssumedRole") == 0 && session)
-    json_object_set_new(actor, "session", json_string(session + 1));
-  return actor;
+int guardrail_may_remediate(const struct guardrail *guardrail, const struct place *place, const struct live *live,
+                            json_t *finding, const struct occasion *occasion, struct error *error) {
+  struct view view;
+  if (!guardrail->remediate_when) return 1;
+  view_open(&view, guardrail, place, live, occasion);
+  view_add(&view, "finding", finding);
+  json_t *answer = jmes_search(guardrail->remediate_when, live->item, view_scope(&view), error);
+  view_close(&view);
+  int may = !answer ? -1 : !json_is_empty(answer);
+  json_decref(answer);
+  return may;
 }
 
 void guardrail_wants(const struct guardrail *guardrail, unsigned char *wanted) {

@@ -12,6 +12,7 @@
 
 void live_free(struct live *live) {
   if (!live) return;
+  json_decref(live->parent);
   json_decref(live->id);
   json_decref(live->arn);
   json_decref(live->item);
@@ -37,6 +38,7 @@ static void place_view(struct view *view, const struct place *place, json_t *id,
     view_add(view, texts[i].name, value);
   }
   if (id) view_add(view, "id", id);
+  if (live && live->parent) view_add(view, "parent", live->parent);
   if (live) view_add(view, "resource", live->item);
   for (size_t i = 0; live && i < live->resource->context_count; i++)
     if (live->contexts[i]) view_add(view, live->resource->contexts[i].name, live->contexts[i]);
@@ -54,8 +56,13 @@ json_t *live_arn(const struct resource *resource, const struct place *place, con
   return NULL;
 }
 
+/* A nested resource's id: PARENT'S/ITS OWN (in which there is no slash). */
+static json_t *whole_id(const json_t *own, const struct live *parent) {
+  return json_sprintf("%s/%s", json_string_value(parent->id), json_string_value(own));
+}
+
 static struct live *live_new(const struct place *place, const struct resource *resource, json_t *item,
-                             struct error *error) {
+                             const struct live *parent, struct error *error) {
   struct live *live = calloc(1, sizeof *live);
   if (!live || !(live->contexts = calloc(resource->context_count + 1, sizeof *live->contexts))) {
     free(live);
@@ -65,6 +72,12 @@ static struct live *live_new(const struct place *place, const struct resource *r
   live->resource = resource;
   live->item = json_incref(item);
   live->id = jmes_search(resource->id, item, NULL, error);
+  if (parent && json_is_string(live->id)) {
+    json_t *own = live->id;
+    live->parent = json_incref(parent->item);
+    live->id = whole_id(own, parent);
+    json_decref(own);
+  }
   if (json_is_string(live->id)) {
     live->arn = live_arn(resource, place, json_string_value(live->id));
     if (!live->arn) error_set(error, ERROR_INVALID, "NoArn", "the arn of resource %s is no text", resource->name);
@@ -133,11 +146,37 @@ static json_t *read_in(const struct reader *reader, const struct place *place, c
 }
 
 static json_t *read_with(const struct reader *reader, const struct place *place, const struct read_call *read,
-                         json_t *id, int *absent, struct error *error) {
+                         json_t *id, const struct live *parent, int *absent, struct error *error) {
   struct view view;
   place_view(&view, place, id, NULL);
+  if (parent) view_add(&view, "parent", parent->item);
   json_t *items = read_in(reader, place, read, view_scope(&view), absent, error);
   view_close(&view);
+  return items;
+}
+
+static int depends_on_each_alone(const char *items) {
+  while ((items = strchr(items, '$')))
+    if (strncmp(items++, "$each", 5) != 0) return 0;
+  return 1;
+}
+
+/* The same question gets the same answer while a list, or one resource, is read: what many resources share (a role's
+ * policies, a VPC's routes) is read once for them all. */
+static json_t *read_once(const struct reader *reader, const struct place *place, const struct read_call *read,
+                         const struct jmes_scope *scope, int *absent, struct error *error) {
+  json_t *params = read->with ? template_render(read->with, scope, error) : json_object();
+  json_t *question = params ? json_pack("[s, s, O, O]", read->operation, read->items_name, params, scope->value) : NULL;
+  char *key = question && depends_on_each_alone(read->items_name) ? json_text(question) : NULL;
+  json_t *items = key ? json_incref(json_object_get(reader->answers, key)) : NULL;
+  *absent = 0;
+  if (params && !items) {
+    items = read_items(reader, place, read, params, scope, absent, error);
+    if (items && key) json_object_set(reader->answers, key, items);
+  }
+  free(key);
+  json_decref(question);
+  json_decref(params);
   return items;
 }
 
@@ -149,7 +188,7 @@ static json_t *read_each(const struct reader *reader, const struct place *place,
   json_array_foreach(elements, index, element) {
     struct jmes_scope frame = {.name = "each", .value = element, .outer = scope};
     int absent;
-    json_t *items = read_in(reader, place, &context->read, &frame, &absent, error);
+    json_t *items = read_once(reader, place, &context->read, &frame, &absent, error);
     if (items) json_array_extend(all, items);
     json_decref(items);
     if (items || absent) continue;
@@ -176,6 +215,7 @@ static json_t *read_context(const struct reader *reader, const struct place *pla
 static json_t *item_with_id(const struct resource *resource, json_t *items, const char *id) {
   size_t index;
   json_t *item;
+  if (resource->parent && strrchr(id, '/')) id = strrchr(id, '/') + 1;
   json_array_foreach(items, index, item) {
     json_t *own = jmes_search(resource->id, item, NULL, NULL);
     int same = json_is_string(own) && strcmp(json_string_value(own), id) == 0;
@@ -195,22 +235,39 @@ static int get_contexts(const struct reader *reader, const struct place *place, 
   return 0;
 }
 
+/* The parent of a nested resource; as live_get. */
+static struct live *get_parent(const struct reader *reader, const struct place *place, const struct resource *resource,
+                               const char *id, int *found, struct error *error) {
+  static const unsigned char nothing[64] = {0};
+  const char *slash = strrchr(id, '/');
+  char *parent = slash ? strndup(id, (size_t)(slash - id)) : strdup("");
+  struct live *live = parent ? live_get(reader, place, resource->parent, parent, nothing, found, error) : NULL;
+  free(parent);
+  return live;
+}
+
 struct live *live_get(const struct reader *reader, const struct place *place, const struct resource *resource,
                       const char *id, const unsigned char *wanted, int *found, struct error *error) {
   int absent;
+  struct live *live = NULL, *parent = NULL;
+  struct reader once = *reader;
+  *found = -1;
+  if (resource->parent && !(parent = get_parent(reader, place, resource, id, found, error))) return NULL;
   json_t *id_value = json_string(id);
-  json_t *items = id_value ? read_with(reader, place, &resource->get, id_value, &absent, error) : NULL;
+  once.answers = json_object();
+  json_t *items = id_value ? read_with(reader, place, &resource->get, id_value, parent, &absent, error) : NULL;
   json_t *item = items ? item_with_id(resource, items, id) : NULL;
-  struct live *live = NULL;
   *found = id_value && (items || absent) ? 0 : -1;
   if (item) {
-    live = live_new(place, resource, item, error);
-    if (live && get_contexts(reader, place, live, wanted, error) != 0) {
+    live = live_new(place, resource, item, parent, error);
+    if (live && get_contexts(&once, place, live, wanted, error) != 0) {
       live_free(live);
       live = NULL;
     }
     *found = live ? 1 : -1;
   }
+  live_free(parent);
+  json_decref(once.answers);
   json_decref(items);
   json_decref(id_value);
   return live;
@@ -248,9 +305,10 @@ static int join_items(const struct context *context, json_t *items, struct joine
 }
 
 static void joined_free(struct joined *table) {
-  struct joined *entry, *next;
-  HASH_ITER(hh, table, entry, next) {
-    HASH_DEL(table, entry);
+  struct joined *entry = table, *next;
+  HASH_CLEAR(hh, table); /* the hash's own memory; the entries keep their order */
+  for (; entry; entry = next) {
+    next = entry->hh.next;
     free(entry->id);
     json_decref(entry->items);
     free(entry);
@@ -297,39 +355,101 @@ static int sweep_contexts(const struct reader *reader, const struct place *place
   return 0;
 }
 
+struct listing { /* a sweep of one kind of resource */
+  const struct reader *reader;
+  const struct place *place;
+  const struct resource *resource;
+  const unsigned char *wanted;
+  int (*each)(struct live *live, void *argument);
+  void *argument;
+  struct error *error;
+  struct joined **tables; /* contexts joined by their key … */
+  json_t **shared;        /* … and those of the place, by index */
+  int joined;             /* the tables are there */
+  int result, ended;      /* ended: somebody said enough, or nothing more can be read */
+};
+
+/* Gives the items of one list; parent NULL: there is but one list. */
+static void give(struct listing *listing, json_t *items, const struct live *parent) {
+  size_t index;
+  json_t *item;
+  if (json_array_size(items) > 0 && !listing->joined++ &&
+      list_contexts(listing->reader, listing->place, listing->resource, listing->wanted, listing->tables,
+                    listing->error) != 0) {
+    listing->result = -1;
+    listing->ended = 1;
+  }
+  json_array_foreach(items, index, item) {
+    if (listing->ended) return;
+    struct error problem = {0};
+    struct live *live = live_new(listing->place, listing->resource, item, parent, &problem);
+    int read = live ? sweep_contexts(listing->reader, listing->place, live, listing->wanted, listing->tables,
+                                     listing->shared, &problem)
+                    : -1;
+    if (read == 0) {
+      listing->ended = listing->each(live, listing->argument) != 0;
+      continue;
+    }
+    listing->ended = !live || (problem.class != ERROR_DENIED && problem.class != ERROR_MISSING);
+    listing->result = -1;
+    if (listing->error) *listing->error = problem;
+    live_free(live);
+  }
+}
+
+/* Lists what is nested in one parent.  A parent that went meanwhile has nothing in it. */
+static int list_within(struct live *parent, void *argument) {
+  struct listing *listing = argument;
+  struct error problem = {0};
+  int absent;
+  json_t *items = read_with(listing->reader, listing->place, &listing->resource->list, NULL, parent, &absent, &problem);
+  if (items) {
+    give(listing, items, parent);
+  } else if (!absent && problem.class != ERROR_MISSING) {
+    listing->result = -1;
+    listing->ended = 1;
+    if (listing->error) *listing->error = problem;
+  }
+  json_decref(items);
+  live_free(parent);
+  return listing->ended;
+}
+
+static void list_flat(struct listing *listing) {
+  int absent;
+  json_t *items =
+      read_with(listing->reader, listing->place, &listing->resource->list, NULL, NULL, &absent, listing->error);
+  if (items)
+    give(listing, items, NULL);
+  else if (!absent)
+    listing->result = -1;
+  json_decref(items);
+}
+
 int live_list(const struct reader *reader, const struct place *place, const struct resource *resource,
               const unsigned char *wanted, int (*each)(struct live *live, void *argument), void *argument,
               struct error *error) {
-  int absent, result = -1;
-  size_t index;
-  json_t *item, *items = read_with(reader, place, &resource->list, NULL, &absent, error);
-  struct joined **tables = calloc(resource->context_count + 1, sizeof *tables);
-  json_t **shared = calloc(resource->context_count + 1, sizeof *shared);
-  if (!items && absent) items = json_array();
-  if (!items || !tables || !shared) goto out;
-  if (json_array_size(items) > 0 && list_contexts(reader, place, resource, wanted, tables, error) != 0) goto out;
-  result = 0;
-  json_array_foreach(items, index, item) {
-    struct live *live = live_new(place, resource, item, error);
-    if (!live) {
-      result = -1;
-      break;
-    }
-    struct error problem = {0};
-    if (sweep_contexts(reader, place, live, wanted, tables, shared, &problem) == 0) {
-      if (each(live, argument) != 0) break;
-      continue;
-    }
-    live_free(live);
-    result = -1;
-    if (error) *error = problem;
-    if (problem.class != ERROR_DENIED && problem.class != ERROR_MISSING) break;
-  }
-out:
-  for (size_t i = 0; tables && i < resource->context_count; i++) joined_free(tables[i]);
-  for (size_t i = 0; shared && i < resource->context_count; i++) json_decref(shared[i]);
-  free(shared);
-  free(tables);
-  json_decref(items);
-  return result;
+  static const unsigned char nothing[64] = {0};
+  struct reader once = *reader;
+  struct listing listing = {.reader = &once,
+                            .place = place,
+                            .resource = resource,
+                            .wanted = wanted,
+                            .each = each,
+                            .argument = argument,
+                            .error = error,
+                            .tables = calloc(resource->context_count + 1, sizeof(struct joined *)),
+                            .shared = calloc(resource->context_count + 1, sizeof(json_t *))};
+  once.answers = json_object();
+  if (!listing.tables || !listing.shared ||
+      (resource->parent && live_list(reader, place, resource->parent, nothing, list_within, &listing, error) != 0))
+    listing.result = -1;
+  else if (!resource->parent)
+    list_flat(&listing);
+  for (size_t i = 0; listing.tables && i < resource->context_count; i++) joined_free(listing.tables[i]);
+  for (size_t i = 0; listing.shared && i < resource->context_count; i++) json_decref(listing.shared[i]);
+  json_decref(once.answers);
+  free(listing.tables);
+  free(listing.shared);
+  return listing.result;
 }

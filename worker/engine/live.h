@@ -7,11 +7,12 @@
 struct place { /* where a resource is; strings live as long as the place's owner */
   const char *account, *region, *environment, *unit, *partition;
   json_t *tags;         /* the account's, {key: value}; NULL: none */
-  json_t *organization; /* all accounts that are ours, {id: {name, …}}; NULL: not known */
+  json_t *organization; /* ids of all accounts that are ours; NULL: not known */
 };
 
 struct live { /* one resource as it is; immutable once read, reference-counted by jansson */
   const struct resource *resource;
+  json_t *parent;    /* the item that it was listed for; NULL: its kind has none */
   json_t *id;        /* text */
   json_t *arn;       /* text */
   json_t *item;      /* the resource as get or list returned it */
@@ -23,6 +24,7 @@ struct reader { /* how to read: whose credentials */
   struct aws_client *client;
   const struct aws_role *role; /* NULL: base credentials */
   int64_t deadline_ms;         /* of each call; 0: the client's default */
+  json_t *answers;             /* live.c's own: what contexts read with `each` got, by question; leave it NULL */
 };
 
 /* Reads one resource and those contexts for which wanted[index] is set.  *found 0 and NULL: the resource is gone (which
@@ -31,7 +33,8 @@ struct live *live_get(const struct reader *reader, const struct place *place, co
                       const char *id, const unsigned char *wanted, int *found, struct error *error);
 
 /* Lists all resources of a place with their contexts joined, and gives each (taken over by `each`; live_free) in turn;
- * each returns 0 to go on.  Costs the pages of the lists, and one read a resource for each context `per: item`.  A
+ * each returns 0 to go on.  Costs the pages of the lists (of a nested resource: one list for each of its parents), and
+ * one read a resource for each context `per: item`.  A
  * resource whose own contexts are denied or gone is left out, and the others are given all the same.  0, or -1 with
  * *error, in which case some of the resources may not have been given. */
 int live_list(const struct reader *reader, const struct place *place, const struct resource *resource,
@@ -48,20 +51,25 @@ struct view { /* the variables of one judgement or run; lives on the stack; valu
   json_t *owned[VIEW_FRAMES];
   int count;
 };
-/* Everything a playbook may read: $resource, $id, $tags, contexts, $params, $account … ; event and actor may be NULL.
- */
+struct occasion { /* what a guardrail knows besides the resource; borrowed, each may be NULL */
+  json_t *event, *actor;
+  json_t *baseline, *changes; /* of a guardrail with a baseline */
+};
+/* Everything a playbook may read: $resource, $id, $tags, contexts, $params, $account …; live NULL: not read, its
+ * contexts are null; occasion NULL: there is none. */
 void view_open(struct view *view, const struct guardrail *guardrail, const struct place *place, const struct live *live,
-               json_t *event, json_t *actor);
+               const struct occasion *occasion);
 void view_add(struct view *view, const char *name, json_t *value /* borrowed */);
 const struct jmes_scope *view_scope(const struct view *view);
 void view_close(struct view *view);
 
 /* `where` and `find`: new finding, json_null() when there is nothing to find, NULL with *error when judging failed. */
 json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *place, const struct live *live,
-                        json_t *event, json_t *actor, struct error *error);
+                        const struct occasion *occasion, struct error *error);
 
-/* Who did it, from CloudTrail's userIdentity: {type, arn, role, session, account, user, via}; new, never NULL. */
-json_t *event_actor(const json_t *event);
+/* Whether `remediate_when` lets the steps run on the finding: 1, 0, or -1 with *error. */
+int guardrail_may_remediate(const struct guardrail *guardrail, const struct place *place, const struct live *live,
+                            json_t *finding, const struct occasion *occasion, struct error *error);
 
 /* Which contexts the guardrails use, or-ed into wanted[resource->context_count]. */
 void guardrail_wants(const struct guardrail *guardrail, unsigned char *wanted);

@@ -6,23 +6,31 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/cron.h"
+#include "check/names.h"
 #include "engine/load_internal.h"
+#include "site/breaker.h"
 
 static const struct key guardrail_keys[] = {
-    {"guardrail", KEY_TEXT, 1},  {"version", KEY_NUMBER, 1}, {"title", KEY_TEXT, 1},
-    {"severity", KEY_TEXT, 1},   {"why", KEY_TEXT, 1},       {"fix", KEY_TEXT, 1},
-    {"resource", KEY_TEXT, 1},   {"use", KEY_ARRAY, 0},      {"params", KEY_OBJECT, 0},
-    {"scope", KEY_OBJECT, 0},    {"trigger", KEY_OBJECT, 1}, {"where", KEY_TEXT, 0},
-    {"find", KEY_TEXT, 1},       {"mode", KEY_OBJECT, 1},    {"breaker", KEY_OBJECT, 0},
-    {"remediate", KEY_ARRAY, 0}, {"tests", KEY_ARRAY, 1},    {0},
+    {"guardrail", KEY_TEXT, 1},  {"version", KEY_NUMBER, 1},
+    {"title", KEY_TEXT, 1},      {"severity", KEY_TEXT, 1},
+    {"why", KEY_TEXT, 1},        {"fix", KEY_TEXT, 1},
+    {"resource", KEY_TEXT, 1},   {"use", KEY_ARRAY, 0},
+    {"params", KEY_OBJECT, 0},   {"scope", KEY_OBJECT, 0},
+    {"trigger", KEY_OBJECT, 1},  {"where", KEY_TEXT, 0},
+    {"find", KEY_TEXT, 1},       {"mode", KEY_OBJECT, 1},
+    {"breaker", KEY_OBJECT, 0},  {"remediate", KEY_ARRAY, 0},
+    {"tests", KEY_ARRAY, 1},     {"remediate_when", KEY_TEXT, 0},
+    {"baseline", KEY_OBJECT, 0}, {"settle", KEY_TEXT, 0},
+    {"exempt", KEY_OBJECT, 0},   {0},
 };
 static const struct key scope_keys[] = {{"accounts", KEY_ARRAY, 0}, {"environments", KEY_ARRAY, 0},
                                         {"regions", KEY_ARRAY, 0},  {"units", KEY_ARRAY, 0},
                                         {"tags", KEY_ARRAY, 0},     {0}};
 static const struct key trigger_keys[] = {{"events", KEY_ARRAY, 0}, {"schedule", KEY_TEXT, 0}, {0}};
-static const struct key event_keys[] = {
-    {"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1}, {"account", KEY_TEXT, 0}, {"region", KEY_TEXT, 0}, {0}};
-static const struct key breaker_keys[] = {{"actions", KEY_NUMBER, 1}, {"within", KEY_TEXT, 1}, {0}};
+static const struct key event_keys[] = {{"pattern", KEY_OBJECT, 1}, {"ids", KEY_TEXT, 1},     {"account", KEY_TEXT, 0},
+                                        {"region", KEY_TEXT, 0},    {"creates", KEY_BOOL, 0}, {0}};
+static const struct key baseline_keys[] = {
+    {"of", KEY_TEXT, 1}, {"by", KEY_TEXT, 1}, {"accept", KEY_TEXT, 1}, {"changes", KEY_TEXT, 1}, {0}};
 
 static const char *const mode_names[] = {[MODE_ASSESS] = "assess",
                                          [MODE_NOTIFY] = "notify",
@@ -80,6 +88,7 @@ static void load_event(struct loader *loader, const json_t *event, const char *p
   if (check_keys(loader, event, pointer, event_keys) > 0) return;
   trigger->pattern = json_dumps(json_object_get(event, "pattern"), JSON_COMPACT);
   trigger->ids = load_expression(loader, event, "ids", pointer);
+  trigger->creates = json_is_true(json_object_get(event, "creates"));
   trigger->account = load_expression(loader, event, "account", pointer);
   trigger->region = load_expression(loader, event, "region", pointer);
   struct error error = {0};
@@ -129,20 +138,36 @@ static void load_modes(struct loader *loader, const json_t *document, struct gua
   }
 }
 
-static void load_breaker(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
-  const json_t *breaker = json_object_get(document, "breaker");
-  if (!breaker) {
-    if (guardrail->remediate_count > 0)
-      complain(loader, "", "\"breaker\" is missing: a guardrail that changes things needs one");
-    return;
-  }
-  if (check_keys(loader, breaker, "/breaker", breaker_keys) > 0) return;
-  guardrail->breaker_actions = json_integer_value(json_object_get(breaker, "actions"));
-  if (guardrail->breaker_actions < 1 || guardrail->breaker_actions > 100000)
-    complain(loader, "/breaker/actions", "\"actions\" must be 1 to 100000");
-  if (clock_parse_duration(json_text_at(breaker, "within", NULL), &guardrail->breaker_window_ms) != 0 ||
-      guardrail->breaker_window_ms < 1000 || guardrail->breaker_window_ms > 86400000)
-    complain(loader, "/breaker/within", "\"within\" must be a duration from 1s to 24h, as \"10m\"");
+/* Grace after creation, until tags have arrived, say. */
+static void load_settle(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
+  if (!json_object_get(document, "settle")) return;
+  int told = guardrail->resource->created != NULL;
+  for (size_t i = 0; i < guardrail->trigger_count; i++) told |= guardrail->triggers[i].creates;
+  if (clock_parse_duration(json_text_at(document, "settle", NULL), &guardrail->settle_ms) != 0 ||
+      guardrail->settle_ms < 1000 || guardrail->settle_ms > 86400000)
+    complain(loader, "/settle", "\"settle\" must be a duration from 1s to 24h, as \"5m\"");
+  else if (!told)
+    complain(loader, "/settle",
+             "\"settle\" needs to know when a resource was created: %s has no \"created\", and no event says "
+             "\"creates: true\"",
+             guardrail->resource->name);
+}
+
+static void load_baseline(struct loader *loader, const json_t *document, struct guardrail *guardrail) {
+  const json_t *baseline = json_object_get(document, "baseline");
+  if (!baseline || check_keys(loader, baseline, "/baseline", baseline_keys) > 0) return;
+  struct baseline *made = guardrail->baseline = calloc(1, sizeof *made);
+  if (!made) return;
+  const char *of = json_text_at(baseline, "of", NULL);
+  for (size_t i = 0; i < guardrail->use_count; i++)
+    if (strcmp(guardrail->uses[i]->name, of) == 0) made->of = guardrail->uses[i];
+  if (!made->of) complain(loader, "/baseline/of", "\"of\" must be a context under \"use\": \"%s\" is none", of);
+  made->by = load_expression(loader, baseline, "by", "/baseline");
+  made->accept = load_expression(loader, baseline, "accept", "/baseline");
+  made->changes = load_expression(loader, baseline, "changes", "/baseline");
+  if (guardrail->trigger_count == 0)
+    complain(loader, "/baseline", "a baseline needs \"events\": only they tell who changed what");
+  if (!guardrail->schedule) complain(loader, "/baseline", "a baseline needs a \"schedule\": sweeps keep it up to date");
 }
 
 static void check_values(struct loader *loader, const json_t *document) {
@@ -158,6 +183,25 @@ static void check_values(struct loader *loader, const json_t *document) {
     complain(loader, "/guardrail", "a name has 1 to 64 of a-z, 0-9 and -");
 }
 
+/* Does anything but the baseline (which notes an event before it can be parked) read $event? */
+static int reads_event(const json_t *document) {
+  json_t *rest = json_copy((json_t *)document);
+  json_object_del(rest, "baseline");
+  char *text = json_text(rest);
+  int reads = text && strstr(text, "$event") != NULL;
+  free(text);
+  json_decref(rest);
+  return reads;
+}
+
+/* Its own steps, and those of the workflows that it runs. */
+static json_t *steps_as_written(const json_t *documents) {
+  json_t *steps = json_copy(json_object_get(json_array_get(documents, 0), "remediate"));
+  for (size_t i = 1; i < json_array_size(documents); i++)
+    json_array_extend(steps, json_object_get(json_array_get(documents, i), "steps"));
+  return steps;
+}
+
 static void load_parts(struct loader *loader, json_t *document, struct guardrail *guardrail) {
   guardrail->name = load_text(document, "guardrail");
   guardrail->title = load_text(document, "title");
@@ -171,15 +215,24 @@ static void load_parts(struct loader *loader, json_t *document, struct guardrail
   guardrail->tests = json_incref(json_object_get(document, "tests"));
   guardrail->where = load_expression(loader, document, "where", "");
   guardrail->find = load_expression(loader, document, "find", "");
+  guardrail->remediate_when = load_expression(loader, document, "remediate_when", "");
+  guardrail->remediate_when_text = load_text(document, "remediate_when");
+  loader->ran = json_pack("[O]", document); /* what its steps are made of: a change of any of it is another guardrail */
   guardrail->remediate = load_steps(loader, document, "remediate", "", &guardrail->remediate_count);
-  guardrail->steps_as_written = json_incref(json_object_get(document, "remediate"));
-  json_hash(document, guardrail->hash);
+  guardrail->steps_as_written = steps_as_written(loader->ran);
+  json_hash(json_array_size(loader->ran) > 1 ? loader->ran : document, guardrail->hash);
+  json_decref(loader->ran);
+  loader->ran = NULL;
+  guardrail->reads_event = reads_event(document);
   check_values(loader, document);
   load_uses(loader, document, guardrail);
   load_scope(loader, document, guardrail);
   load_trigger(loader, document, guardrail);
   load_modes(loader, document, guardrail);
-  load_breaker(loader, document, guardrail);
+  site_breaker_load(loader, document, guardrail);
+  site_exempt_load(loader, document, guardrail);
+  load_baseline(loader, document, guardrail);
+  load_settle(loader, document, guardrail);
 }
 
 /* A step and its undo stay in one session policy where they fit. */
@@ -188,7 +241,7 @@ static void make_policies(struct loader *loader, struct guardrail *guardrail) {
   json_t *groups = json_array();
   for (size_t i = 0; i < guardrail->remediate_count; i++) {
     json_t *operations = json_array();
-    steps_operations(&guardrail->remediate[i], 1, 1, operations);
+    steps_operations(&guardrail->remediate[i], 1, 1, NULL, operations);
     json_array_append_new(groups, operations);
   }
   guardrail->write_policies = guardrail->remediate_count > 0 ? aws_policies_make(groups, &error) : NULL;
@@ -230,9 +283,9 @@ void guardrail_free(struct guardrail *guardrail) {
                    guardrail->fix,  guardrail->file,  guardrail->schedule};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) free(texts[i]);
   aws_policies_free(guardrail->write_policies);
-  json_t *values[] = {guardrail->params,  guardrail->accounts,  guardrail->environments,
-                      guardrail->regions, guardrail->units,     guardrail->tags,
-                      guardrail->tests,   guardrail->overrides, guardrail->steps_as_written};
+  json_t *values[] = {guardrail->params,      guardrail->accounts, guardrail->environments, guardrail->regions,
+                      guardrail->units,       guardrail->tests,    guardrail->overrides,    guardrail->steps_as_written,
+                      guardrail->exempt_tags, guardrail->tags};
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);
   free(guardrail->uses);
   for (size_t i = 0; i < guardrail->trigger_count; i++) {
@@ -244,8 +297,16 @@ void guardrail_free(struct guardrail *guardrail) {
   free(guardrail->triggers);
   for (size_t i = 0; i < guardrail->mode_count; i++) free(guardrail->modes[i].environment);
   free(guardrail->modes);
+  if (guardrail->baseline) {
+    jmes_free(guardrail->baseline->by);
+    jmes_free(guardrail->baseline->accept);
+    jmes_free(guardrail->baseline->changes);
+    free(guardrail->baseline);
+  }
   jmes_free(guardrail->where);
   jmes_free(guardrail->find);
+  jmes_free(guardrail->remediate_when);
+  free(guardrail->remediate_when_text);
   steps_free(guardrail->remediate, guardrail->remediate_count);
   free(guardrail);
 }

@@ -2,12 +2,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check/names.h"
 #include "engine/load_internal.h"
 
 static const struct key resource_keys[] = {
-    {"resource", KEY_TEXT, 1}, {"scope", KEY_TEXT, 1},     {"id", KEY_TEXT, 1},
-    {"arn", KEY_TEXT, 1},      {"tags", KEY_TEXT, 0},      {"list", KEY_OBJECT, 1},
-    {"get", KEY_OBJECT, 1},    {"context", KEY_OBJECT, 0}, {0},
+    {"resource", KEY_TEXT, 1},
+    {"scope", KEY_TEXT, 1},
+    {"id", KEY_TEXT, 1},
+    {"arn", KEY_TEXT, 1},
+    {"tags", KEY_TEXT, 0},
+    {"list", KEY_OBJECT, 1},
+    {"get", KEY_OBJECT, 1},
+    {"context", KEY_OBJECT, 0},
+    {"created", KEY_TEXT, 0},
+    {"parent", KEY_TEXT, 0},
+    {0},
 };
 static const struct key read_keys[] = {
     {"call", KEY_TEXT, 1}, {"with", KEY_OBJECT, 0}, {"items", KEY_TEXT, 1}, {"absent", KEY_ARRAY, 0}, {0},
@@ -67,16 +76,31 @@ static enum resource_scope load_scope(struct loader *loader, const json_t *docum
   return SCOPE_REGION;
 }
 
-struct resource *load_resource(struct loader *loader, json_t *document) {
+/* The resource that this one is nested in.  One level: what is listed for each of what is listed for each costs calls
+ * without end. */
+static const struct resource *load_parent(struct loader *loader, const json_t *document, const struct bundle *bundle) {
+  const char *name = json_text_at(document, "parent", NULL);
+  const struct resource *parent = bundle_resource(bundle, name);
+  if (!*name) return NULL;
+  if (!parent)
+    complain(loader, "/parent", "no resource \"%s\" is described in resources/", name);
+  else if (parent->parent)
+    complain(loader, "/parent", "%s is nested in %s itself: one level is all there is", name, parent->parent->name);
+  return parent;
+}
+
+struct resource *load_resource(struct loader *loader, json_t *document, const struct bundle *bundle) {
   if (check_keys(loader, document, "", resource_keys) > 0) return NULL;
   struct resource *resource = calloc(1, sizeof *resource);
   if (!resource) return NULL;
   resource->name = load_text(document, "resource");
   resource->file = strdup(loader->file);
   resource->scope = load_scope(loader, document);
+  resource->parent = load_parent(loader, document, bundle);
   resource->id = load_expression(loader, document, "id", "");
   resource->arn = load_template(loader, document, "arn", "");
   resource->tags = load_expression(loader, document, "tags", "");
+  resource->created = load_expression(loader, document, "created", "");
   load_read(loader, json_object_get(document, "list"), "/list", read_keys, &resource->list);
   load_read(loader, json_object_get(document, "get"), "/get", read_keys, &resource->get);
   load_contexts(loader, json_object_get(document, "context"), resource);
@@ -101,6 +125,7 @@ void resource_free(struct resource *resource) {
   jmes_free(resource->id);
   template_free(resource->arn);
   jmes_free(resource->tags);
+  jmes_free(resource->created);
   read_free(&resource->list);
   read_free(&resource->get);
   for (size_t i = 0; i < resource->context_count; i++) {

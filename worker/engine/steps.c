@@ -1,6 +1,8 @@
 /* The step runner: an interpreter over the step tree, one C frame a level; variables are a chain of stack frames. */
 #include "engine/steps.h"
 
+#include "engine/load_internal.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -124,6 +126,34 @@ static enum steps_end run_set(struct runner *runner, const struct step *step, si
   return end;
 }
 
+/* What the workflow takes: what the step gives it, or the defaults.  New, or NULL with *error. */
+static json_t *inputs_of(struct runner *runner, const struct step *step, const struct jmes_scope *scope) {
+  json_t *inputs = step->with ? template_render(step->with, scope, runner->error) : json_object(), *declared;
+  const char *name;
+  json_object_foreach(step->inputs, name, declared) {
+    json_t *value = json_object_get(inputs, name), *otherwise = json_object_get(declared, "default");
+    if (inputs && !value && otherwise) json_object_set(inputs, name, value = otherwise);
+    if (!inputs || (value && input_fits(declared, value))) continue;
+    error_set(runner->error, ERROR_INVALID, "Input", "the input \"%s\" of workflow %s must be a %s", name,
+              step->workflow, json_text_at(declared, "type", NULL));
+    json_decref(inputs);
+    inputs = NULL;
+  }
+  return inputs;
+}
+
+/* A workflow's own names do not outlive it. */
+static enum steps_end run_workflow(struct runner *runner, const struct step *step, const struct jmes_scope *scope) {
+  json_t *inputs = inputs_of(runner, step, scope), *outside = runner->variables;
+  if (!inputs) return failed(runner, step);
+  runner->variables = json_copy(outside);
+  enum steps_end end = run_with(runner, "inputs", inputs, step->body, step->body_count, scope);
+  json_decref(runner->variables);
+  runner->variables = outside;
+  json_decref(inputs);
+  return end;
+}
+
 static enum steps_end run_message(struct runner *runner, const struct step *step, const struct jmes_scope *scope) {
   void (*tell)(void *, json_t *) = step->kind == STEP_NOTIFY ? runner->host->notify : runner->host->approve;
   json_t *message = template_render(step->message, scope, runner->error);
@@ -161,6 +191,9 @@ static enum steps_end run_list(struct runner *runner, const struct step *steps, 
       case STEP_EACH:
         end = run_each(runner, step, scope);
         break;
+      case STEP_RUN:
+        end = run_workflow(runner, step, scope);
+        break;
       case STEP_NOTIFY:
       case STEP_APPROVE:
         end = run_message(runner, step, scope);
@@ -185,7 +218,8 @@ enum steps_end steps_run(const struct step *steps, size_t count, const struct jm
 /* ---- a plan: the calls, without making them ---- */
 static json_t *plan_call(void *context, const struct step_call *call, int *ignored, struct error *error) {
   (void)ignored, (void)error;
-  json_array_append_new(context, json_pack("{s:s, s:O}", "call", call->step->operation, "with", call->params));
+  json_array_append_new(context, json_pack("{s:s, s:O, s:s*}", "call", call->step->operation, "with", call->params,
+                                           "role", call->step->role));
   return json_object();
 }
 

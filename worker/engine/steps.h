@@ -19,7 +19,8 @@ struct step_host {
   /* New result; or NULL with *error.  *ignored = 1 (and NULL) when the error is one that the step ignores: no effect.
    */
   json_t *(*call)(void *context, const struct step_call *call, int *ignored, struct error *error);
-  /* After a call that had an effect: its exact inverse, an array of {call, with} in the order to run; may be NULL. */
+  /* After a call that had an effect: its exact inverse, an array of {call, with, role} in the order to run (role: only
+   * where the step names one); may be NULL. */
   int (*effect)(void *context, const struct step_call *call, json_t *result, json_t *inverse, struct error *error);
   void (*notify)(void *context, json_t *message);
   void (*approve)(void *context, json_t *message); /* a plan's; who runs the steps was agreed to before; may be NULL */
@@ -33,7 +34,7 @@ enum steps_end { STEPS_DONE, STEPS_STOPPED, STEPS_FAILED };
 enum steps_end steps_run(const struct step *steps, size_t count, const struct jmes_scope *scope, const char *run,
                          const struct step_host *host, json_t **reason, struct error *error);
 
-/* Renders steps into a plan without calling anything: new array of {call, with}, and
+/* Renders steps into a plan without calling anything: new array of {call, with, role}, and
  * {approve: message} where somebody has to agree; NULL with *error. */
 json_t *steps_plan(const struct step *steps, size_t count, const struct jmes_scope *scope, const char *run,
                    struct error *error);

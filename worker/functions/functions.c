@@ -74,18 +74,49 @@ static json_t *function_json_equal(json_t *const *arguments, size_t count, const
   return answer;
 }
 
+/* in_organization(account): also an ARN's, or a principal's. */
+static json_t *function_in_organization(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                        struct error *error) {
+  (void)count, (void)error;
+  int found;
+  const char *text = text_or_null(arguments[0]);
+  const json_t *known = jmes_scope_get(scope, "organization", &found);
+  if (text && strncmp(text, "arn:", 4) == 0)
+    for (int i = 0; text && i < 4; i++) text = (text = strchr(text, ':')) ? text + 1 : NULL;
+  if (!text || strspn(text, "0123456789") != 12 || (text[12] && text[12] != ':') || !json_is_array(known))
+    return json_null();
+  for (size_t i = 0; i < json_array_size(known); i++)
+    if (strncmp(json_string_value(json_array_get(known, i)), text, 12) == 0) return json_true();
+  return json_false();
+}
+
 const struct jmes_function engine_functions[] = {
-    {"is_internet", 1, 1, function_is_internet,
-     "is_internet(rule): does the security-group rule's source hold the Internet (0.0.0.0/0, ::/0, or a block so "
-     "large)?"},
+    {"is_internet", 1, 2, function_is_internet,
+     "is_internet(rule, entries): does the security-group rule's source hold the Internet (0.0.0.0/0, ::/0, or blocks "
+     "so large)? entries: [{PrefixListId, Cidr}] of the prefix lists that rules name"},
     {"covers_port", 2, 2, function_covers_port,
      "covers_port(rule, ports): does the rule let one of these ports in? A number is a TCP port, \"udp/53\" says "
      "another protocol"},
+    {"opens_all_ports", 2, 2, function_opens_all_ports,
+     "opens_all_ports(rule, rules): does the rule, alone or with its like among the rules (same protocol, same "
+     "source), "
+     "let every TCP or UDP port in?"},
+    {"exposure", 5, 5, function_exposure,
+     "exposure(rule, ports, interfaces, routes, acls): {Exposure: reachable, not reachable or not attached, Reachable: "
+     "[{NetworkInterfaceId, InstanceId, Address, Ports}]}: by public address, route to an Internet gateway, network "
+     "ACL"},
     {"narrow_rule", 3, 3, function_narrow_rule,
      "narrow_rule(rule, ports, ranges): the IpPermissions that replace the rule: the ports for the ranges, the rest "
      "for its old source"},
     {"rule_permission", 1, 1, function_rule_permission,
      "rule_permission(rule): the rule as an IpPermission, to authorise it again"},
+    {"rule_changes", 2, 2, function_rule_changes,
+     "rule_changes(event, baseline): what a CloudTrail event did to security-group rules: [{change: authorize, revoke "
+     "or "
+     "modify, key: the rule's id, made: the rule, was: what the baseline says it was}]"},
+    {"standing_changes", 2, 2, function_standing_changes,
+     "standing_changes(changes, rules): those of rule_changes that the rules still show, with the rule as `live`; "
+     "changes of what was there are left out when it is not known"},
     {"cidr_within", 2, 2, function_cidr_within,
      "cidr_within(cidr, ranges): does the block lie inside one of the ranges?"},
     {"cidr_overlaps", 2, 2, function_cidr_overlaps,
@@ -93,6 +124,10 @@ const struct jmes_function engine_functions[] = {
     {"age_days", 1, 1, function_age_days, "age_days(time): whole days from the time to $now; null for null"},
     {"tag", 2, 2, function_tag,
      "tag(tags, key): a tag's value in a list of {Key, Value} or a map; null when there is none"},
+    {"in_organization", 1, 1, function_in_organization,
+     "in_organization(account or ARN): is it one of our accounts ($organization)? null when that is not known, or when "
+     "it "
+     "names no account"},
     {"glob", 2, 2, function_glob, "glob(text, pattern or patterns): * is any run of characters, ? any one"},
     {"parse_json", 1, 1, function_parse_json, "parse_json(text): the value, or null when the text is no JSON"},
     {"json_equal", 2, 2, function_json_equal, "json_equal(a, b): equal by value; texts are parsed first"},
@@ -110,12 +145,13 @@ const struct jmes_function engine_functions[] = {
      "Allow under conditions counts, a Deny under conditions does not"},
     {"policy_equal", 2, 2, function_policy_equal,
      "policy_equal(a, b): do the policies say the same, whatever their order and spelling?"},
-    {"arn_account", 1, 1, function_arn_account, "arn_account(arn): the account in an ARN, or an account's id as it is"},
-    {"in_organization", 1, 1, function_in_organization,
-     "in_organization(account or ARN): is the account ours (in the organization, or the accounts file)?"},
     {"lookup", 3, 3, function_lookup,
      "lookup(list, field, value): the first element whose field has the value, or null"},
     {"with_parent", 3, 3, function_with_parent,
      "with_parent(list, key, field): the elements of every `field`, each with its owner's `key`"},
+    {"diff", 2, 2, function_diff,
+     "diff(before, after): what became of a value: {added, removed, changed: {key: {from, to}}} of mappings, {added, "
+     "removed} of lists, {from, to} of others; {} when they are equal"},
     {"arn_name", 1, 1, function_arn_name, "arn_name(arn): what stands behind the last / or : of it"},
+    {"arn_part", 2, 2, function_arn_part, "arn_part(arn, n): its part n between colons, from 0: 4 is the account"},
     {0}};

@@ -7,17 +7,12 @@
 #include <string.h>
 
 #include "functions/functions.h"
-
-struct network {
-  int family; /* AF_INET, AF_INET6 */
-  unsigned char address[16];
-  int prefix;
-};
+#include "functions/network.h"
 
 /* Shorter than these is "the Internet": no organization owns so much, and two halves of everything are everything. */
 enum { INTERNET_PREFIX_IPV4 = 8, INTERNET_PREFIX_IPV6 = 16 };
 
-static int network_parse(const char *text, struct network *network) {
+int network_parse(const char *text, struct network *network) {
   char address[64];
   const char *slash = text ? strchr(text, '/') : NULL;
   size_t length = slash ? (size_t)(slash - text) : text ? strlen(text) : 0;
@@ -46,17 +41,25 @@ static int same_bits(const struct network *left, const struct network *right, in
   return ((left->address[whole] ^ right->address[whole]) & mask) == 0;
 }
 
-static int network_within(const struct network *inner, const struct network *outer) {
+int network_within(const struct network *inner, const struct network *outer) {
   return inner->family == outer->family && inner->prefix >= outer->prefix && same_bits(inner, outer, outer->prefix);
 }
 
-static int network_is_internet(const struct network *network) {
+int network_is_internet(const struct network *network) {
   static const struct network private_ipv6[] = {
       {AF_INET6, {0xfc}, 7}, {AF_INET6, {0xfe, 0x80}, 10}, {AF_INET6, {0xff}, 8}};
   if (network->family == AF_INET) return network->prefix < INTERNET_PREFIX_IPV4;
   for (size_t i = 0; i < sizeof private_ipv6 / sizeof *private_ipv6; i++)
     if (network_within(network, &private_ipv6[i])) return 0;
   return network->prefix < INTERNET_PREFIX_IPV6;
+}
+
+int network_text_is_broad(const char *text) {
+  enum { POLICY_PREFIX_IPV6 = 32 };
+  struct network network;
+  if (network_parse(text, &network) != 0) return -1;
+  if (network_is_internet(&network)) return 1;
+  return network.family == AF_INET6 && network.prefix < POLICY_PREFIX_IPV6 && (network.address[0] & 0xE0) == 0x20;
 }
 
 int network_text_is_internet(const char *text) {
@@ -69,17 +72,65 @@ static const char *rule_source(const json_t *rule) {
   return *source ? source : json_text_at(rule, "CidrIpv6", NULL);
 }
 
+/* ---- prefix lists ---- */
+
+/* Of IPv4, so many addresses that nobody but the Internet has them: those of the shortest block that is none, twice. */
+static const double internet_addresses = 2.0 * (1 << (32 - INTERNET_PREFIX_IPV4));
+
+static int is_private(const struct network *network) {
+  static const struct network ranges[] = {
+      {AF_INET, {10}, 8}, {AF_INET, {100, 64}, 10}, {AF_INET, {172, 16}, 12}, {AF_INET, {192, 168}, 16}};
+  for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+    if (network_within(network, &ranges[i])) return 1;
+  return 0;
+}
+
+/* Is it in an earlier block, or a later larger one?  Then it is counted there. */
+static int counted_elsewhere(const struct network *blocks, size_t count, size_t own) {
+  for (size_t i = 0; i < count; i++) {
+    if (i == own || !network_within(&blocks[own], &blocks[i])) continue;
+    if (i < own || blocks[i].prefix < blocks[own].prefix) return 1;
+  }
+  return 0;
+}
+
+/* Many blocks may be the Internet together though none is by itself (IPv6: each is judged alone). */
+static int blocks_are_internet(const struct network *blocks, size_t count) {
+  double addresses = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (network_is_internet(&blocks[i])) return 1;
+    if (blocks[i].family == AF_INET && !is_private(&blocks[i]) && !counted_elsewhere(blocks, count, i))
+      addresses += (double)(1ULL << (32 - blocks[i].prefix));
+  }
+  return addresses >= internet_addresses;
+}
+
+/* entries: [{PrefixListId, Cidr}] of any lists. */
+static int list_is_internet(const char *list, const json_t *entries) {
+  size_t size = json_array_size(entries), count = 0;
+  struct network *blocks = calloc(size + 1, sizeof *blocks);
+  for (size_t i = 0; blocks && i < size; i++) {
+    const json_t *entry = json_array_get(entries, i);
+    if (strcmp(json_text_at(entry, "PrefixListId", NULL), list) == 0 &&
+        network_parse(json_text_at(entry, "Cidr", NULL), &blocks[count]) == 0)
+      count++;
+  }
+  int answer = blocks && blocks_are_internet(blocks, count);
+  free(blocks);
+  return answer;
+}
+
 json_t *function_is_internet(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
                              struct error *error) {
-  (void)count, (void)scope, (void)error;
+  (void)scope, (void)error;
   struct network network;
+  const char *list = json_text_at(arguments[0], "PrefixListId", NULL);
+  if (*list) return json_boolean(count > 1 && list_is_internet(list, arguments[1]));
   return json_boolean(network_parse(rule_source(arguments[0]), &network) == 0 && network_is_internet(&network));
 }
 
 /* ---- protocols and ports ---- */
-enum protocol { PROTOCOL_ALL, PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_OTHER };
-
-static enum protocol protocol_of(const char *text) {
+enum protocol network_protocol(const char *text) {
   static const struct {
     const char *text;
     enum protocol protocol;
@@ -91,13 +142,7 @@ static enum protocol protocol_of(const char *text) {
   return PROTOCOL_OTHER;
 }
 
-struct port {
-  enum protocol protocol;
-  int number;
-};
-
-/* 22 is tcp/22; "udp/53" names its protocol.  0, or -1 for anything else. */
-static int port_parse(const json_t *value, struct port *port) {
+int network_port_parse(const json_t *value, struct port *port) {
   if (json_is_integer(value)) {
     port->protocol = PROTOCOL_TCP;
     port->number = (int)json_integer_value(value);
@@ -107,7 +152,7 @@ static int port_parse(const json_t *value, struct port *port) {
     char protocol[16] = "";
     if (!slash || (size_t)(slash - text) >= sizeof protocol) return -1;
     memcpy(protocol, text, (size_t)(slash - text));
-    port->protocol = protocol_of(protocol);
+    port->protocol = network_protocol(protocol);
     char *end;
     port->number = (int)strtol(slash + 1, &end, 10);
     if (*end || end == slash + 1) return -1;
@@ -116,13 +161,9 @@ static int port_parse(const json_t *value, struct port *port) {
   return port->number >= 0 && port->number <= 65535 ? 0 : -1;
 }
 
-struct rule_ports {
-  enum protocol protocol;
-  int from, to;
-};
-
-static struct rule_ports rule_ports(const json_t *rule) {
-  struct rule_ports ports = {.protocol = protocol_of(json_text_at(rule, "IpProtocol", NULL)), .from = 0, .to = 65535};
+struct rule_ports network_rule_ports(const json_t *rule) {
+  struct rule_ports ports = {
+      .protocol = network_protocol(json_text_at(rule, "IpProtocol", NULL)), .from = 0, .to = 65535};
   const json_t *from = json_object_get(rule, "FromPort"), *to = json_object_get(rule, "ToPort");
   if (ports.protocol == PROTOCOL_ALL) return ports;
   if (json_is_integer(from)) ports.from = (int)json_integer_value(from);
@@ -131,7 +172,7 @@ static struct rule_ports rule_ports(const json_t *rule) {
   return ports;
 }
 
-static int covers(struct rule_ports rule, struct port port) {
+int network_covers(struct rule_ports rule, struct port port) {
   return (rule.protocol == PROTOCOL_ALL || rule.protocol == port.protocol) && rule.from <= port.number &&
          port.number <= rule.to;
 }
@@ -145,13 +186,48 @@ json_t *function_covers_port(json_t *const *arguments, size_t count, const struc
                              struct error *error) {
   (void)count, (void)scope;
   if (json_is_null(arguments[0])) return json_false();
-  struct rule_ports rule = rule_ports(arguments[0]);
+  struct rule_ports rule = network_rule_ports(arguments[0]);
   for (size_t i = 0; i < json_array_size(arguments[1]); i++) {
     struct port port;
-    if (port_parse(json_array_get(arguments[1], i), &port) != 0) return bad_ports(error), NULL;
-    if (covers(rule, port)) return json_true();
+    if (network_port_parse(json_array_get(arguments[1], i), &port) != 0) return bad_ports(error), NULL;
+    if (network_covers(rule, port)) return json_true();
   }
   return json_false();
+}
+
+/* ---- every port ---- */
+
+/* Who a rule lets in, as text: CIDR, prefix list or group. */
+static const char *rule_peer(const json_t *rule) {
+  const char *list = json_text_at(rule, "PrefixListId", NULL), *source = rule_source(rule);
+  if (*source) return source;
+  return *list ? list : json_text_at(rule, "ReferencedGroupInfo", "GroupId", NULL);
+}
+
+/* The highest port up to which the rules of this protocol and peer let everything in, when all below `next` is in. */
+static int reach(const json_t *rules, const json_t *like, enum protocol protocol, int next) {
+  int furthest = next - 1;
+  for (size_t i = 0; i < json_array_size(rules); i++) {
+    const json_t *rule = json_array_get(rules, i);
+    struct rule_ports ports = network_rule_ports(rule);
+    if (json_is_true(json_object_get(rule, "IsEgress")) || ports.protocol != protocol) continue;
+    if (ports.from > next || ports.to <= furthest || strcmp(rule_peer(rule), rule_peer(like)) != 0) continue;
+    furthest = ports.to;
+  }
+  return furthest;
+}
+
+json_t *function_opens_all_ports(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                                 struct error *error) {
+  (void)count, (void)scope, (void)error;
+  if (!json_is_object(arguments[0])) return json_false();
+  enum protocol protocol = network_rule_ports(arguments[0]).protocol;
+  if (protocol == PROTOCOL_ALL) return json_true();
+  if (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP) return json_false();
+  int next = 1, furthest; /* port 0 is nobody's */
+  while ((furthest = reach(arguments[1], arguments[0], protocol, next)) >= next && furthest < 65535)
+    next = furthest + 1;
+  return json_boolean(furthest >= 65535);
 }
 
 /* ---- permissions (ec2's IpPermission) ---- */
@@ -190,7 +266,7 @@ json_t *function_rule_permission(json_t *const *arguments, size_t count, const s
   json_t *rule = arguments[0];
   if (!json_is_object(rule)) return json_null();
   json_t *permission = json_pack("{s:s}", "IpProtocol", json_text_at(rule, "IpProtocol", NULL));
-  if (protocol_of(json_text_at(rule, "IpProtocol", NULL)) != PROTOCOL_ALL) {
+  if (network_protocol(json_text_at(rule, "IpProtocol", NULL)) != PROTOCOL_ALL) {
     const char *const members[] = {"FromPort", "ToPort"};
     for (size_t i = 0; i < 2; i++)
       if (json_is_integer(json_object_get(rule, members[i])))
@@ -254,14 +330,14 @@ json_t *function_narrow_rule(json_t *const *arguments, size_t count, const struc
     enum protocol protocol;
   } protocols[] = {{"tcp", PROTOCOL_TCP}, {"udp", PROTOCOL_UDP}};
   if (!json_is_object(rule)) return permissions;
-  struct rule_ports range = rule_ports(rule);
+  struct rule_ports range = network_rule_ports(rule);
   size_t wanted = json_array_size(arguments[1]);
   int *numbers = calloc(wanted + 1, sizeof *numbers);
   for (size_t p = 0; numbers && p < 2; p++) {
     size_t used = 0;
     for (size_t i = 0; i < wanted; i++) {
       struct port port;
-      if (port_parse(json_array_get(arguments[1], i), &port) != 0) {
+      if (network_port_parse(json_array_get(arguments[1], i), &port) != 0) {
         free(numbers);
         json_decref(permissions);
         return bad_ports(error), NULL;
@@ -302,4 +378,26 @@ json_t *function_cidr_overlaps(json_t *const *arguments, size_t count, const str
                                struct error *error) {
   (void)count, (void)scope, (void)error;
   return relate(arguments, 1);
+}
+
+/* ---- the same rule? ---- */
+static int same_network(const char *one, const char *other) {
+  struct network left, right;
+  if (network_parse(one, &left) != 0 || network_parse(other, &right) != 0) return strcmp(one, other) == 0;
+  return left.family == right.family && left.prefix == right.prefix && same_bits(&left, &right, left.prefix);
+}
+
+int network_same_rule(const json_t *one, const json_t *other) {
+  struct rule_ports left = network_rule_ports(one), right = network_rule_ports(other);
+  const json_t *side = json_object_get(one, "IsEgress"), *other_side = json_object_get(other, "IsEgress");
+  if (side && other_side && json_is_true(side) != json_is_true(other_side)) return 0;
+  if (left.protocol != right.protocol || left.from != right.from || left.to != right.to) return 0;
+  if (left.protocol == PROTOCOL_OTHER &&
+      strcmp(json_text_at(one, "IpProtocol", NULL), json_text_at(other, "IpProtocol", NULL)) != 0)
+    return 0;
+  return same_network(json_text_at(one, "CidrIpv4", NULL), json_text_at(other, "CidrIpv4", NULL)) &&
+         same_network(json_text_at(one, "CidrIpv6", NULL), json_text_at(other, "CidrIpv6", NULL)) &&
+         strcmp(json_text_at(one, "PrefixListId", NULL), json_text_at(other, "PrefixListId", NULL)) == 0 &&
+         strcmp(json_text_at(one, "ReferencedGroupInfo", "GroupId", NULL),
+                json_text_at(other, "ReferencedGroupInfo", "GroupId", NULL)) == 0;
 }

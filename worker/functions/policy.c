@@ -9,6 +9,8 @@
  *
  * policy_allows answers for identity policies: some Allow matches, no unconditional Deny does, and the boundary (where
  * there is one) allows it too.  An Allow under conditions counts, since it may hold; a Deny under conditions does not.
+ * Action and resource may be globs themselves ("iam:*", "*"): then all of it must be allowed, and only what denies all
+ * of it counts.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -74,7 +76,7 @@ static int everybody(const json_t *statement) {
 /* ---- conditions that pin ---- */
 static int is_fixed(const char *text) { return *text && !strpbrk(text, "*?") && !strstr(text, "${"); }
 
-static int pins_network(const char *text) { return network_text_is_internet(text) == 0; }
+static int pins_network(const char *text) { return network_text_is_broad(text) == 0; }
 
 /* AROAEXAMPLEID:* is one role with any session name. */
 static int pins_user_id(const char *text) {
@@ -220,14 +222,55 @@ static int glob_without_case(const char *pattern, const char *text) {
   return answer;
 }
 
-/* Does one of the statement's `key` globs hold the text?  `Not…` turns it round; neither there: no. */
+enum { PATTERN_BYTES = 1024 };
+
+/* Is there a text that both globs hold, but for case?  What is asked for may be one, too: "s3:*", "*".  From the ends
+ * backwards: row[j] says whether what is left of `one` meets other[j…]. */
+static int globs_meet(const char *one, const char *other) {
+  unsigned char row[PATTERN_BYTES + 1];
+  size_t length = strlen(other);
+  if (length > PATTERN_BYTES) return 1; /* longer than any ARN */
+  for (size_t j = length + 1; j-- > 0;) row[j] = j == length || (other[j] == '*' && row[j + 1]);
+  for (size_t i = strlen(one); i-- > 0;) {
+    unsigned char diagonal = row[length]; /* of the row below: [i + 1][j + 1] */
+    row[length] = one[i] == '*' && row[length];
+    for (size_t j = length; j-- > 0;) {
+      unsigned char below = row[j];
+      if (one[i] == '*' || other[j] == '*')
+        row[j] = below || row[j + 1];
+      else
+        row[j] = diagonal && (one[i] == '?' || other[j] == '?' ||
+                              tolower((unsigned char)one[i]) == tolower((unsigned char)other[j]));
+      diagonal = below;
+    }
+  }
+  return row[0];
+}
+
+/* ${aws:username} may be anything, so it is *; but not in a Deny, which then may not hold. */
+static void open_variables(const char *text, char *plain, size_t size, int is_deny) {
+  size_t used = 0;
+  while (*text && used + 2 < size) {
+    const char *end = text[0] == '$' && text[1] == '{' ? strchr(text, '}') : NULL;
+    plain[used++] = !end ? *text : end == text + 3 ? text[2] : is_deny ? '\1' : '*'; /* ${*}: the character itself */
+    text = end ? end + 1 : text + 1;
+  }
+  plain[used] = '\0';
+}
+
+/* Does one of the statement's `key` globs hold all of what is asked for?  `Not…`: do none of its globs hold any of it?
+ * Neither there: no. */
 static int covers_text(const json_t *statement, const char *key, const char *not_key, const char *text,
                        int (*glob)(const char *, const char *)) {
   const json_t *values = json_object_get(statement, key), *value;
-  int turned = !values;
+  int turned = !values, is_glob = strpbrk(text, "*?") != NULL;
+  char pattern[PATTERN_BYTES];
   if (turned && !(values = json_object_get(statement, not_key))) return 0;
-  for (size_t i = 0; (value = one_of(values, i)); i++)
-    if (json_is_string(value) && glob(json_string_value(value), text)) return !turned;
+  for (size_t i = 0; (value = one_of(values, i)); i++) {
+    if (!json_is_string(value)) continue;
+    open_variables(json_string_value(value), pattern, sizeof pattern, says(statement, "Deny") != turned);
+    if (turned && is_glob ? globs_meet(pattern, text) : glob(pattern, text)) return !turned;
+  }
   return turned;
 }
 
@@ -273,4 +316,15 @@ json_t *function_arn_name(json_t *const *arguments, size_t count, const struct j
   for (const char *at = text; *at; at++)
     if (*at == '/' || *at == ':') last = at + 1;
   return json_string(last);
+}
+
+json_t *function_arn_part(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error) {
+  (void)count, (void)scope, (void)error;
+  if (!json_is_string(arguments[0]) || !json_is_integer(arguments[1])) return json_null();
+  const char *text = json_string_value(arguments[0]);
+  for (json_int_t n = json_integer_value(arguments[1]); n > 0; n--) {
+    if (!(text = strchr(text, ':'))) return json_null();
+    text++;
+  }
+  return json_stringn(text, strcspn(text, ":"));
 }

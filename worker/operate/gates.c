@@ -5,6 +5,8 @@
 #include "fleet/mirror.h"
 #include "operate/operate.h"
 
+enum { PROBE_PACE = 10 };
+
 /* ---- exceptions ---- */
 int operate_except(const struct operate *operate, json_t *exception, struct error *error) {
   if (mirror_put(operate->producer, "exception", json_text_at(exception, "id", NULL), exception, error) != 0) return -1;
@@ -66,6 +68,22 @@ json_t *operate_reset(const struct operate *operate, const json_t *arguments, st
       state_parked_release(operate->state, json_text_at(arguments, "scope", NULL), pace, &released, error) != 0)
     return NULL;
   return json_pack("{s:I}", "released", (json_int_t)released);
+}
+
+/* Half-open, and as many parked units come back for it; {probed, returning}. */
+json_t *operate_probe(const struct operate *operate, const json_t *arguments, struct error *error) {
+  const char *scope = json_text_at(arguments, "scope", NULL);
+  int64_t probes = json_integer_value(json_object_get(arguments, "probes")), count = 0;
+  int probed = state_breaker_probe(operate->state, scope, probes, -1, operate->principal, error);
+  if (probed < 0) return NULL;
+  if (probed && state_parked_return(operate->state, scope, PROBE_PACE, probes, &count, error) != 0) return NULL;
+  return json_pack("{s:b, s:I}", "probed", probed, "returning", (json_int_t)count);
+}
+
+json_t *operate_fight_reset(const struct operate *operate, const json_t *arguments, struct error *error) {
+  int existed = 0;
+  if (state_fight_reset(operate->state, json_text_at(arguments, "subject", NULL), &existed, error) != 0) return NULL;
+  return json_pack("{s:b}", "existed", existed);
 }
 
 /* ---- stop ---- */

@@ -32,7 +32,7 @@ operate_verb operate_deny;
 /* {exception}: remembered, durably and at once; {id}: forgotten.  {existed}. */
 operate_verb operate_exception_add, operate_exception_remove;
 /* {scope, reason}; reset also {release, pace: actions a second}: {released}. */
-operate_verb operate_trip, operate_hold, operate_reset;
+operate_verb operate_trip, operate_hold, operate_probe, operate_reset, operate_fight_reset;
 /* {reason} */
 operate_verb operate_stop, operate_resume;
 

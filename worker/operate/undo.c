@@ -14,7 +14,7 @@ enum {
   AT_ONCE = 8,           /* of one command: events and sweeps want their threads, too */
   MOST = 5000,           /* actions a command */
   GIVE_UP_MS = 120000,   /* an action that cannot go on for so long is reported as failed */
-  DIFFERENCES_FOR = 200, /* outcomes that keep their differences: the answer has a ceiling */
+  ANSWER_BYTES = 700000, /* of the outcomes */
 };
 
 static void job_free(struct undo_job *job) {
@@ -83,14 +83,29 @@ static void start_some(struct undo_job *job) {
   while ((undo = next_undo(job))) wait_for(undo, 0);
 }
 
+/* The answer has a ceiling: beyond it outcomes are told without their differences, and then only counted. */
+static void list_outcome(struct undo_job *job, json_t *outcome) {
+  for (int tries = 0; tries < 2; tries++) {
+    char *text = json_text(outcome);
+    size_t length = text ? strlen(text) : ANSWER_BYTES;
+    free(text);
+    if (job->bytes + length <= ANSWER_BYTES) {
+      job->bytes += length;
+      json_array_append(job->outcomes, outcome);
+      return;
+    }
+    json_object_del(outcome, "differences");
+    json_object_del(outcome, "calls");
+  }
+}
+
 static void job_count(struct undo_job *job, struct undo *undo) {
   const char *outcome = json_text_at(undo->outcome, "outcome", NULL);
   pthread_mutex_lock(&job->lock);
   json_int_t count = json_integer_value(json_object_get(job->counts, outcome));
   json_object_set_new(job->counts, outcome, json_integer(count + 1));
-  if (json_array_size(job->outcomes) >= DIFFERENCES_FOR) json_object_del(undo->outcome, "differences");
-  json_array_append(job->outcomes, undo->outcome);
-  int64_t done = (int64_t)json_array_size(job->outcomes), total = (int64_t)json_array_size(job->actions);
+  list_outcome(job, undo->outcome);
+  int64_t done = ++job->done, total = (int64_t)json_array_size(job->actions);
   pthread_mutex_unlock(&job->lock);
   job->report.progress(job->report.context, done, total);
 }

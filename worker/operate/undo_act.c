@@ -58,9 +58,9 @@ static json_t *inverses_of(const json_t *calls, const json_t *renames, char *why
     json_array_foreach(own, index, inverse) {
       char path[400];
       snprintf(path, sizeof path, "%s/undo/%zu", json_text_at(call, "path", NULL), index);
-      json_array_append_new(inverses,
-                            json_pack("{s:O, s:o, s:s}", "call", json_object_get(inverse, "call"), "with",
-                                      image_renamed(json_object_get(inverse, "with"), renames), "path", path));
+      json_array_append_new(inverses, json_pack("{s:O, s:o, s:s, s:O*}", "call", json_object_get(inverse, "call"),
+                                                "with", image_renamed(json_object_get(inverse, "with"), renames),
+                                                "path", path, "role", json_object_get(inverse, "role")));
     }
   }
   return inverses;
@@ -282,7 +282,8 @@ static enum verdict make_calls(struct undo *undo, struct error *error) {
     struct error problem = {0};
     struct step step = {.kind = STEP_CALL,
                         .path = (char *)json_text_at(inverse, "path", NULL),
-                        .operation = (char *)json_text_at(inverse, "call", NULL)};
+                        .operation = (char *)json_text_at(inverse, "call", NULL),
+                        .role = (char *)json_string_value(json_object_get(inverse, "role"))};
     json_t *variables = json_object();
     struct step_call call = {.step = &step,
                              .sequence = (int)i + 1,
@@ -319,7 +320,8 @@ static enum verdict run_calls(struct undo *undo, struct error *error) {
                   error) != 0)
     return VERDICT_LATER;
   if (verdict == VERDICT_GO) return VERDICT_GO;
-  if (state_intent_drop(undo->job->worker->state, undo->journal.subject, error) != 0) return VERDICT_LATER;
+  if (state_intent_drop(undo->job->worker->state, undo->journal.subject, undo->journal.one->action, error) != 0)
+    return VERDICT_LATER;
   return undo_outcome(undo, "failed", NULL, "%s: %s; what was taken back so far stays so", problem.where,
                       problem.message);
 }
@@ -405,7 +407,7 @@ static enum verdict finish(struct undo *undo, const struct live *live, json_t *d
   if (put_renames(undo, renames, error) != 0 ||
       journal_verified(undo->unit, one, live, whole ? "restored" : "differs", error) != VERDICT_GO ||
       mark_undone(undo, error) != 0 || excepted(undo, error) != VERDICT_GO ||
-      state_intent_drop(undo->job->worker->state, undo->journal.subject, error) != 0)
+      state_intent_drop(undo->job->worker->state, undo->journal.subject, undo->journal.one->action, error) != 0)
     return VERDICT_LATER;
   return whole ? undo_outcome(undo, "undone", NULL, "exception x-%s", one->action)
                : undo_outcome(undo, "differs", json_incref(differences),

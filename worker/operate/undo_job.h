@@ -13,7 +13,8 @@ struct undo_job { /* one command */
   char principal[256], command[80];
   pthread_mutex_t lock; /* guards everything below */
   json_t *actions;      /* those to be taken back: records, the latest first */
-  size_t next, running;
+  size_t next, running, bytes;
+  int64_t done;
   int abandoned;
   json_t *outcomes, *counts;
 };

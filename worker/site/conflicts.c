@@ -1,5 +1,6 @@
 #include "site/conflicts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "functions/functions.h"
@@ -65,6 +66,44 @@ static const char *contrary_to(const json_t *call, const json_t *steps) {
   return NULL;
 }
 
+static int calls(const json_t *steps, const char *operation) {
+  size_t index;
+  json_t *step;
+  json_array_foreach(steps, index, step) if (strcmp(json_text_at(step, "call", NULL), operation) == 0 ||
+                                             calls(json_object_get(step, "do"), operation)) return 1;
+  return 0;
+}
+
+/* "ec2.EnableX" → "ec2.DisableX"; 0: it has no opposite. */
+static int opposite_of(const char *operation, char *opposite, size_t size) {
+  static const char *const verbs[][2] = {{"Enable", "Disable"}, {"Start", "Stop"}};
+  const char *dot = strchr(operation, '.');
+  for (size_t i = 0; dot && i < sizeof verbs / sizeof *verbs; i++)
+    for (int k = 0; k < 2; k++) {
+      size_t length = strlen(verbs[i][k]);
+      if (strncmp(dot + 1, verbs[i][k], length) != 0) continue;
+      snprintf(opposite, size, "%.*s%s%s", (int)(dot + 1 - operation), operation, verbs[i][!k], dot + 1 + length);
+      return 1;
+    }
+  return 0;
+}
+
+/* An operation of `steps` whose opposite the others call; whoever does both (stop, change, start) wants neither. */
+static const char *opposition(const json_t *steps, const json_t *all, const json_t *others) {
+  const char *found = NULL;
+  char opposite[160];
+  size_t index;
+  json_t *step;
+  json_array_foreach(steps, index, step) {
+    const char *operation = json_text_at(step, "call", NULL);
+    if (opposite_of(operation, opposite, sizeof opposite) && !calls(all, opposite) && calls(others, opposite) &&
+        !calls(others, operation))
+      return operation;
+    if ((found = opposition(json_object_get(step, "do"), all, others))) return found;
+  }
+  return NULL;
+}
+
 static const char *contradiction(const json_t *steps, const json_t *others) {
   const char *found = NULL;
   size_t index;
@@ -117,7 +156,9 @@ int site_conflicts(const struct bundle *bundle, unsigned char *conflicting) {
     for (size_t k = i + 1; k < bundle->guardrail_count; k++) {
       const struct guardrail *one = bundle->guardrails[i], *other = bundle->guardrails[k];
       if (one->resource != other->resource || !both_act(one, other)) continue;
-      const char *operation = contradiction(one->steps_as_written, other->steps_as_written);
+      const json_t *steps = one->steps_as_written, *others = other->steps_as_written;
+      const char *operation = contradiction(steps, others);
+      if (!operation) operation = opposition(steps, steps, others);
       if (!operation) continue;
       tell(bundle, one, other, operation);
       tell(bundle, other, one, operation);

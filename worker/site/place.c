@@ -14,7 +14,7 @@ struct place site_place(const struct accounts *accounts, const struct account *a
                         .unit = account->unit,
                         .partition = partition,
                         .tags = account->tags,
-                        .organization = accounts_ours(accounts)};
+                        .organization = accounts_ids(accounts)};
 }
 
 /* ---- scope ---- */

@@ -51,6 +51,13 @@ static void test_describes_an_operation(void **state) {
   assert_string_equal(json_string_value(json_array_get(json_object_get(description, "token_keys"), 0)),
                       "NextContinuationToken");
   json_decref(description);
+  description = aws_model_describe(client, "ec2.DescribeVpcs", NULL); /* what a structure holds, as far as it fits */
+  first = json_array_get(json_object_get(description, "parameters"), 0);
+  assert_string_equal(json_text_at(first, "name", NULL), "Filters");
+  assert_string_equal(json_text_at(first, "type", NULL), "list of {Name, Values}");
+  first = json_array_get(json_object_get(description, "result"), 1);
+  assert_non_null(strstr(json_text_at(first, "type", NULL), ", …}"));
+  json_decref(description);
   description = aws_model_describe(client, "ec2.DeleteVpc", NULL);
   assert_true(json_is_false(json_object_get(description, "reads")));
   assert_true(json_is_false(json_object_get(description, "paginates")));

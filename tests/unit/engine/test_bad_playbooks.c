@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/offline.h"
+#include "check/offline.h"
 #include "engine/playbook.h"
 
 #include <cmocka.h>

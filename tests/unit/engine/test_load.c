@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "check/offline.h"
 #include "engine/live.h"
-#include "engine/offline.h"
 #include "engine/playbook.h"
 
 #include <cmocka.h>

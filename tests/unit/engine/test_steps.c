@@ -51,6 +51,15 @@ static char *run(const char *yaml, struct recorder *recorder) {
   json_t *document = yaml_parse(yaml, strlen(yaml), "test", &loader.lines, &error), *reason = NULL,
          *list = json_pack("[i, i]", 1, 2);
   assert_non_null(document);
+  /* workflows: [{workflow: …}, …] are what `run` steps find */
+  struct library library[4] = {0};
+  json_t *workflows = json_object_get(document, "workflows");
+  for (size_t i = 0; i < json_array_size(workflows); i++)
+    library[i] = (struct library){.name = json_text_at(json_array_get(workflows, i), "workflow", NULL),
+                                  .file = "workflow",
+                                  .document = json_array_get(workflows, i),
+                                  .next = i + 1 < json_array_size(workflows) ? &library[i + 1] : NULL};
+  if (json_array_size(workflows) > 0) loader.library = library;
   struct step *steps = load_steps(&loader, document, "steps", "", &count);
   if (loader.complaints) fail_msg("%s", json_string_value(json_array_get(loader.refused, 0)));
   recorder->log = json_array();
@@ -143,4 +152,90 @@ static void test_a_run_has_a_limit(void **state) {
   assert_null(strstr(text, "run-501 "));
   free(text);
   buffer_free(&yaml);
+}
+
+#define TWO_WORKFLOWS                                                                                           \
+  "workflows:\n"                                                                                                \
+  "- workflow: tag\n  inputs: {what: {type: text}, how: {type: number, default: 7}}\n"                          \
+  "  steps: [{set: x, to: \"$inputs.what\"}, {call: a.Tag, with: {W: \"${$x}\", H: \"${$inputs.how}\"}, undo: " \
+  "[{call: a.Untag, with: {W: \"${$inputs.what}\"}}]}]\n"                                                       \
+  "- workflow: all\n  inputs: {list: {type: list}}\n"                                                           \
+  "  steps: [{each: $inputs.list, as: one, do: [{run: tag, with: {what: \"n${$one}\"}}]}]\n"
+
+/* A workflow runs in its place, with what it is given; its names end with it. */
+static void test_a_workflow_runs_inline(void **state) {
+  (void)state;
+  expect(
+      "steps:\n- {set: x, to: \"'mine'\"}\n- {run: tag, with: {what: v, how: 1}}\n- {call: a.B, with: {X: "
+      "\"${$x}\"}}\n" TWO_WORKFLOWS,
+      (struct recorder){0},
+      "a.Tag {\"H\":1,\"W\":\"v\"} run-1 {\"inputs\":{\"how\":1,\"what\":\"v\"},\"x\":\"v\"}\n"
+      "effect a.Tag [{\"call\":\"a.Untag\",\"with\":{\"W\":\"v\"}}]\n"
+      "a.B {\"X\":\"mine\"} run-2 {\"x\":\"mine\"}\neffect a.B -\n= done ");
+  /* one that runs another, once an element; the default is there */
+  expect("steps: [{run: all, with: {list: \"${$list}\"}}]\n" TWO_WORKFLOWS, (struct recorder){.fail_at = "none"},
+         "a.Tag {\"H\":7,\"W\":\"n1\"} run-1 {\"inputs\":{\"how\":7,\"what\":\"n1\"},\"one\":1,\"x\":\"n1\"}\n"
+         "effect a.Tag [{\"call\":\"a.Untag\",\"with\":{\"W\":\"n1\"}}]\n"
+         "a.Tag {\"H\":7,\"W\":\"n2\"} run-2 {\"inputs\":{\"how\":7,\"what\":\"n2\"},\"one\":2,\"x\":\"n2\"}\n"
+         "effect a.Tag [{\"call\":\"a.Untag\",\"with\":{\"W\":\"n2\"}}]\n= done ");
+  /* a step that fails is known by its whole path */
+  expect("steps: [{run: all, with: {list: \"${$list}\"}}]\n" TWO_WORKFLOWS, (struct recorder){.fail_at = "a.Tag"},
+         "a.Tag {\"H\":7,\"W\":\"n1\"} run-1 {\"inputs\":{\"how\":7,\"what\":\"n1\"},\"one\":1,\"x\":\"n1\"}\n"
+         "= failed /steps/0/run/steps/0/do/0/run/steps/1");
+  /* what an expression gives is looked at when it is known */
+  expect("steps: [{run: all, with: {list: \"${'text'}\"}}]\n" TWO_WORKFLOWS, (struct recorder){0}, "= failed /steps/0");
+}
+
+static void test_a_step_of_a_workflow_is_found_by_its_path(void **state) {
+  (void)state;
+  static const char yaml[] = "steps: [{run: all, with: {list: []}}]\n" TWO_WORKFLOWS;
+  struct error error = {0};
+  struct loader loader = {.file = "test", .refused = json_array(), .ran = json_array()};
+  json_t *document = yaml_parse(yaml, strlen(yaml), "test", &loader.lines, &error), *operations = json_array();
+  json_t *workflows = json_object_get(document, "workflows");
+  struct library library[2] = {{.name = "tag", .file = "w", .document = json_array_get(workflows, 0)},
+                               {.name = "all", .file = "w", .document = json_array_get(workflows, 1)}};
+  size_t count;
+  library[0].next = &library[1];
+  loader.library = library;
+  struct step *steps = load_steps(&loader, document, "steps", "", &count);
+  const struct step *step = steps_find(steps, count, "/steps/0/run/steps/0/do/0/run/steps/1");
+  assert_non_null(step);
+  assert_string_equal(step->operation, "a.Tag");
+  steps_operations(steps, count, 1, NULL, operations);
+  assert_int_equal(json_array_size(operations), 2); /* policies hold what a workflow calls */
+  assert_int_equal(json_array_size(loader.ran), 2);
+  steps_free(steps, count);
+  json_decref(operations);
+  json_decref(loader.ran);
+  json_decref(loader.refused);
+  json_decref(document);
+  yaml_lines_free(loader.lines);
+}
+
+/* The role of a step is its undo's, too, and is told with the inverse. */
+static void test_role_and_retry(void **state) {
+  (void)state;
+  expect("steps: [{call: a.B, role: forensics, undo: [{call: a.U}, {call: a.V, role: other}]}]", (struct recorder){0},
+         "a.B {} run-1 {}\neffect a.B [{\"call\":\"a.U\",\"role\":\"forensics\",\"with\":{}},"
+         "{\"call\":\"a.V\",\"role\":\"other\",\"with\":{}}]\n= done ");
+  static const char yaml[] =
+      "steps: [{call: a.B, role: forensics, retry: {on: [NoSuchEntity], for: 2m}, undo: [{call: a.U}]}, {call: a.C}]";
+  struct error error = {0};
+  struct loader loader = {.file = "test", .refused = json_array()};
+  json_t *document = yaml_parse(yaml, strlen(yaml), "test", &loader.lines, &error), *roles = json_array(),
+         *mine = json_array(), *own = json_array();
+  size_t count;
+  struct step *steps = load_steps(&loader, document, "steps", "", &count);
+  assert_int_equal(steps[0].retry_ms, 120000);
+  steps_roles(steps, count, roles);
+  assert_int_equal(json_array_size(roles), 1);
+  steps_operations(steps, count, 1, "forensics", mine);
+  steps_operations(steps, count, 1, "", own);
+  assert_int_equal(json_array_size(mine), 2);
+  assert_int_equal(json_array_size(own), 1);
+  json_t *values[] = {roles, mine, own, loader.refused, document};
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++) json_decref(values[i]);
+  steps_free(steps, count);
+  yaml_lines_free(loader.lines);
 }

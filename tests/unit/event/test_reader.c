@@ -54,6 +54,32 @@ static void read_all(const char *path, char *joined, size_t size) {
   if (reader) unlink(path);
 }
 
+/* Standard input tells its kind by its first line. */
+static void test_standard_input(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *events;
+  } cases[] = {
+      {"{\"a\":1}\n{\"b\":2}\n\n{broken\n", "{\"a\":1}|{\"b\":2}|{broken|"}, /* lines */
+      {"{\"a\":\n1}\n", "{\"a\":\n1}|"},                                     /* one event over several lines */
+      {"{\"Records\":[{\"a\":1},{\"b\":2}]}\n", "{\"a\":1}|{\"b\":2}|"},     /* as CloudTrail's files */
+      {"[{\"a\":1},\n{\"b\":2}]", "{\"a\":1}|{\"b\":2}|"},
+      {"", ""},
+      {"{broken\n", "!"},
+  };
+  char joined[512];
+  int input = dup(STDIN_FILENO);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    FILE *file = fopen(write_file("input", cases[i].text, strlen(cases[i].text)), "rb");
+    assert_true(file && dup2(fileno(file), STDIN_FILENO) == STDIN_FILENO);
+    fclose(file);
+    read_all("-", joined, sizeof joined);
+    assert_string_equal(joined, cases[i].events);
+  }
+  assert_true(dup2(input, STDIN_FILENO) == STDIN_FILENO);
+  close(input);
+}
+
 static void test_formats(void **state) {
   (void)state;
   static const struct {

@@ -62,6 +62,61 @@ static void test_is_internet(void **state) {
   CHECK(rows);
 }
 
+static void test_is_internet_by_prefix_list(void **state) {
+  (void)state;
+  static const struct row rows[] = {
+      {"is_internet({PrefixListId: 'pl-1'})", NULL, "false"}, /* nobody said what it holds */
+      {"is_internet({PrefixListId: 'pl-1'}, @)", "null", "false"},
+      {"is_internet({PrefixListId: 'pl-1'}, @)", "[{\"PrefixListId\": \"pl-1\", \"Cidr\": \"0.0.0.0/0\"}]", "true"},
+      {"is_internet({PrefixListId: 'pl-1'}, @)", "[{\"PrefixListId\": \"pl-1\", \"Cidr\": \"::/0\"}]", "true"},
+      {"is_internet({PrefixListId: 'pl-1'}, @)", "[{\"PrefixListId\": \"pl-2\", \"Cidr\": \"0.0.0.0/0\"}]", "false"},
+      /* two blocks, neither of which is the Internet, are together as large as one that is; once each */
+      {"is_internet({PrefixListId: 'p'}, @)",
+       "[{\"PrefixListId\": \"p\", \"Cidr\": \"3.0.0.0/8\"}, {\"PrefixListId\": \"p\", \"Cidr\": \"52.0.0.0/8\"}]",
+       "true"},
+      {"is_internet({PrefixListId: 'p'}, @)",
+       "[{\"PrefixListId\": \"p\", \"Cidr\": \"3.0.0.0/8\"}, {\"PrefixListId\": \"p\", \"Cidr\": \"3.0.0.0/8\"},"
+       "{\"PrefixListId\": \"p\", \"Cidr\": \"3.1.0.0/16\"}]",
+       "false"},
+      /* private networks are nobody's Internet */
+      {"is_internet({PrefixListId: 'p'}, @)",
+       "[{\"PrefixListId\": \"p\", \"Cidr\": \"10.0.0.0/8\"}, {\"PrefixListId\": \"p\", \"Cidr\": \"3.0.0.0/8\"},"
+       "{\"PrefixListId\": \"p\", \"Cidr\": \"172.16.0.0/12\"}, {\"PrefixListId\": \"p\", \"Cidr\": \"x\"}]",
+       "false"},
+  };
+  CHECK(rows);
+}
+
+#define RULE(protocol, from, to, source) \
+  "{\"IpProtocol\": \"" protocol "\", \"FromPort\": " #from ", \"ToPort\": " #to ", " source "}"
+#define INSIDE "\"CidrIpv4\": \"10.0.0.0/8\""
+
+static void test_opens_all_ports(void **state) {
+  (void)state;
+  static const struct row rows[] = {
+      {"opens_all_ports([0], @)", "[{\"IpProtocol\": \"-1\"}]", "true"},
+      {"opens_all_ports([0], @)", "[" RULE("tcp", 0, 65535, INSIDE) "]", "true"},
+      {"opens_all_ports([0], @)", "[" RULE("17", 1, 65535, INSIDE) "]", "true"},
+      {"opens_all_ports([0], @)", "[" RULE("tcp", 2, 65535, INSIDE) "]", "false"},
+      {"opens_all_ports([0], @)", "[" RULE("tcp", 0, 65534, INSIDE) "]", "false"},
+      {"opens_all_ports([0], @)", "[" RULE("icmp", -1, -1, INSIDE) "]", "false"},
+      /* halves, in any order and overlapping */
+      {"opens_all_ports([0], @)", "[" RULE("tcp", 30000, 65535, INSIDE) ", " RULE("6", 0, 40000, INSIDE) "]", "true"},
+      /* one port short in the middle */
+      {"opens_all_ports([0], @)", "[" RULE("tcp", 30002, 65535, INSIDE) ", " RULE("tcp", 0, 30000, INSIDE) "]",
+       "false"},
+      /* of two protocols, of two sources, of two directions */
+      {"opens_all_ports([0], @)", "[" RULE("tcp", 30000, 65535, INSIDE) ", " RULE("udp", 0, 30000, INSIDE) "]",
+       "false"},
+      {"opens_all_ports([0], @)",
+       "[" RULE("tcp", 30000, 65535, INSIDE) ", " RULE("tcp", 0, 30000, "\"PrefixListId\": \"pl-1\"") "]", "false"},
+      {"opens_all_ports([0], @)",
+       "[" RULE("tcp", 30000, 65535, INSIDE) ", " RULE("tcp", 0, 30000, INSIDE ", \"IsEgress\": true") "]", "false"},
+      {"opens_all_ports(@, @)", "null", "false"},
+  };
+  CHECK(rows);
+}
+
 static void test_covers_port(void **state) {
   (void)state;
   static const struct row rows[] = {
@@ -161,6 +216,10 @@ static void test_small_functions(void **state) {
       {"glob(`null`, '*')", NULL, "false"},
       {"parse_json('{\"a\": 1}').a", NULL, "1"},
       {"parse_json('{')", NULL, "null"},
+      {"arn_part('arn:aws:logs:eu-west-1:111122223333:log-group:trail:*', `6`)", NULL, "\"trail\""},
+      {"arn_part('arn:aws:s3:::bucket', `3`)", NULL, "\"\""},
+      {"arn_part('arn:aws:s3:::bucket', `6`)", NULL, "null"},
+      {"arn_part(`null`, `6`)", NULL, "null"},
       {"json_equal('{\"a\": 1.0}', `{\"a\": 1}`)", NULL, "true"},
       {"age_days('never')", NULL, "null"},
       {"age_days(`null`)", NULL, "null"},

@@ -68,6 +68,15 @@ static void test_conditions_that_pin(void **state) {
       {"{\"IpAddress\":{\"aws:SourceIp\":\"0.0.0.0/0\"}}", 1},
       {"{\"IpAddress\":{\"aws:SourceIp\":[\"203.0.113.0/24\",\"0.0.0.0/1\"]}}", 1}, /* one hole is enough */
       {"{\"IpAddress\":{\"aws:SourceIp\":\"::/0\"}}", 1},
+      {"{\"IpAddress\":{\"aws:SourceIp\":\"2600::/12\"}}", 1}, /* broader than /32 of public addresses */
+      {"{\"IpAddress\":{\"aws:SourceIp\":\"2001:db8::/32\"}}", 0},
+      {"{\"IpAddress\":{\"aws:SourceIp\":\"fd00::/8\"}}", 0}, /* private */
+      {"{\"IpAddress\":{\"aws:SourceIp\":\"10.0.0.0/8\"}}", 0},
+      {"{\"IpAddress\":{\"aws:SourceIp\":\"8.0.0.0/7\"}}", 1},
+      {"{\"Null\":{\"aws:SourceVpce\":\"false\"}}", 1}, /* some endpoint, anybody's */
+      {"{\"ArnLike\":{\"aws:PrincipalArn\":\"arn:aws:iam::*:role/x\"}}", 1},
+      {"{\"ArnLike\":{\"aws:PrincipalArn\":\"arn:aws:iam::111122223333:role/*\"}}", 0},
+      {"{\"StringEquals\":{\"aws:SourceVpc\":[\"vpc-1\",\"*\"]}}", 1},
       {"{\"IpAddress\":{\"aws:SourceIp\":\"nonsense\"}}", 1},
       {"{\"IpAddress\":{\"aws:SourceIp\":[]}}", 1},
       {"{\"NotIpAddress\":{\"aws:SourceIp\":\"203.0.113.0/24\"}}", 1}, /* everywhere but there */
@@ -173,6 +182,21 @@ static void test_what_is_allowed(void **state) {
       "\"Resource\":\"*\",\"Condition\":{\"Bool\":{\"aws:MultiFactorAuthPresent\":\"false\"}}}]}]";
   static const char all_but[] =
       "{\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"s3:*\",\"NotResource\":\"arn:aws:s3:::log\"}}";
+  static const char denied_but[] =
+      "[{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"},{\"Effect\":\"Deny\",\"NotAction\":"
+      "\"s3:*\","
+      "\"Resource\":\"*\"}]}]";
+  static const char denied_there[] =
+      "[{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"},{\"Effect\":\"Deny\",\"Action\":"
+      "\"ec2:*\","
+      "\"Resource\":\"arn:aws:ec2:*:*:instance/i-1\"}]}]";
+  static const char allowed_sometimes[] =
+      "{\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"ec2:*\",\"Resource\":\"*\",\"Condition\":{\"Bool\":{"
+      "\"aws:MultiFactorAuthPresent\":\"true\"}}}}";
+  static const char own_home[] =
+      "{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"s3:*\",\"Resource\":\"arn:aws:s3:::home/${aws:username}/"
+      "*\"},{"
+      "\"Effect\":\"Deny\",\"Action\":\"s3:*\",\"Resource\":\"arn:aws:s3:::home/${aws:username}/secret\"}]}";
   static const struct {
     const char *policies, *call, *expected;
   } rows[] = {
@@ -202,6 +226,33 @@ static void test_what_is_allowed(void **state) {
        "\"Deny\",\"Action\":\"s3:Put*\",\"Resource\":\"*\"}]}`",
        "false"},
       {power, "`null`, '*'", "false"},
+      /* what is asked for may be a glob: then all of it must be allowed */
+      {power, "'ec2:*', '*'", "true"},
+      {power, "'iam:*', '*'", "false"},
+      {power, "'i*', '*'", "false"}, /* iam:… is left out */
+      {power, "'*', '*'", "false"},
+      {denied, "'*', '*'", "true"},      /* a Deny of some does not make it harmless */
+      {denied, "'ec2:*', '*'", "false"}, /* of all it does */
+      {denied, "'ec2:Describe*', '*'", "false"},
+      {all_but, "'s3:PutObject', '*'", "false"}, /* on all but one is not on all */
+      {all_but, "'s3:PutObject', 'arn:aws:s3:::lo*'", "false"},
+      {all_but, "'s3:PutObject', 'arn:aws:s3:::x*'", "true"},
+      {denied_but, "'s3:GetObject', '*'", "true"}, /* NotAction of a Deny leaves it alone */
+      {denied_but, "'ec2:RunInstances', '*'", "false"},
+      {denied_but, "'*', '*'", "true"},                  /* some of all is left */
+      {denied_there, "'ec2:RunInstances', '*'", "true"}, /* denied on one instance is allowed on the others */
+      {denied_there, "'ec2:RunInstances', 'arn:aws:ec2:eu-west-1:1:instance/i-1'", "false"},
+      {allowed_sometimes, "'ec2:RunInstances', '*'", "true"}, /* it may hold */
+      /* a variable may be anything in an Allow, and nothing in a Deny */
+      {own_home, "'s3:GetObject', 'arn:aws:s3:::home/ann/x'", "true"},
+      {own_home, "'s3:GetObject', 'arn:aws:s3:::home/ann/secret'", "true"},
+      {own_home, "'s3:GetObject', 'arn:aws:s3:::else'", "false"},
+      {own_home, "'s3:GetObject', 'arn:aws:s3:::home/*/x'", "true"},
+      {"{\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"a:*\",\"Resource\":\"x${$}y\"}}", "'a:B', 'x$y'", "true"},
+      /* neither Action nor Resource, or no effect that there is: nothing */
+      {"{\"Statement\":{\"Effect\":\"Allow\",\"Resource\":\"*\"}}", "'a:B', '*'", "false"},
+      {"{\"Statement\":{\"Effect\":\"Allow\",\"Action\":\"*\"}}", "'a:B', '*'", "false"},
+      {"{\"Statement\":{\"Effect\":\"allow\",\"Action\":\"*\",\"Resource\":\"*\"}}", "'a:B', '*'", "false"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     char expression[512];
@@ -216,4 +267,16 @@ static void test_arn_name(void **state) {
   check("arn_name(@)", "\"arn:aws:sns:eu-west-1:111122223333:topic\"", "\"topic\"");
   check("arn_name(@)", "\"plain\"", "\"plain\"");
   check("arn_name(@)", "null", "null");
+}
+
+static void test_diff(void **state) {
+  (void)state;
+  check("diff(a, b)", "{\"a\":{\"x\":1,\"y\":2,\"z\":3},\"b\":{\"x\":1.0,\"y\":3,\"n\":4}}",
+        "{\"added\":{\"n\":4},\"removed\":{\"z\":3},\"changed\":{\"y\":{\"from\":2,\"to\":3}}}");
+  check("diff(a, b)", "{\"a\":[1,{\"k\":1}],\"b\":[{\"k\":1},2]}", "{\"added\":[2],\"removed\":[1]}");
+  check("diff(a, b)", "{\"a\":null,\"b\":[1]}", "{\"added\":[1]}");
+  check("diff(a, b)", "{\"a\":{\"x\":1},\"b\":null}", "{\"removed\":{\"x\":1}}");
+  check("diff(a, b)", "{\"a\":[1,2],\"b\":[2,1]}", "{}"); /* order is none of AWS's lists' business */
+  check("diff(a, b)", "{\"a\":1,\"b\":\"1\"}", "{\"from\":1,\"to\":\"1\"}");
+  check("diff(a, b)", "{}", "{}");
 }

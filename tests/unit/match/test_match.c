@@ -50,6 +50,48 @@ static int contains(const uint32_t *ids, int count, uint32_t id) {
   return 0;
 }
 
+/* What the generator must have written into patterns that matched, and into patterns that did not. */
+static struct {
+  const char *text;
+  int met, missed;
+} covered[] = {
+    {"{\"prefix\":\"", 0, 0},
+    {"{\"prefix\":{", 0, 0},
+    {"{\"suffix\":\"", 0, 0},
+    {"{\"suffix\":{", 0, 0},
+    {"{\"equals-ignore-case\":", 0, 0},
+    {"{\"wildcard\":", 0, 0},
+    {"{\"exactly\":", 0, 0},
+    {"{\"numeric\":[\"=\"", 0, 0},
+    {"{\"numeric\":[\">", 0, 0},
+    {"{\"exists\":true}", 0, 0},
+    {"{\"exists\":false}", 0, 0},
+    {"{\"cidr\":", 0, 0},
+    {"\"anything-but\":\"", 0, 0},
+    {"\"anything-but\":[\"", 0, 0},
+    {"\"anything-but\":{\"prefix\":\"", 0, 0},
+    {"\"anything-but\":{\"prefix\":[", 0, 0},
+    {"\"anything-but\":{\"suffix\":\"", 0, 0},
+    {"\"anything-but\":{\"suffix\":[", 0, 0},
+    {"\"anything-but\":{\"equals-ignore-case\":\"", 0, 0},
+    {"\"anything-but\":{\"equals-ignore-case\":[", 0, 0},
+    {"\"anything-but\":{\"wildcard\":\"", 0, 0},
+    {"\"anything-but\":{\"wildcard\":[", 0, 0},
+    {"\"$or\":[{", 0, 0},
+    {"true", 0, 0},
+    {"null", 0, 0},
+    {"1.0", 0, 0},
+    {"\\u", 0, 0},
+};
+
+static void note_coverage(const char *pattern, int matches) {
+  for (size_t i = 0; i < sizeof covered / sizeof *covered; i++) {
+    if (!strstr(pattern, covered[i].text)) continue;
+    covered[i].met += matches == 1;
+    covered[i].missed += matches == 0;
+  }
+}
+
 /* Compares the first `wanted` patterns with the slow matcher.  How many matched. */
 static int compare(struct match_set *set, struct match_scratch *scratch, char patterns[PATTERNS][MATCH_GENERATED_BYTES],
                    uint32_t wanted, const char *event) {
@@ -60,6 +102,7 @@ static int compare(struct match_set *set, struct match_scratch *scratch, char pa
   assert_true(count >= 0);
   for (uint32_t i = 0; i < wanted; i++) {
     int expected = match_reference(patterns[i], event);
+    note_coverage(patterns[i], expected);
     if (expected < 0 || expected == contains(ids, count, i * 10)) continue;
     fail_msg("expected %d for pattern %u\n%s\n%s", expected, i, patterns[i], event);
   }
@@ -90,5 +133,8 @@ static void test_random_patterns_and_events(void **state) {
   }
   print_message("%d pairs, %d matched\n", pairs, matched);
   assert_in_range(matched, pairs / 100, pairs); /* the generator must not produce misses only */
+  for (size_t i = 0; i < sizeof covered / sizeof *covered; i++)
+    if (covered[i].met < 10 || covered[i].missed < 10)
+      fail_msg("%s: %d matched, %d did not", covered[i].text, covered[i].met, covered[i].missed);
   match_scratch_free(scratch);
 }

@@ -342,3 +342,36 @@ static void test_threads_share_a_set(void **state) {
   }
   match_set_free(set);
 }
+
+/* The walk ends where nothing that is left can change the answer; what is behind is not looked at (match.h). */
+static void test_stops_early(void **state) {
+  static const struct {
+    const char *pattern, *event;
+    int count;
+  } cases[] = {
+      /* what can come again is waited for, in whatever spelling */
+      {"{\"source\":[1],\"bb\":[2]}", "{\"source\":0,\"bb\":2,\"source\":1}", 1},
+      {"{\"source\":[1],\"bb\":[2]}", "{\"source\":0,\"bb\":2,\"sou\\u0072ce\":1}", 1},
+      {"{\"aa\":{\"cc\":[1]},\"bb\":[2]}", "{\"aa\":{\"cc\":0,\"dd\":1},\"bb\":2,\"aa.cc\":1}", 1},
+      {"{\"aa\":{\"cc\":[1]},\"bb\":[2]}", "{\"aa\":{\"cc\":0,\"dd\":\"cc\"},\"bb\":2,\"aa\":{\"cc\":1}}", 1},
+      {"{\"aa\":[{\"anything-but\":1}]}", "{\"aa\":1,\"zz\":{\"q\":\"\\\"\"},\"aa\":2}", 1},
+      {"{\"aa\":[1],\"bb\":[{\"exists\":false}]}", "{\"aa\":1,\"cc\":\"a bb\",\"bb\":1}", 0},
+      /* b is absent for the true in the inner list, not for the 0 outside: the value that makes it absent is chosen */
+      {"{\"a\":[{\"exists\":true}],\"a.b\":[{\"exists\":false}]}", "{\"a\":[0,[[true],{\"b\":1}]]}", 1},
+      {"{\"a\":[{\"exists\":true}],\"a.b\":[{\"exists\":false}]}", "{\"a\":[0,{\"b\":1}]}", 0},
+      /* what is behind the end is not looked at */
+      {"{\"source\":[1]}", "{\"source\":0,\"x\":[}", 0}, /* needed by all, not met */
+      {"{\"source\":[1],\"b\":[1]}", "{\"source\":0,\"b\":1,]", 0},
+      {"{\"source\":[1]}", "{\"source\":1,\"x\":[}", 1},                      /* all came */
+      {"{\"source\":[1],\"b\":[{\"exists\":false}]}", "{\"source\":1,[", -1}, /* b may still come */
+      {"{\"source\":[1]}", "{\"source\":0,\"x\":[},\"source\":1", -1},        /* source may come again */
+      {"{\"source\":[1]}", "{\"source\":0,\"x\":[},\"\\u", -1},               /* in whatever spelling */
+      {"{\"s\":[1]}", "{\"s\":0,\"x\":[}", -1},                               /* too short a name to search for */
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int got = run_one(cases[i].pattern, cases[i].event);
+    if (got != cases[i].count)
+      fail_msg("%s\n%s\nexpected %d, got %d", cases[i].pattern, cases[i].event, cases[i].count, got);
+  }
+}

@@ -11,13 +11,18 @@
 
 #include "match/set_internal.h"
 
+static const struct match_piece words[] = {{"xx", 2}, {"axa", 3}, {"a\x80", 2}};
+#define WORDS (uint32_t)(sizeof words / sizeof *words)
+
 static void compare_at(const char *text, size_t length, int depth) {
   const struct match_scan *plain = match_scan_at(0), *scan;
   char *copy = malloc(length + 1); /* ends where the text ends, so that asan sees a byte read behind it */
   memcpy(copy, text, length);
   const char *stop = plain->string_stop(copy, copy + length);
   const char *behind = plain->skip_container(copy, copy + length, depth);
+  bool word = plain->has_word(copy, copy + length, words, WORDS);
   for (size_t i = 1; (scan = match_scan_at(i)); i++) {
+    assert_int_equal(scan->has_word(copy, copy + length, words, WORDS), word);
     assert_ptr_equal(scan->string_stop(copy, copy + length), stop);
     assert_ptr_equal(scan->skip_container(copy, copy + length, depth), behind);
   }
@@ -26,7 +31,7 @@ static void compare_at(const char *text, size_t length, int depth) {
 
 /* Bytes that matter are frequent, others fill up. */
 static void test_random_bytes(void **state) {
-  static const char alphabet[] = "\"\"\\\\[]{}[]}}aaaa \n\x01\x80\xFF,:";
+  static const char alphabet[] = "\"\"\\\\[]{}[]}}aaaau \n\x01\x80\xFF,:";
   (void)state;
   uint64_t seed = 7;
   char text[300];
@@ -72,4 +77,24 @@ static void test_depth(void **state) {
       assert_null(scan->skip_container(text, end - 1, depth));
     }
   }
+}
+
+/* Wherever it stands, a word is found with its quote, an escape without; half of either is not. */
+static void test_words_at_each_position(void **state) {
+  static const struct {
+    const char *text;
+    bool found;
+  } cases[] = {{"xx\"", true}, {"axa\"", true}, {"\\u", true}, {"xa\"", false},
+               {"xx", false},  {"x\"", false},  {"\\", false}};
+  const struct match_scan *scan;
+  char text[150];
+  (void)state;
+  for (size_t i = 0; (scan = match_scan_at(i)); i++)
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
+      for (size_t at = 0, length = strlen(cases[c].text); at + length <= sizeof text; at++) {
+        memset(text, '-', sizeof text);
+        memcpy(text + at, cases[c].text, length);
+        assert_int_equal(scan->has_word(text, text + sizeof text, words, WORDS), cases[c].found);
+        assert_false(scan->has_word(text, text + at + length - 1, words, WORDS));
+      }
 }

@@ -113,3 +113,25 @@ static void test_what_goes_together_is_left_alone(void **state) {
     bundle_drop(bundle);
   }
 }
+
+/* One switches on what the other switches off; who does both on the way wants neither. */
+static void test_opposites(void **state) {
+  (void)state;
+  static const struct {
+    const char *left, *right;
+    int refused;
+  } rows[] = {
+      {"[{call: ec2.StartThings}]", "[{call: ec2.StopThings}]", 2},
+      {"[{each: $finding, as: one, do: [{call: ec2.EnableSerialConsoleAccess}]}]",
+       "[{call: ec2.DisableSerialConsoleAccess}]", 2},
+      {"[{call: ec2.StopThings}, {call: ec2.StartThings}]", "[{call: ec2.StopThings}]", 0},
+      {"[{call: ec2.StartThings}]", "[{call: ec2.StartThings}]", 0},
+      {"[{call: ec2.StartThings}]", "[{call: rds.StopThings}]", 0},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct bundle *bundle = load(EVERYWHERE, rows[i].left, EVERYWHERE, rows[i].right);
+    if ((int)json_array_size(bundle->refused) != rows[i].refused)
+      fail_msg("row %zu: %zu complaints", i, json_array_size(bundle->refused));
+    bundle_drop(bundle);
+  }
+}

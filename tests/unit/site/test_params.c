@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check/offline.h"
 #include "engine/live.h"
-#include "engine/offline.h"
 #include "site/params.h"
 
 #include <cmocka.h>
@@ -141,7 +141,7 @@ static void test_judgement_follows_and_the_playbooks_own_tests_do_not(void **sta
   for (size_t i = 0; i < 2; i++) {
     struct place place = {.account = rows[i].account, .region = "eu-west-1", .environment = "prod", .partition = "aws"};
     struct error error = {0};
-    json_t *finding = guardrail_judge(one, &place, &live, NULL, NULL, &error);
+    json_t *finding = guardrail_judge(one, &place, &live, NULL, &error);
     assert_non_null(finding);
     assert_int_equal(!json_is_empty(finding), rows[i].found);
     json_decref(finding);

@@ -73,8 +73,8 @@ static void test_a_command_begins_once(void **unused) {
   if (!server) skip();
   struct state *state = joined_state(server, "a"), *other = joined_state(server, "b");
   json_t *running = parse("{\"state\": \"running\"}"), *done = parse("{\"state\": \"done\"}"), *found = NULL;
-  assert_int_equal(state_command_begin(state, "c-1", running, 60000, NULL), 1);
-  assert_int_equal(state_command_begin(other, "c-1", done, 60000, NULL), 0);
+  assert_int_equal(state_command_begin(state, "c-1", running, clock_wall_ms() + 1000, 60000, NULL), 1);
+  assert_int_equal(state_command_begin(other, "c-1", done, clock_wall_ms() + 1000, 60000, NULL), 0);
   OK(state_command_get(other, "c-1", &found, &error));
   assert_true(json_equal(found, running));
   json_decref(found);
@@ -82,8 +82,15 @@ static void test_a_command_begins_once(void **unused) {
   OK(state_command_get(other, "c-1", &found, &error));
   assert_true(json_equal(found, done));
   json_decref(found);
-  FAILS(state_command_begin(state, "", running, 60000, &error), ERROR_INVALID, "argument");
-  FAILS(state_command_begin(state, "c-2", running, 0, &error), ERROR_INVALID, "argument");
+  FAILS(state_command_begin(state, "", running, 0, 60000, &error), ERROR_INVALID, "argument");
+  FAILS(state_command_begin(state, "c-2", running, 0, 0, &error), ERROR_INVALID, "argument");
+  /* A Redis that was emptied does not know what was carried out before. */
+  int64_t made = clock_wall_ms();
+  clock_sleep_ms(5);
+  free(redis_server_ask(server, "FLUSHALL", NULL));
+  join(state);
+  assert_int_equal(state_command_begin(state, "c-1", running, made, 60000, NULL), 2);
+  assert_int_equal(state_command_begin(state, "c-1", running, clock_wall_ms() + 1000, 60000, NULL), 1);
   json_decref(running);
   json_decref(done);
   state_close(state);

@@ -54,10 +54,14 @@ static void test_arguments_out_of_range_are_refused(void **unused) {
       {{long_scope, 1, 1000}, 1, "a"},            /* would not fit `refusing` */
       {{"", 1, 1000}, 1, "a"},                    /* no scope */
       {{NULL, 1, 1000}, 1, "a"},
-      {{"s", 1, 1000}, 0, "a"},    /* nothing to ask: would be a grant by nobody */
-      {{"s", 1, 1000}, 17, "a"},   /* too many scopes */
-      {{"s", 1, 1000}, 1, ""},     /* no action */
-      {{"s", 1, 1000}, 1, "\xff"}, /* not UTF-8 */
+      {{"s", 1, 1000}, 0, "a"},                                    /* nothing to ask: would be a grant by nobody */
+      {{"s", 1, 1000}, 17, "a"},                                   /* too many scopes */
+      {{"s", 1, 1000}, 1, ""},                                     /* no action */
+      {{"s", 1, 1000}, 1, "\xff"},                                 /* not UTF-8 */
+      {{"s", 0, 1000, .share = 100, .least = 1}, 1, "a"},          /* a share of nothing */
+      {{"s", 0, 1000, "1/t", .share = 100}, 1, "a"},               /* a share that may come to nothing */
+      {{"s", 0, 1000, "1/t", .share = 10001, .least = 1}, 1, "a"}, /* more than all */
+      {{"s", 0, 0, "1/t", .share = 100, .least = 1}, 1, "a"},      /* a share without a window */
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     struct state_limit limits[17];
@@ -296,4 +300,211 @@ static void test_a_full_redis_grants_nothing(void **unused) {
   assert_int_equal(grant(state, limits, 1, "c", 0, refusing, &tripped), STATE_GRANTED);
   state_close(state);
   redis_server_stop(server);
+}
+
+/* ---- shares ---- */
+
+static int granted_of(struct state *state, const struct state_limit *limit, int tries, const char *prefix) {
+  char refusing[128], action[32];
+  int granted = 0, tripped;
+  for (int i = 0; i < tries; i++) {
+    snprintf(action, sizeof action, "%s%d", prefix, i);
+    granted += grant(state, limit, 1, action, 0, refusing, &tripped) == STATE_GRANTED;
+  }
+  return granted;
+}
+
+static void test_a_share_is_of_what_the_last_sweeps_saw(void **unused) {
+  (void)unused;
+  struct redis_server *server = fresh_redis();
+  if (!server) skip();
+  struct state *state = joined_state(server, "a");
+  static const struct {
+    const char *population;
+    int64_t actions, share, least;
+    int granted;
+  } rows[] = {
+      {"1/sg", 0, 1000, 5, 15},  /* 10% of 100 + 50 */
+      {"1/sg", 12, 1000, 5, 12}, /* the number is less */
+      {"1/sg", 20, 1000, 5, 15}, /* the share is less */
+      {"1/sg", 0, 100, 5, 5},    /* 1% would be 1: never less than the least */
+      {"1", 0, 1000, 5, 16},     /* all types of the account */
+      {"sg", 0, 1000, 5, 18},    /* the type in all accounts */
+      {"*", 0, 1000, 5, 19},     /* everything */
+      {"9/sg", 20, 1000, 5, 5},  /* not counted yet: the least */
+      {"1/sg", 0, 10000, 5, 25}, /* all of them: more than anybody asked for */
+  };
+  OK(state_population(state, "1", "eu-west-1", "sg", 999, &error));
+  OK(state_population(state, "1", "eu-west-1", "sg", 100, &error)); /* the last sweep's word */
+  OK(state_population(state, "1", "us-east-1", "sg", 50, &error));
+  OK(state_population(state, "1", "us-east-1", "bucket", 10, &error));
+  OK(state_population(state, "2", "us-east-1", "sg", 30, &error));
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char scope[32];
+    snprintf(scope, sizeof scope, "ssh/%zu", i);
+    struct state_limit limit = {.scope = scope,
+                                .actions = rows[i].actions,
+                                .window_ms = 600000,
+                                .population = rows[i].population,
+                                .share = rows[i].share,
+                                .least = rows[i].least};
+    int granted = granted_of(state, &limit, 25, "a");
+    if (granted != rows[i].granted) print_message("row %zu\n", i);
+    assert_int_equal(granted, rows[i].granted);
+  }
+  state_close(state);
+}
+
+/* ---- failures and probes ---- */
+
+static json_t *outcome(struct state *state, const struct state_limit *limits, size_t count, const char *action,
+                       int failed) {
+  json_t *changes = NULL;
+  OK(state_breaker_outcome(state, limits, count, action, failed, &changes, &error));
+  return changes;
+}
+
+/* The only change: "scope state", or "" for none. */
+static const char *change(struct state *state, const struct state_limit *limits, const char *action, int failed) {
+  static char text[160];
+  json_t *changes = outcome(state, limits, 1, action, failed);
+  const json_t *first = json_array_get(changes, 0);
+  assert_true(json_array_size(changes) < 2);
+  snprintf(text, sizeof text, "%s%s%s", first ? json_string_value(json_object_get(first, "scope")) : "",
+           first ? " " : "", first ? json_string_value(json_object_get(first, "state")) : "");
+  json_decref(changes);
+  return text;
+}
+
+static void test_failures_open(void **unused) {
+  (void)unused;
+  struct redis_server *server = fresh_redis();
+  if (!server) skip();
+  struct state *state = joined_state(server, "a");
+  struct state_limit limit = {"ssh/1", .failures = 3, .failures_of = 5};
+  char refusing[128];
+  int tripped;
+  static const struct {
+    const char *action;
+    int failed;
+    const char *change;
+  } rows[] = {
+      {"a", 1, ""}, {"b", 1, ""},           {"b", 1, ""}, /* told twice: counts once */
+      {"c", 0, ""}, {"d", 0, ""},           {"e", 0, ""}, /* a b c d e: two of five */
+      {"f", 1, ""},                                       /* b c d e f: two of five again */
+      {"g", 1, ""},                                       /* c d e f g */
+      {"h", 0, ""}, {"i", 1, "ssh/1 open"}, {"j", 1, ""}, /* e f g h i: three */
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    assert_string_equal(change(state, &limit, rows[i].action, rows[i].failed), rows[i].change);
+  assert_int_equal(grant(state, &limit, 1, "k", 0, refusing, &tripped), STATE_REFUSED_OPEN);
+  ASK("failures", server, "HGET", "parapet:v1:breaker:ssh/1", "by");
+  OK(state_breaker_set(state, "ssh/1", "reset", "me", "", &error));
+  assert_string_equal(change(state, &limit, "l", 1), ""); /* those before the reset are forgotten */
+  assert_string_equal(change(state, &limit, "m", 1), "");
+  assert_string_equal(change(state, &limit, "n", 1), "ssh/1 open");
+  state_close(state);
+}
+
+static void test_probes_close_or_open(void **unused) {
+  (void)unused;
+  struct redis_server *server = fresh_redis();
+  if (!server) skip();
+  struct state *state = joined_state(server, "a");
+  struct state_limit limits[] = {{"ssh/1", 2, 600000}, {"organization", 100, 600000}};
+  enum state_grant answer;
+  char refusing[128];
+  int tripped;
+  assert_int_equal(state_breaker_probe(state, "ssh/1", 2, -1, "me", NULL), 0); /* closed: nothing to probe */
+  assert_int_equal(granted_of(state, limits, 3, "a"), 2);
+  assert_int_equal(state_breaker_probe(state, "ssh/1", 2, 0, "cooldown", NULL), 0); /* its window is full still */
+  assert_int_equal(state_breaker_probe(state, "ssh/1", 2, -1, "me", NULL), 1);
+  OK(state_breaker_peek(state, limits, 2, &answer, refusing, &error));
+  assert_int_equal(answer, STATE_GRANTED);
+  assert_int_equal(grant(state, limits, 2, "p", 0, refusing, &tripped), STATE_GRANTED);
+  assert_int_equal(grant(state, limits, 2, "p", 0, refusing, &tripped), STATE_GRANTED); /* the same one */
+  assert_int_equal(grant(state, limits, 2, "q", 1, refusing, &tripped), STATE_GRANTED); /* a release takes one, too */
+  assert_int_equal(grant(state, limits, 2, "r", 0, refusing, &tripped), STATE_REFUSED_OPEN);
+  assert_string_equal(refusing, "ssh/1");
+  assert_int_equal(grant(state, limits, 2, "r", 1, refusing, &tripped), STATE_REFUSED_OPEN);
+  OK(state_breaker_peek(state, limits, 2, &answer, refusing, &error));
+  assert_int_equal(answer, STATE_REFUSED_OPEN);
+  assert_string_equal(change(state, limits, "other", 1), ""); /* an action of before: no probe */
+  assert_string_equal(change(state, limits, "p", 0), "");
+  assert_string_equal(change(state, limits, "p", 0), ""); /* told twice */
+  assert_string_equal(change(state, limits, "q", 1), "ssh/1 open");
+  assert_int_equal(grant(state, limits, 2, "r", 0, refusing, &tripped), STATE_REFUSED_OPEN);
+  assert_int_equal(state_breaker_probe(state, "ssh/1", 2, 3600000, "cooldown", NULL), 0); /* not yet */
+  assert_int_equal(state_breaker_probe(state, "ssh/1", 2, 0, "cooldown", NULL), 1);
+  assert_int_equal(state_breaker_probe(state, "ssh/1", 2, 0, "cooldown", NULL), 0); /* once */
+  assert_int_equal(grant(state, limits, 2, "s", 0, refusing, &tripped), STATE_GRANTED);
+  assert_int_equal(grant(state, limits, 2, "t", 0, refusing, &tripped), STATE_GRANTED);
+  assert_string_equal(change(state, limits, "s", 0), "");
+  assert_string_equal(change(state, limits, "t", 0), "ssh/1 closed");
+  /* closed, and its window still holds what the rolling minutes held */
+  assert_int_equal(grant(state, limits, 2, "u", 0, refusing, &tripped), STATE_REFUSED_OPEN);
+  assert_int_equal(tripped, 1);
+  OK(state_breaker_set(state, "ssh/1", "hold", "anna", "", &error));
+  assert_int_equal(state_breaker_probe(state, "ssh/1", 2, 0, "cooldown", NULL), 0); /* a person's word stands … */
+  assert_int_equal(state_breaker_probe(state, "ssh/1", 2, -1, "anna", NULL), 1);    /* … until a person's */
+  state_close(state);
+}
+
+/* A worker that died with its probe: after ten minutes another action has it. */
+static void test_a_lost_probe_comes_back(void **unused) {
+  (void)unused;
+  struct redis_server *server = fresh_redis();
+  if (!server) skip();
+  struct state *state = joined_state(server, "a");
+  struct state_limit limit = {"ssh/1", 10, 600000};
+  char refusing[128], old[32];
+  int tripped;
+  OK(state_breaker_set(state, "ssh/1", "trip", "me", "", &error));
+  assert_int_equal(state_breaker_probe(state, "ssh/1", 1, -1, "me", NULL), 1);
+  assert_int_equal(grant(state, &limit, 1, "dead", 0, refusing, &tripped), STATE_GRANTED);
+  assert_int_equal(grant(state, &limit, 1, "next", 0, refusing, &tripped), STATE_REFUSED_OPEN);
+  snprintf(old, sizeof old, "%lld", (long long)clock_wall_ms() - 700000);
+  ASK("0", server, "HSET", "parapet:v1:breaker:ssh/1", "probe:dead", old);
+  assert_int_equal(grant(state, &limit, 1, "next", 0, refusing, &tripped), STATE_GRANTED);
+  assert_int_equal(grant(state, &limit, 1, "third", 0, refusing, &tripped), STATE_REFUSED_OPEN);
+  assert_string_equal(change(state, &limit, "next", 0), "ssh/1 closed");
+  state_close(state);
+}
+
+static void *race_for_probes(void *argument) {
+  struct racer *racer = argument;
+  struct state_limit limit = {"ssh/1", 1000, 600000};
+  char action[32], refusing[128];
+  int tripped;
+  enum state_grant answer;
+  struct error error = {0};
+  for (int i = 0; i < 10; i++) {
+    snprintf(action, sizeof action, "%d-%d", racer->number, i);
+    if (state_breaker_grant(racer->state, &limit, 1, action, 0, &answer, refusing, &tripped, &error)) break;
+    racer->granted += answer == STATE_GRANTED;
+  }
+  return NULL;
+}
+
+static void test_probes_are_granted_atomically(void **unused) {
+  (void)unused;
+  struct redis_server *server = fresh_redis();
+  if (!server) skip();
+  struct state *states[] = {joined_state(server, "a"), joined_state(server, "b")};
+  struct racer racers[8];
+  pthread_t threads[8];
+  int granted = 0;
+  OK(state_breaker_set(states[0], "ssh/1", "trip", "me", "", &error));
+  assert_int_equal(state_breaker_probe(states[0], "ssh/1", 3, -1, "me", NULL), 1);
+  for (int i = 0; i < 8; i++) {
+    racers[i] = (struct racer){states[i % 2], i, NULL, 0};
+    assert_int_equal(pthread_create(&threads[i], NULL, race_for_probes, &racers[i]), 0);
+  }
+  for (int i = 0; i < 8; i++) {
+    pthread_join(threads[i], NULL);
+    granted += racers[i].granted;
+  }
+  assert_int_equal(granted, 3);
+  state_close(states[0]);
+  state_close(states[1]);
 }

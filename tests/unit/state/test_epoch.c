@@ -103,6 +103,9 @@ static void test_rebuild_puts_everything_back(void **unused) {
       {"parked", "ssh|c", "{\"unit\":{\"n\":3},\"due\":8,\"released\":false}"},
       {"parked", "ssh|c", NULL},
       {"intent", "ssh|a", "{\"i\":1}"},
+      {"baseline", "revert|a", "{\"items\":{}}"},
+      {"baseline", "revert|a", "{\"items\":{\"r\":[]}}"}, /* whatever is there */
+      {"baseline", "revert|b", NULL},
       {"finding", "f", "{\"id\":\"f\",\"status\":\"open\"}"},
   };
   for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
@@ -138,6 +141,9 @@ static void test_rebuild_puts_everything_back(void **unused) {
   json_decref(expected);
   OK(state_intents(state, &list, &error));
   assert_int_equal(json_array_size(list), 1);
+  json_decref(list);
+  OK(state_baseline_get(state, "revert|a", &list, &total, &error));
+  assert_int_equal(json_object_size(json_object_get(list, "items")), 1);
   json_decref(list);
   state_close(state);
 }

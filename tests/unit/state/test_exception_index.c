@@ -41,6 +41,7 @@ static void put(struct exception_index *index, const char *id, const char *text)
 
 static const struct state_subject web = {.guardrail = "ssh",
                                          .account = "111111111111",
+                                         .unit = "workloads/prod",
                                          .region = "eu-west-1",
                                          .environment = "prod",
                                          .resource = "sg-1",
@@ -77,22 +78,48 @@ static void test_each_scope_member_must_match(void **unused) {
       {"\"resource\":\"arn:aws:ec2:eu-west-1:111111111111:security-group-of-a-long-name/*\",", 0}, /* beyond 63 bytes */
       {"\"guardrail\":\"ssh\",\"account\":\"111111111111\",\"region\":\"eu-west-1\",\"resource\":\"sg-*\",", 1},
       {"\"guardrail\":\"ssh\",\"account\":\"111111111111\",\"region\":\"eu-west-9\",\"resource\":\"sg-*\",", 0},
-      {"\"starts\":2000,", 0}, /* not yet */
+      {"\"unit\":\"workloads/prod\",", 1},
+      {"\"unit\":\"workloads\",", 0}, /* a path is named whole, or by a glob */
+      {"\"unit\":\"workloads/*\",", 1},
+      {"\"unit\":\"security/*\",", 0},
+      {"\"unit\":\"workloads/prod\",\"resource\":\"sg-1\",", 1},
+      {"\"unit\":\"workloads/dev\",\"resource\":\"sg-1\",", 0},
+      {"\"tag\":\"team=red\",", 1},
+      {"\"tag\":\"team=blue\",", 0},
+      {"\"tag\":\"team=r*\",", 1},
+      {"\"tag\":\"team\",", 1}, /* whatever its value */
+      {"\"tag\":\"teams\",", 0},
+      {"\"tag\":\"tea\",", 0},
+      {"\"tag\":\"owner=\",", 1}, /* has it, empty */
+      {"\"tag\":\"team=red\",\"resource\":\"sg-*\",", 1},
+      {"\"tag\":\"team=red\",\"resource\":\"sg-2\",", 0},
+      {"\"tag\":\"team=blue\",\"resource\":\"sg-1\",", 0},
+      {"\"tag\":\"team=red\",\"unit\":\"security\",", 0},
+      {"\"tag\":\"a=b=c\",", 1}, /* the first = is the border */
+      {"\"starts\":2000,", 0},   /* not yet */
       {"\"starts\":1000,", 1},
       {"\"starts\":\"1970-01-01T00:00:01Z\",", 1},
       {"\"starts\":\"soon\",", 0}, /* cannot be read: never begins */
   };
   char text[400];
+  struct state_subject subject = web;
+  json_t *tags = parse("{\"team\":\"red\",\"owner\":\"\",\"a\":\"b=c\"}");
+  subject.tags = tags;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     struct exception_index *index = exception_index_open();
     snprintf(text, sizeof text, "{%s\"id\":\"x\",\"expires\":1500}", rows[i].members);
     put(index, "x", text);
-    int covers = exception_index_find(index, &web, 1000) != NULL;
+    int covers = exception_index_find(index, &subject, 1000) != NULL;
     if (covers != rows[i].covers) print_message("row %zu: %s\n", i, rows[i].members);
     assert_int_equal(covers, rows[i].covers);
-    assert_null(exception_index_find(index, &web, 1500)); /* expires at, not after */
+    assert_null(exception_index_find(index, &subject, 1500)); /* expires at, not after */
+    subject.grace_ms = 100;
+    assert_int_equal(exception_index_find(index, &subject, 1599) != NULL, rows[i].covers);
+    assert_null(exception_index_find(index, &subject, 1600));
+    subject.grace_ms = 0;
     exception_index_close(index);
   }
+  json_decref(tags);
 }
 
 static void test_unknown_parts_of_a_subject_match_only_everything(void **unused) {
@@ -134,6 +161,56 @@ static void test_records_nobody_wrote_are_errors(void **unused) {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     FAILS(exception_index_put(index, "x", rows[i], strlen(rows[i]), &error), ERROR_FATAL, "record");
   assert_int_equal(exception_index_count(index), 0);
+  exception_index_close(index);
+}
+
+/* One exception of each scope in turn, each for something of its own: number 3 for an id, 4 for a tag … */
+static void scope_of(int i, char *text, size_t size) {
+  static const char *const forms[] = {
+      "\"guardrail\":\"ssh\",\"account\":\"%012d\",\"resource\":\"sg-%d\"",
+      "\"guardrail\":\"*\",\"account\":\"%012d\",\"resource\":\"arn:aws:ec2:eu-west-1:*:security-group/sg-%d\"",
+      "\"guardrail\":\"ssh\",\"account\":\"%012d\",\"resource\":\"sg-%d-*\"",
+      "\"guardrail\":\"ssh\",\"account\":\"%012d\",\"tag\":\"ticket=T-%d\"",
+      "\"guardrail\":\"ssh\",\"region\":\"eu-west-1\",\"environment\":\"e%03d\",\"unit\":\"unit/%d\"",
+      "\"guardrail\":\"rdp\",\"account\":\"%012d\",\"tag\":\"key-%d\"",
+  };
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+  snprintf(text, size, forms[i % 6], i % 500, i);
+#pragma GCC diagnostic pop
+}
+
+static void test_100000_of_all_scopes_are_found_in_microseconds(void **unused) {
+  (void)unused;
+  struct exception_index *index = exception_index_open();
+  char id[32], text[300], scope[200];
+  for (int i = 0; i < 100000; i++) {
+    snprintf(id, sizeof id, "e%d", i);
+    scope_of(i, scope, sizeof scope);
+    snprintf(text, sizeof text, "{\"id\":\"%s\",%s,\"expires\":9}", id, scope);
+    put(index, id, text);
+  }
+  int64_t started = clock_monotonic_ms();
+  for (int i = 0; i < 3000; i++) {
+    int n = i * 33;
+    char account[16], resource[32], arn[96], unit[32], environment[8], tag[32], key[32], wanted[40];
+    snprintf(account, sizeof account, "%012d", n % 500);
+    snprintf(resource, sizeof resource, n % 6 == 2 ? "sg-%d-x" : n % 6 == 0 ? "sg-%d" : "other-%d", n);
+    snprintf(arn, sizeof arn, "arn:aws:ec2:eu-west-1:1:security-group/%s%d", n % 6 == 1 ? "sg-" : "no-", n);
+    snprintf(unit, sizeof unit, "unit/%d", n % 6 == 4 ? n : -1);
+    snprintf(environment, sizeof environment, "e%03d", n % 500);
+    snprintf(tag, sizeof tag, "T-%d", n % 6 == 3 ? n : -1);
+    snprintf(key, sizeof key, "key-%d", n % 6 == 5 ? n : -1);
+    json_t *tags = json_pack("{s:s, s:s, s:s}", "Name", "web", "ticket", tag, key, "x");
+    struct state_subject subject = {
+        n % 6 == 5 ? "rdp" : "ssh", account, unit, "eu-west-1", environment, resource, arn, tags};
+    const char *found = exception_index_find(index, &subject, 1);
+    snprintf(wanted, sizeof wanted, "\"e%d\"", n);
+    if (!found || !strstr(found, wanted)) fail_msg("%d: %s", n, found ? found : "nothing");
+    json_decref(tags);
+  }
+  int64_t took = clock_monotonic_ms() - started;
+  assert_true(took < 3000); /* under 1 ms each even here, under a sanitizer */
   exception_index_close(index);
 }
 

@@ -101,6 +101,72 @@ static void test_expired_not_yet_and_history(void **unused) {
   state_close(state);
 }
 
+static int expired(struct state *state, const char *resource, int64_t grace_ms) {
+  struct state_subject subject = {.guardrail = "ssh", .account = "1", .resource = resource, .grace_ms = grace_ms};
+  json_t *exception = NULL;
+  OK(state_exception_find(state, &subject, &exception, &error));
+  int result = exception ? json_is_true(json_object_get(exception, "expired")) : -1;
+  json_decref(exception);
+  return result;
+}
+
+static void test_grace_after_the_end(void **unused) {
+  (void)unused;
+  struct redis_server *server = fresh_redis();
+  if (!server) skip();
+  struct state *state = joined_state(server, "a");
+  long long now = clock_wall_ms();
+  put(state, "{\"id\":\"over\",\"resource\":\"a\",\"expires\":%lld}", now - 3600000);
+  put(state, "{\"id\":\"holds\",\"resource\":\"b\",\"expires\":%lld}", now + 3600000);
+  assert_int_equal(expired(state, "a", 0), -1);
+  assert_int_equal(expired(state, "a", 1800000), -1); /* the grace is over as well */
+  assert_int_equal(expired(state, "a", 7200000), 1);
+  assert_int_equal(expired(state, "b", 7200000), 0);
+  put(state, "{\"id\":\"renewed\",\"resource\":\"a\",\"expires\":%lld}", now + 60000);
+  assert_int_equal(expired(state, "a", 7200000), 0); /* one that holds goes before one that ended */
+  state_close(state);
+}
+
+/* The ids to warn of, in one text. */
+static const char *expiring(struct state *state, int64_t warn_ms, int64_t hold_ms) {
+  static char ids[256];
+  json_t *list = NULL, *one;
+  size_t i;
+  ids[0] = '\0';
+  OK(state_exceptions_expiring(state, warn_ms, hold_ms, &list, &error));
+  json_array_foreach(list, i, one) {
+    strcat(ids, json_string_value(json_object_get(one, "id")));
+    strcat(ids, " ");
+  }
+  json_decref(list);
+  return ids;
+}
+
+static void test_each_end_is_warned_of_once(void **unused) {
+  (void)unused;
+  struct redis_server *server = fresh_redis();
+  if (!server) skip();
+  struct state *one = joined_state(server, "one"), *two = joined_state(server, "two");
+  long long now = clock_wall_ms(), day = 86400000;
+  put(one, "{\"id\":\"soon\",\"expires\":%lld}", now + day);
+  put(one, "{\"id\":\"later\",\"expires\":%lld}", now + 9 * day);
+  put(one, "{\"id\":\"gone\",\"expires\":%lld}", now + day);
+  int existed;
+  OK(state_exception_remove(one, "gone", &existed, &error));
+  assert_string_equal(expiring(one, 3600000, 60000), "");
+  assert_string_equal(expiring(one, 2 * day, 50), "soon ");
+  assert_string_equal(expiring(two, 2 * day, 50), ""); /* the other has it */
+  clock_sleep_ms(100);
+  assert_string_equal(expiring(two, 2 * day, 60000), "soon "); /* and did not tell */
+  OK(state_exception_warned(two, "soon", &error));
+  assert_string_equal(expiring(one, 2 * day, 60000), "");
+  put(two, "{\"id\":\"soon\",\"expires\":%lld}", now + 30 * day); /* renewed: another end, another warning */
+  assert_string_equal(expiring(one, 2 * day, 60000), "");
+  assert_string_equal(expiring(one, 31 * day, 60000), "later soon ");
+  state_close(one);
+  state_close(two);
+}
+
 static void test_thousands_come_in_pages(void **unused) {
   (void)unused;
   struct redis_server *server = fresh_redis();

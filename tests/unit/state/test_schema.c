@@ -129,6 +129,66 @@ static int call_breaker(struct state *state, struct error *error) {
   return grant_once(state, "a", &answer, error) ? -1 : grant_once(state, "b", &answer, error);
 }
 
+static int call_outcome(struct state *state, struct error *error) {
+  struct state_limit limit = {"ssh/1", .failures = 5, .failures_of = 10};
+  json_t *changes = NULL;
+  int failed = state_breaker_outcome(state, &limit, 1, "a", 1, &changes, error);
+  json_decref(changes);
+  return failed;
+}
+
+static int call_probe(struct state *state, struct error *error) {
+  struct state_limit limit = {"ssh/3"};
+  enum state_grant answer;
+  char refusing[128];
+  if (state_breaker_set(state, "ssh/3", "trip", "me", "", error)) return -1;
+  if (state_breaker_probe(state, "ssh/3", 2, -1, "me", error) < 0) return -1;
+  return state_breaker_grant(state, &limit, 1, "p", 0, &answer, refusing, NULL, error);
+}
+
+static int call_population(struct state *state, struct error *error) {
+  return state_population(state, "1", "r", "ec2.security-group", 7, error);
+}
+
+static int call_budget(struct state *state, struct error *error) {
+  struct state_bucket size = {10, 1, 0};
+  struct state_tokens tokens;
+  if (state_budget_take(state, "1|r|c", &size, 3, &tokens, error)) return -1;
+  return state_budget_slow(state, "1|r|c", error);
+}
+
+static int call_fight(struct state *state, struct error *error) {
+  json_t *round = json_pack("{s:s}", "opponent", "them"), *list = NULL;
+  int failed = state_fight_round(state, "s", "a", round, 600000, error) ||
+                       state_fight_rounds(state, "s", 600000, &list, error) ||
+                       state_fight_declare(state, "s", round, error)
+                   ? -1
+                   : 0;
+  json_decref(round);
+  json_decref(list);
+  return failed;
+}
+
+static int call_fights(struct state *state, struct error *error) {
+  json_t *list = NULL;
+  int failed = state_fights(state, &list, error);
+  json_decref(list);
+  return failed ? -1 : state_fight_reset(state, "gone", NULL, error);
+}
+
+static int call_expiring(struct state *state, struct error *error) {
+  json_t *exception = json_pack("{s:s, s:I}", "id", "y", "expires", (json_int_t)clock_wall_ms() + 3600000);
+  json_t *list = NULL;
+  int failed = state_exception_put(state, exception, error) ||
+                       state_exceptions_expiring(state, 7200000, 60000, &list, error) ||
+                       state_exception_warned(state, "gone", error)
+                   ? -1
+                   : 0;
+  json_decref(exception);
+  json_decref(list);
+  return failed;
+}
+
 static int call_breaker_set(struct state *state, struct error *error) {
   return state_breaker_set(state, "ssh/2", "reset", "me", "because", error);
 }
@@ -158,9 +218,26 @@ static int call_marks(struct state *state, struct error *error) {
 
 static int call_intents(struct state *state, struct error *error) {
   json_t *intent = json_object(), *list = NULL;
-  int failed = state_intent_put(state, "ssh|r", intent, error) || state_intents(state, &list, error) ? -1 : 0;
+  struct state_lease lease;
+  int taken = state_lease_take(state, "intents", 600000, &lease, error);
+  int failed = taken < 0 || (taken && state_intent_put(state, "ssh|r", intent, &lease, error)) ||
+                       state_intents(state, &list, error) || state_intent_drop(state, "gone", "a", error)
+                   ? -1
+                   : 0;
   json_decref(intent);
   json_decref(list);
+  return failed;
+}
+
+static int call_baseline(struct state *state, struct error *error) {
+  json_t *record = json_object(), *got = NULL;
+  int64_t version;
+  int stored, failed = state_baseline_get(state, "ssh|r", &got, &version, error) ||
+                               state_baseline_put(state, "ssh|r", record, version, &stored, error)
+                           ? -1
+                           : 0;
+  json_decref(record);
+  json_decref(got);
   return failed;
 }
 
@@ -284,7 +361,7 @@ static int call_command(struct state *state, struct error *error) {
   if (state_command_get(state, "c", &record, error)) return -1;
   json_decref(record);
   record = json_object();
-  int failed = state_command_begin(state, "c", record, 600000, error) < 0 ||
+  int failed = state_command_begin(state, "c", record, 32472144000000, 600000, error) < 0 ||
                state_command_put(state, "c", record, 600000, error) < 0;
   json_decref(record);
   return failed ? -1 : 0;
@@ -311,12 +388,14 @@ static int call_accounts(struct state *state, struct error *error) {
 }
 
 typedef int call(struct state *state, struct error *error);
-static call *const calls[] = {state_check,    call_stop_get,      call_breaker,        call_breaker_set, call_breakers,
-                              call_lease,     call_exception_put, call_exception_find, call_exceptions,  call_marks,
-                              call_intents,   call_park,          call_parked,         call_finding,     call_counts,
-                              call_notice,    call_notice_done,   call_tick,           call_sweep,       call_heartbeat,
-                              call_accounts,  call_count,         call_finding_ends,   call_parked_has,  call_actions,
-                              call_approvals, call_renames,       call_command,        call_stop};
+static call *const calls[] = {state_check,   call_stop_get,      call_breaker,        call_breaker_set, call_breakers,
+                              call_lease,    call_exception_put, call_exception_find, call_exceptions,  call_marks,
+                              call_intents,  call_park,          call_parked,         call_finding,     call_counts,
+                              call_notice,   call_notice_done,   call_tick,           call_sweep,       call_heartbeat,
+                              call_accounts, call_count,         call_finding_ends,   call_parked_has,  call_outcome,
+                              call_probe,    call_population,    call_fight,          call_fights,      call_expiring,
+                              call_budget,   call_actions,       call_approvals,      call_renames,     call_command,
+                              call_baseline, call_stop};
 
 /* ---- the checks ---- */
 
@@ -374,10 +453,19 @@ static void test_no_key_outside_the_document(void **unused) {
 
 /* The name of a key that the calls use: the pattern with its variable filled in. */
 static void concrete(const char *pattern, char *key, size_t size) {
-  static const char *const names[][2] = {
-      {"<scope>", "ssh/1"}, {"<resource>", "r"}, {"<event id>", "e"},   {"<request id>", "q"},
-      {"<schedule>", "s"},  {"<subject>", "s"},  {"<channel>", "mail"}, {"<channel|digest>", "mail|team"},
-      {"<arn>", "arn"},     {"<id>", "c"}};
+  static const char *const names[][2] = {{"<scope>", "ssh/1"},
+                                         {"<resource>", "r"},
+                                         {"<event id>", "e"},
+                                         {"<request id>", "q"},
+                                         {"<schedule>", "s"},
+                                         {"<subject>", "s"},
+                                         {"<channel>", "mail"},
+                                         {"<channel|digest>", "mail|team"},
+                                         {"<guardrail|resource>", "ssh|r"},
+                                         {"<arn>", "arn"},
+                                         {"<id>", "c"},
+                                         {"<account>", "1"},
+                                         {"<account|Region|class>", "1|r|c"}};
   const char *variable = strchr(pattern, '<');
   snprintf(key, size, "%.*s", variable ? (int)(variable - pattern) : (int)strlen(pattern), pattern);
   for (size_t i = 0; variable && i < sizeof names / sizeof *names; i++)

@@ -53,12 +53,14 @@ static void test_intents(void **unused) {
   struct redis_server *server = fresh_redis();
   if (!server) skip();
   struct state *state = joined_state(server, "a");
-  json_t *intent = parse("{\"run\":\"r1\"}"), *got = NULL;
-  FAILS(state_intent_put(state, "ssh|sg-1", NULL, &error), ERROR_INVALID, "argument");
-  FAILS(state_intent_put(state, "", intent, &error), ERROR_INVALID, "argument");
+  json_t *intent = parse("{\"run\":\"r1\",\"action\":\"a-1\"}"), *got = NULL;
+  struct state_lease lease;
+  assert_int_equal(state_lease_take(state, "sg-1", 60000, &lease, NULL), 1);
+  FAILS(state_intent_put(state, "ssh|sg-1", NULL, &lease, &error), ERROR_INVALID, "argument");
+  FAILS(state_intent_put(state, "", intent, &lease, &error), ERROR_INVALID, "argument");
   OK(state_intent_get(state, "ssh|sg-1", &got, &error));
   assert_null(got);
-  OK(state_intent_put(state, "ssh|sg-1", intent, &error));
+  OK(state_intent_put(state, "ssh|sg-1", intent, &lease, &error));
   OK(state_intent_get(state, "ssh|sg-1", &got, &error));
   assert_true(json_equal(got, intent));
   json_decref(got);
@@ -67,11 +69,41 @@ static void test_intents(void **unused) {
   assert_true(json_equal(got, expected));
   json_decref(expected);
   json_decref(got);
-  OK(state_intent_drop(state, "ssh|sg-1", &error));
-  OK(state_intent_drop(state, "ssh|sg-1", &error));
+  OK(state_intent_drop(state, "ssh|sg-1", "a-0", &error)); /* an action of before: not the one that is open */
+  OK(state_intents(state, &got, &error));
+  assert_int_equal(json_array_size(got), 1);
+  json_decref(got);
+  OK(state_intent_drop(state, "ssh|sg-1", "a-1", &error));
+  OK(state_intent_drop(state, "ssh|sg-1", NULL, &error));
   OK(state_intents(state, &got, &error));
   assert_int_equal(json_array_size(got), 0);
   json_decref(got);
   json_decref(intent);
   state_close(state);
+}
+
+/* A worker that slept past its lease writes nothing over what its successor began, and ends nothing of it. */
+static void test_a_stale_token_writes_no_intent(void **unused) {
+  (void)unused;
+  struct redis_server *server = fresh_redis();
+  if (!server) skip();
+  struct state *one = joined_state(server, "one"), *two = joined_state(server, "two");
+  struct state_lease stale, fresh;
+  json_t *first = parse("{\"action\":\"a-1\"}"), *second = parse("{\"action\":\"a-2\"}"), *got = NULL;
+  assert_int_equal(state_lease_take(one, "sg-1", 50, &stale, NULL), 1);
+  OK(state_intent_put(one, "ssh|sg-1", first, &stale, &error));
+  clock_sleep_ms(100);
+  FAILS(state_intent_put(one, "ssh|sg-1", first, &stale, &error), ERROR_RETRYABLE, "LEASE"); /* nobody's now */
+  assert_int_equal(state_lease_take(two, "sg-1", 60000, &fresh, NULL), 1);
+  OK(state_intent_put(two, "ssh|sg-1", second, &fresh, &error));
+  FAILS(state_intent_put(one, "ssh|sg-1", first, &stale, &error), ERROR_RETRYABLE, "LEASE");
+  FAILS(state_intent_put(one, "ssh|sg-1", first, &fresh, &error), ERROR_RETRYABLE, "LEASE"); /* another's token */
+  OK(state_intent_drop(one, "ssh|sg-1", "a-1", &error));
+  OK(state_intent_get(two, "ssh|sg-1", &got, &error));
+  assert_true(json_equal(got, second));
+  json_decref(got);
+  json_decref(first);
+  json_decref(second);
+  state_close(one);
+  state_close(two);
 }

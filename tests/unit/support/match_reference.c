@@ -11,7 +11,7 @@
 
 struct tree {
   char kind; /* { [ " 0 t f n */
-  char key[64], text[256];
+  char key[64], text[512];
   struct tree *children[64];
   int count;
 };
@@ -28,28 +28,44 @@ static void skip(const char **at) {
   while (**at && strchr(" \t\r\n", **at)) ++*at;
 }
 
+static size_t put_code(char *text, unsigned code) {
+  if (code < 0x80) return (size_t)sprintf(text, "%c", (char)code);
+  if (code < 0x800) return (size_t)sprintf(text, "%c%c", (char)(0xC0 | code >> 6), (char)(0x80 | (code & 0x3F)));
+  if (code < 0x10000)
+    return (size_t)sprintf(text, "%c%c%c", (char)(0xE0 | code >> 12), (char)(0x80 | (code >> 6 & 0x3F)),
+                           (char)(0x80 | (code & 0x3F)));
+  return (size_t)sprintf(text, "%c%c%c%c", (char)(0xF0 | code >> 18), (char)(0x80 | (code >> 12 & 0x3F)),
+                         (char)(0x80 | (code >> 6 & 0x3F)), (char)(0x80 | (code & 0x3F)));
+}
+
+/* `*at` stands at the letter behind the backslash, afterwards at the escape's last byte. */
+static bool parse_escape(const char **at, unsigned *code) {
+  static const char letters[] = "ntrbf", meant[] = "\n\t\r\b\f";
+  const char *letter = strchr(letters, **at);
+  unsigned low = 0;
+  *code = letter && **at ? (unsigned char)meant[letter - letters] : (unsigned char)**at;
+  if (**at != 'u') return **at != '\0';
+  if (sscanf(*at + 1, "%4x", code) != 1) return false;
+  *at += 4;
+  bool pair = *code >> 10 == 0xD800 >> 10 && sscanf(*at + 1, "\\u%4x", &low) == 1 && low >> 10 == 0xDC00 >> 10;
+  if (!pair) return true;
+  *code = 0x10000 + ((*code & 0x3FF) << 10) + (low & 0x3FF);
+  *at += 6;
+  return true;
+}
+
 static bool parse_string(const char **at, char *text, size_t size) {
   size_t length = 0;
   for (++*at; **at && **at != '"'; ++*at) {
+    unsigned code = 0;
     if (length + 5 > size) return false;
     if (**at != '\\') {
       text[length++] = **at;
       continue;
     }
-    char letter = *++*at;
-    unsigned code = 0;
-    if (letter != 'u') { /* the generator writes no others */
-      text[length++] = letter;
-      continue;
-    }
-    if (sscanf(*at + 1, "%4x", &code) != 1) return false;
-    *at += 4;
-    if (code < 0x80) {
-      text[length++] = (char)code;
-    } else {
-      text[length++] = (char)(0xC0 | code >> 6);
-      text[length++] = (char)(0x80 | (code & 0x3F));
-    }
+    ++*at;
+    if (!parse_escape(at, &code)) return false;
+    length += put_code(text + length, code);
   }
   text[length] = '\0';
   if (!**at) return false;
@@ -136,8 +152,9 @@ static int compare_numbers(const char *a, const char *b) {
 /* ---- operators ---- */
 
 /* The characters that the generator uses besides ASCII. */
-static const char *const cases[][3] = {
-    {"é", "é", "É"}, {"É", "é", "É"}, {"ß", "ß", "SS"}, {"ⱥ", "ⱥ", "Ⱥ"}, {"Ⱥ", "ⱥ", "Ⱥ"}};
+static const char *const cases[][3] = {{"é", "é", "É"},           {"É", "é", "É"}, {"ß", "ß", "SS"}, {"ⱥ", "ⱥ", "Ⱥ"},
+                                       {"Ⱥ", "ⱥ", "Ⱥ"},           {"ǆ", "ǆ", "Ǆ"}, {"ǅ", "ǆ", "Ǆ"},  {"Ǆ", "ǆ", "Ǆ"},
+                                       {"\u212A", "k", "\u212A"}, {"ı", "ı", "I"}, {"𐐨", "𐐨", "𐐀"},  {"𐐀", "𐐨", "𐐀"}};
 
 static size_t character(const char *text) {
   size_t length = 1;
@@ -192,8 +209,21 @@ static bool ends(const char *text, const char *end) {
   return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
+/* IPv4's leading zeros mean nothing (10.0.0.010 is 10.0.0.10). */
+static void without_zeros(const char *text, char *plain, size_t size) {
+  size_t length = 0;
+  for (bool first = true; *text && length + 1 < size; text++) {
+    if (first && *text == '0' && text[1] >= '0' && text[1] <= '9') continue;
+    first = *text == '.';
+    plain[length++] = *text;
+  }
+  plain[length] = '\0';
+}
+
 static int address(const char *text, unsigned char bytes[16]) {
-  if (inet_pton(AF_INET, text, bytes) == 1) return 4;
+  char plain[64];
+  without_zeros(text, plain, sizeof plain);
+  if (inet_pton(AF_INET, plain, bytes) == 1) return 4;
   return inet_pton(AF_INET6, text, bytes) == 1 ? 16 : 0;
 }
 
@@ -339,12 +369,19 @@ static void set_field(struct rules *rules, const char *path, const struct tree *
 
 static void multiply(struct rules *rules, const char *path, const struct tree *object);
 
+static void copy_rules(struct rules *to, const struct rules *from) {
+  to->count = from->count;
+  to->overflow = from->overflow;
+  memcpy(to->items, from->items, (size_t)from->count * sizeof *from->items);
+}
+
 static void multiply_or(struct rules *rules, const char *path, const struct tree *list) {
   struct rules *before = malloc(sizeof *before), *branch = malloc(sizeof *branch);
-  memcpy(before, rules, sizeof *before);
+  if (!before || !branch) abort();
+  copy_rules(before, rules);
   rules->count = 0;
   for (int i = 0; i < list->count; i++) {
-    memcpy(branch, before, sizeof *branch);
+    copy_rules(branch, before);
     multiply(branch, path, list->children[i]);
     rules->overflow = rules->overflow || branch->overflow || rules->count + branch->count > 64;
     for (int r = 0; !rules->overflow && r < branch->count; r++) rules->items[rules->count++] = branch->items[r];
@@ -353,12 +390,22 @@ static void multiply_or(struct rules *rules, const char *path, const struct tree
   free(branch);
 }
 
+/* $or is a word only where objects that are no match expressions follow. */
+static bool is_or(const struct tree *member) {
+  static const char operators[] =
+      " exactly prefix suffix equals-ignore-case wildcard anything-but numeric exists cidr ";
+  char word[80];
+  if (strcmp(member->key, "$or") != 0 || member->kind != '[' || member->children[0]->kind != '{') return false;
+  snprintf(word, sizeof word, " %s ", member->children[0]->children[0]->key);
+  return strstr(operators, word) == NULL;
+}
+
 static void multiply(struct rules *rules, const char *path, const struct tree *object) {
   for (int i = 0; i < object->count && !rules->overflow; i++) {
     const struct tree *member = object->children[i];
     char next[96];
     if (snprintf(next, sizeof next, "%s.%s", path, member->key) >= (int)sizeof next) rules->overflow = true;
-    if (strcmp(member->key, "$or") == 0)
+    if (is_or(member))
       multiply_or(rules, path, member);
     else if (member->kind == '{')
       multiply(rules, next, member);
@@ -426,19 +473,18 @@ static bool try_field(struct attempt *attempt, int field) {
 }
 
 static int match_trees(const struct tree *pattern, const struct tree *event) {
-  struct rules *rules = calloc(1, sizeof *rules);
-  struct leaves *leaves = calloc(1, sizeof *leaves);
-  int result = 0;
-  multiply(rules, "", pattern);
-  flatten(leaves, event, (struct leaf){.path = ""});
-  if (rules->overflow || leaves->overflow) result = -1;
-  for (int r = 0; result == 0 && r < rules->count; r++) {
-    struct attempt attempt = {.rule = &rules->items[r], .leaves = leaves, .budget = 100000};
+  static struct rules rules; /* large: kept from call to call */
+  static struct leaves leaves;
+  rules.count = leaves.count = leaves.arrays = 0;
+  rules.overflow = leaves.overflow = false;
+  multiply(&rules, "", pattern);
+  flatten(&leaves, event, (struct leaf){.path = ""});
+  int result = rules.overflow || leaves.overflow ? -1 : 0;
+  for (int r = 0; result == 0 && r < rules.count; r++) {
+    struct attempt attempt = {.rule = &rules.items[r], .leaves = &leaves, .budget = 100000};
     result = try_field(&attempt, 0);
     if (attempt.budget < 0) result = -1;
   }
-  free(rules);
-  free(leaves);
   return result;
 }
 
@@ -456,7 +502,7 @@ struct out {
   struct match_choices *choices;
   char *text;
   size_t length;
-  bool narrow; /* few names and values, so that patterns and events meet, in nested arrays too */
+  bool few_names, few_values; /* so that patterns and events meet, in nested arrays too */
 };
 
 static unsigned pick(struct out *out, unsigned count) {
@@ -473,12 +519,59 @@ static void put(struct out *out, const char *format, ...) {
   if (out->length >= MATCH_GENERATED_BYTES) out->length = MATCH_GENERATED_BYTES - 1;
 }
 
-static bool is_full(const struct out *out) { return out->length > MATCH_GENERATED_BYTES / 2; }
+static bool is_full(const struct out *out) { return out->length > MATCH_GENERATED_BYTES / 4; }
 
-static const char *const names[] = {"a", "b", "c", "d", "a.b", "long-name-1", "long-name-2", "", "b.c"};
-static const char *const texts[] = {"a",   "b",        "ab",       "abc",  "aab",    "",      "AB",       "Abc",
-                                    "cab", "10.0.0.1", "10.0.0.7", "::1",  "0:0::1", "é",     "É",        "ß",
-                                    "SS",  "ⱥb",       "Ⱥb",       "abab", "1",      "aXbXc", "10.0.1.1", "ss"};
+/* Of two letters and more, mostly: the walk over an event stops early by such names only.  One ends as another does. */
+static const char *const names[] = {"ab",          "cab", "xy",     "b",   "ab.xy",  "long-name-1",
+                                    "long-name-2", "",    "xy.cab", "$or", "q\"\\{", "a name, ]"};
+static const char *const texts[] = {"a",
+                                    "b",
+                                    "ab",
+                                    "abc",
+                                    "aab",
+                                    "",
+                                    "AB",
+                                    "Abc",
+                                    "cab",
+                                    "10.0.0.1",
+                                    "10.0.0.7",
+                                    "10.0.0.01",
+                                    "10.0.0.256",
+                                    "10.0.0.",
+                                    "::1",
+                                    "0:0::1",
+                                    "::ffff:10.0.0.1",
+                                    "::FFFF:a00:1",
+                                    "1:2:3:4:5:6:7:8",
+                                    "1::2::3",
+                                    "fe80::",
+                                    "é",
+                                    "É",
+                                    "ß",
+                                    "SS",
+                                    "ⱥb",
+                                    "Ⱥb",
+                                    "ǅ",
+                                    "Ǆa",
+                                    "ǆ",
+                                    "\u212A",
+                                    "k",
+                                    "ıb",
+                                    "Ib",
+                                    "𐐨b",
+                                    "𐐀b",
+                                    "abab",
+                                    "abcababcXabcab",
+                                    "a*b",
+                                    "a\\b",
+                                    "*",
+                                    "\"",
+                                    "a/b\n",
+                                    "1",
+                                    "null",
+                                    "aXbXc",
+                                    "10.0.1.1",
+                                    "ss"};
 static const char *const numbers[] = {"0",
                                       "-0",
                                       "1",
@@ -500,31 +593,73 @@ static const char *const numbers[] = {"0",
                                       "5",
                                       "123456789012345678901234567890.5",
                                       "1.5E+2",
-                                      "150"};
-static const char *const plain_numbers[] = {"0",     "-1", "1", "1.0e0", "2", "100", "0.1", "12345678901234567890",
-                                            "150.0", "5"};
-static const char *const wildcards[] = {"a*",     "*b",     "a*b",  "*a*",   "*",      "a*b*c",
-                                        "*ab*",   "",       "ab",   "*a*b*", "a*b*a*", "*bc*",
-                                        "10.0.*", "*\\\\*", "\\**", "*b*c",  "*aba*",  "a*X*c"};
-static const char *const networks[] = {"10.0.0.0/24", "10.0.0.1/32", "::/0",       "0.0.0.0/0",
-                                       "::1/128",     "10.0.0.0/29", "10.0.0.7/16"};
+                                      "150",
+                                      "-0.0",
+                                      "0e9",
+                                      "1e20",
+                                      "100000000000000000000",
+                                      "18446744073709551616",
+                                      "-1.5e-3",
+                                      "-0.0015",
+                                      "3.5"};
+static const char *const plain_numbers[] = {
+    "0",    "-1",   "1",       "1.0e0",           "2", "100", "0.1", "12345678901234567890", "150.0", "5", "-0",
+    "1e20", "3.50", "-1.5e-3", "9007199254740993"};
+static const char *const wildcards[] = {"a*",    "*b",    "a*b",    "*a*",    "*",          "a*b*c",  "*ab*",    "",
+                                        "ab",    "*a*b*", "a*b*a*", "*bc*",   "10.0.*",     "*\\\\*", "\\**",    "*b*c",
+                                        "*aba*", "a*X*c", "*abab*", "a*abc*", "*abca*cab*", "a\\*b*", "*\\\\b*", "*𐐀*"};
+static const char *const networks[] = {"10.0.0.0/24", "10.0.0.1/32", "::/0",          "0.0.0.0/0", "::1/128",
+                                       "10.0.0.0/29", "10.0.0.7/16", "::ffff:0:0/96", "fe80::/10", "10.0.0.01/0"};
 
-#define COUNT(out, table) (unsigned)((out)->narrow ? 3 : sizeof(table) / sizeof *(table))
-#define PICK(out, table) table[pick(out, COUNT(out, table))]
+#define COUNT(few, table) (unsigned)((few) ? 3 : sizeof(table) / sizeof *(table))
+#define PICK(out, table) table[pick(out, COUNT((out)->few_values, table))]
+
+static const char *pick_name(struct out *out) { return names[pick(out, COUNT(out->few_names, names))]; }
 
 static void put_space(struct out *out) {
   static const char *const spaces[] = {"", "", "", "", " ", "\n\t", "  "};
   put(out, "%s", PICK(out, spaces));
 }
 
-/* A string, now and then with its first letter escaped. */
-static void put_text(struct out *out, const char *text) {
-  unsigned char first = (unsigned char)*text;
-  if (first > 0x20 && first < 0x80 && pick(out, 8) == 1)
-    put(out, "\"\\u%04x", first), text++;
+static unsigned code_of(const char *text) {
+  unsigned first = (unsigned char)*text, code = first < 0x80 ? first : first < 0xE0 ? first & 0x1F : first & 0x0F;
+  if (first >= 0xF0) code = first & 0x07;
+  for (size_t i = 1; i < character(text); i++) code = code << 6 | ((unsigned char)text[i] & 0x3F);
+  return code;
+}
+
+static void put_escaped(struct out *out, unsigned code) {
+  if (code < 0x10000)
+    put(out, "\\u%04x", code);
   else
-    put(out, "\"");
-  for (; *text; text++) put(out, *text == '\\' ? "\\\\" : "%c", *text);
+    put(out, "\\u%04x\\u%04X", 0xD800 + ((code - 0x10000) >> 10), 0xDC00 + ((code - 0x10000) & 0x3FF));
+}
+
+/* A string; now and then its first character, or all, are escaped. */
+static void put_text(struct out *out, const char *text) {
+  unsigned style = pick(out, 16);
+  put(out, "\"");
+  for (bool first = true; *text; text += character(text), first = false) {
+    if (style == 1 || (style == 2 && first))
+      put_escaped(out, code_of(text));
+    else if (strchr("\"\\", *text) || (style == 3 && *text == '/'))
+      put(out, "\\%c", *text);
+    else if (*text == '\n')
+      put(out, "\\n");
+    else
+      put(out, "%.*s", (int)character(text), text);
+  }
+  put(out, "\"");
+}
+
+/* A string that is hard to skip: long, with quotes, backslashes and brackets anywhere in its blocks. */
+static void put_trap(struct out *out) {
+  static const char *const pieces[] = {"x", "{",       "}",    "[",    "]",
+                                       ",", ":",       "\\\"", "\\\\", "\\\\\\\"",
+                                       "é", "\\uD800", "a",    "\\t",  "0123456789abcdef0123456789abcdef"};
+  put(out, "\"");
+  for (unsigned i = is_full(out) ? 0 : pick(out, 24); i > 0; i--)
+    put(out, "%s", pieces[pick(out, sizeof pieces / sizeof *pieces)]);
   put(out, "\"");
 }
 
@@ -542,7 +677,7 @@ static void put_list(struct out *out, const char *const *table, unsigned count, 
   if (length > 0) put(out, "]");
 }
 
-#define PUT_LIST(out, table, quoted) put_list(out, table, COUNT(out, table), quoted)
+#define PUT_LIST(out, table, quoted) put_list(out, table, COUNT((out)->few_values, table), quoted)
 
 static void put_anything_but(struct out *out) {
   static const char *const operators[] = {"prefix", "suffix", "equals-ignore-case", "wildcard"};
@@ -563,11 +698,11 @@ static void put_anything_but(struct out *out) {
 
 static void put_numeric(struct out *out) {
   static const char *const operators[] = {"=", "<", "<=", ">", ">="};
-  unsigned choice = pick(out, 7);
+  unsigned choice = pick(out, 9);
   if (choice < 5)
     put(out, "{\"numeric\":[\"%s\",%s]}", operators[choice], PICK(out, plain_numbers));
   else
-    put(out, "{\"numeric\":[\"%s\",%u,\"%s\",%u.5]}", choice == 5 ? ">" : ">=", pick(out, 3),
+    put(out, "{\"numeric\":[\"%s\",%s%u,\"%s\",%u.5]}", choice & 1 ? ">" : ">=", choice < 7 ? "" : "-", pick(out, 3),
         pick(out, 2) ? "<" : "<=", 3 + pick(out, 98));
 }
 
@@ -632,7 +767,7 @@ static void put_expression(struct out *out) {
 }
 
 static void put_field(struct out *out) {
-  unsigned count = 1 + pick(out, 3);
+  unsigned count = 1 + pick(out, 5);
   put(out, "[");
   for (unsigned i = 0; i < count; i++) {
     if (i > 0) put(out, ",");
@@ -655,7 +790,7 @@ static void put_or(struct out *out, int depth) {
 }
 
 static void put_pattern(struct out *out, int depth) {
-  unsigned count = 1 + pick(out, depth == 0 ? 4 : 2);
+  unsigned count = 1 + pick(out, depth == 0 ? 3 : 2);
   put(out, "{");
   for (unsigned i = 0; i < count; i++) {
     if (i > 0) put(out, ",");
@@ -664,9 +799,9 @@ static void put_pattern(struct out *out, int depth) {
       put_or(out, depth);
       continue;
     }
-    put_text(out, PICK(out, names));
+    put_text(out, pick_name(out));
     put(out, ":");
-    if (depth < 3 && !is_full(out) && pick(out, 2) == 1)
+    if (depth < 3 && !is_full(out) && pick(out, 3) == 1)
       put_pattern(out, depth + 1);
     else
       put_field(out);
@@ -676,11 +811,23 @@ static void put_pattern(struct out *out, int depth) {
 
 void match_generate_pattern(struct match_choices *choices, char *text) {
   struct out out = {.choices = choices, .text = text};
-  out.narrow = pick(&out, 4) > 0;
+  unsigned choice = pick(&out, 4);
+  out.few_names = choice > 0;
+  out.few_values = choice > 1;
   put_pattern(&out, 0);
 }
 
 static void put_object(struct out *out, int depth);
+
+/* A value that no pattern reads. */
+static void put_unread(struct out *out) {
+  unsigned depth = pick(out, 4);
+  for (unsigned i = 0; i < depth; i++) put(out, i % 2 ? "{\"x\": " : "[");
+  put_trap(out);
+  if (depth % 2 == 1) put(out, ", -1.5e3 ,");
+  if (depth % 2 == 1) put_trap(out);
+  while (depth-- > 0) put(out, depth % 2 ? " }" : "]");
+}
 
 static void put_value(struct out *out, int depth) {
   static const char *const words[] = {"true", "false", "null"};
@@ -698,7 +845,10 @@ static void put_value(struct out *out, int depth) {
     put_space(out);
     put(out, "]");
   } else if (choice < 7) {
-    put_text(out, PICK(out, texts));
+    if (pick(out, 12) == 1)
+      put_trap(out);
+    else
+      put_text(out, PICK(out, texts));
   } else if (choice < 9) {
     put(out, "%s", PICK(out, numbers));
   } else {
@@ -708,13 +858,18 @@ static void put_value(struct out *out, int depth) {
 }
 
 static void put_object(struct out *out, int depth) {
-  unsigned count = pick(out, 4) + (depth == 0) + out->narrow;
+  unsigned count = pick(out, 4) + (depth == 0) + out->few_names;
   put(out, "{");
   put_space(out);
   for (unsigned i = 0; i < count; i++) {
     if (i > 0) put(out, ",");
     put_space(out);
-    put_text(out, PICK(out, names));
+    if (pick(out, 8) == 1) {
+      put(out, "\"unread\":");
+      put_unread(out);
+      continue;
+    }
+    put_text(out, pick_name(out));
     put_space(out);
     put(out, ":");
     put_value(out, depth);
@@ -724,6 +879,8 @@ static void put_object(struct out *out, int depth) {
 
 void match_generate_event(struct match_choices *choices, char *text) {
   struct out out = {.choices = choices, .text = text};
-  out.narrow = pick(&out, 4) > 0;
+  unsigned choice = pick(&out, 4);
+  out.few_names = choice > 0;
+  out.few_values = choice > 1;
   put_object(&out, 0);
 }

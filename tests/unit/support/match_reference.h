@@ -15,7 +15,7 @@ struct match_choices {
   size_t count, at;
 };
 
-#define MATCH_GENERATED_BYTES 8192
+#define MATCH_GENERATED_BYTES 16384
 
 /* Write a valid pattern, or an event (a JSON object), into `text` of MATCH_GENERATED_BYTES. */
 void match_generate_pattern(struct match_choices *choices, char *text);

@@ -223,7 +223,7 @@ def _s3_request(operation, parameters, host, query):
 
 
 def parse_response(operation, status, headers, body):
-    parser = create_parser(operation.model.metadata["protocol"])
+    parser = create_parser(operation.protocol)
     result = parser.parse({"status_code": status, "headers": headers, "body": body}, operation.model.output_shape)
     result.pop("ResponseMetadata", None)
     return result

@@ -81,7 +81,9 @@ class Operation:
 
 @functools.cache
 def protocol_of(service):
-    return service_model(service).metadata["protocol"]
+    """What clients speak: boto3 and Parapet alike say CloudWatch's CBOR as JSON."""
+    protocol = service_model(service).metadata["protocol"]
+    return "json" if protocol == "smithy-rpc-v2-cbor" else protocol
 
 
 @functools.cache

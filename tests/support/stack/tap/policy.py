@@ -31,8 +31,13 @@ ACTIONS = {
 }
 
 
+# Whose actions begin with another word than the one that is signed for.
+PREFIXES = {"monitoring": "cloudwatch"}
+
+
 def action_of(operation):
-    return ACTIONS.get(operation.full_name) or f"{operation.signing_name}:{operation.name}"
+    prefix = PREFIXES.get(operation.signing_name, operation.signing_name)
+    return ACTIONS.get(operation.full_name) or f"{prefix}:{operation.name}"
 
 
 def _listed(value):

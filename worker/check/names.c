@@ -1,11 +1,10 @@
-/* Checks of names: every variable that an expression reads must exist where it is read, every operation, parameter and
- * output field must be in the service models.  A misspelt name would otherwise be a guardrail that sees nothing. */
+#include "check/names.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/config.h"
-#include "engine/load_internal.h"
 
 #define PATH_LIMIT 32
 
@@ -24,6 +23,8 @@ enum {
   IN_CALL = 16,
   IN_UNDO = 32,
   IN_CONTEXT = 64,
+  IN_EVENT = 128, /* over an event, before anything is read */
+  IN_WORKFLOW = 256,
   IN_ITEM = 0
 };
 
@@ -32,15 +33,17 @@ struct check {
   const struct guardrail *guardrail; /* NULL while a resource is checked */
   const struct resource *resource;
   const struct names *names;
+  const json_t *inputs;           /* of the workflow being checked */
   const char *pointer;            /* where the expression stands */
   const char *root_call;          /* operation whose element the document root is; NULL: not known */
   const char *root_items;         /* … and where in its answer; NULL: the answer itself */
   const struct context *contexts; /* a resource's, above the one being checked */
   size_t context_count;
-  int where; /* IN_… of the expression */
+  int where;     /* IN_… of the expression */
+  int no_parent; /* an ARN is made from the id alone */
 };
 
-#define EVERYWHERE (IN_PLACE | IN_GET | IN_JUDGEMENT | IN_STEP)
+#define EVERYWHERE (IN_PLACE | IN_GET | IN_JUDGEMENT | IN_STEP | IN_EVENT | IN_WORKFLOW)
 static const struct {
   const char *name;
   int where;
@@ -50,15 +53,19 @@ static const struct {
     {"partition", EVERYWHERE},
     {"environment", EVERYWHERE},
     {"unit", EVERYWHERE},
-    {"id", IN_GET | IN_JUDGEMENT | IN_STEP},
-    {"now", IN_JUDGEMENT | IN_STEP},
+    {"id", IN_GET | IN_JUDGEMENT | IN_STEP | IN_EVENT},
+    {"now", IN_JUDGEMENT | IN_STEP | IN_EVENT | IN_WORKFLOW},
     {"resource", IN_JUDGEMENT | IN_STEP | IN_CONTEXT},
-    {"organization", IN_JUDGEMENT | IN_STEP},
-    {"event", IN_JUDGEMENT | IN_STEP},
-    {"actor", IN_JUDGEMENT | IN_STEP},
-    {"params", IN_JUDGEMENT | IN_STEP},
+    {"event", IN_JUDGEMENT | IN_STEP | IN_EVENT | IN_WORKFLOW},
+    {"actor", IN_JUDGEMENT | IN_STEP | IN_EVENT | IN_WORKFLOW},
+    {"inputs", IN_WORKFLOW},
+    {"organization", IN_JUDGEMENT | IN_STEP | IN_EVENT},
+    {"params", IN_JUDGEMENT | IN_STEP | IN_EVENT},
     {"tags", IN_JUDGEMENT | IN_STEP},
     {"finding", IN_STEP},
+    {"parent", IN_PLACE | IN_GET | IN_CONTEXT | IN_JUDGEMENT | IN_STEP},
+    {"baseline", IN_JUDGEMENT | IN_STEP | IN_EVENT},
+    {"changes", IN_JUDGEMENT | IN_STEP},
     {"run", IN_CALL | IN_UNDO},
     {"result", IN_UNDO},
 };
@@ -71,8 +78,12 @@ int is_built_in(const char *name) {
 }
 
 static int is_there(const struct check *check, size_t i) {
+  const char *name = built_in[i].name;
   if (!(built_in[i].where & check->where)) return 0;
-  return strcmp(built_in[i].name, "tags") != 0 || check->resource->tags;
+  if (strcmp(name, "baseline") == 0 || strcmp(name, "changes") == 0)
+    return check->guardrail && check->guardrail->baseline;
+  if (strcmp(name, "parent") == 0) return check->resource && check->resource->parent && !check->no_parent;
+  return strcmp(name, "tags") != 0 || (check->resource && check->resource->tags);
 }
 
 /* "Reservations[].Instances" → {"Reservations","[]","Instances","[]"}: the path of one item. Returns the count, 0 when
@@ -156,12 +167,18 @@ static void check_param(struct check *check, const char *const *path) {
              nearest_key(path[0], check->guardrail->params));
 }
 
+static void check_input(struct check *check, const char *const *path) {
+  if (path && path[0] && strcmp(path[0], "[]") != 0 && !json_object_get(check->inputs, path[0]))
+    complain(check->loader, check->pointer, "there is no input \"%s\" under \"inputs\"%s", path[0],
+             nearest_key(path[0], check->inputs));
+}
+
 static void check_variable(const char *name, const char *const *path, void *argument) {
   struct check *check = argument;
   if (!*name) {
     if (check->root_call)
       check_path(check, "", check->root_call, check->root_items, 0, path);
-    else if ((check->where & (IN_PLACE | IN_GET | IN_STEP)) && path && path[0])
+    else if ((check->where & (IN_PLACE | IN_GET | IN_STEP | IN_EVENT | IN_WORKFLOW)) && path && path[0])
       complain(check->loader, check->pointer, "\"%s\" is a field of nothing: variables begin with $%s%s%s", path[0],
                is_built_in(path[0]) ? "; did you mean $" : "", is_built_in(path[0]) ? path[0] : "",
                is_built_in(path[0]) ? "?" : "");
@@ -178,6 +195,10 @@ static void check_variable(const char *name, const char *const *path, void *argu
     check_path(check, name, check->resource->get.operation, check->resource->get.items_name, 0, path);
   else if (strcmp(name, "params") == 0 && check->guardrail)
     check_param(check, path);
+  else if (strcmp(name, "parent") == 0 && check->resource && check->resource->parent && !check->no_parent)
+    check_path(check, name, check->resource->parent->get.operation, check->resource->parent->get.items_name, 0, path);
+  else if (strcmp(name, "inputs") == 0 && (check->where & IN_WORKFLOW))
+    check_input(check, path);
   else {
     for (size_t i = 0; i < BUILT_IN; i++)
       if (is_there(check, i) && strcmp(built_in[i].name, name) == 0) return;
@@ -262,12 +283,15 @@ void check_resource(struct loader *loader, const struct resource *resource, cons
   }
   check.context_count = 0;
   check.where = IN_GET;
+  check.no_parent = 1;
   check_template(&check, resource->arn, "/arn");
+  check.no_parent = 0;
   check.where = IN_ITEM;
   check.root_call = resource->get.operation;
   check.root_items = resource->get.items_name;
   check_expression(&check, resource->id, "/id");
   check_expression(&check, resource->tags, "/tags");
+  check_expression(&check, resource->created, "/created");
 }
 
 static void check_steps(struct check *check, const struct step *steps, size_t count, const json_t *list);
@@ -282,6 +306,8 @@ static void check_step(struct check *check, const struct step *step, const json_
     check->where |= IN_UNDO;
     check_steps(check, step->undo, step->undo_count, json_object_get(object, "undo"));
     check->where = outside;
+  } else if (step->kind == STEP_RUN) { /* its steps are checked where the workflow is */
+    check_template(check, step->with, pointer_key(step->path, "with"));
   }
   check_expression(check, step->each, step->path);
   check_expression(check, step->value, step->path);
@@ -348,6 +374,17 @@ static void check_needs(struct check *check) {
   }
 }
 
+static void check_baseline(struct check *check, const struct baseline *baseline) {
+  check->where = IN_EVENT;
+  check_expression(check, baseline->accept, "/baseline/accept");
+  check_expression(check, baseline->changes, "/baseline/changes");
+  check->where = IN_ITEM;
+  check->root_call = baseline->of->read.operation;
+  check->root_items = baseline->of->read.items_name;
+  check_expression(check, baseline->by, "/baseline/by");
+  check->root_call = NULL;
+}
+
 void check_guardrail(struct loader *loader, const struct guardrail *guardrail, const json_t *document) {
   struct check check = {.loader = loader,
                         .guardrail = guardrail,
@@ -359,6 +396,7 @@ void check_guardrail(struct loader *loader, const struct guardrail *guardrail, c
   check_expression(&check, guardrail->where, "/where");
   check_expression(&check, guardrail->find, "/find");
   check.root_call = NULL;
+  if (guardrail->baseline) check_baseline(&check, guardrail->baseline);
   check.guardrail = NULL; /* an event is looked at before anything is known of the resource */
   check.where = IN_ITEM;
   for (size_t i = 0; i < guardrail->trigger_count; i++) {
@@ -370,24 +408,12 @@ void check_guardrail(struct loader *loader, const struct guardrail *guardrail, c
   }
   check.guardrail = guardrail;
   check.where = IN_STEP;
+  check_expression(&check, guardrail->remediate_when, "/remediate_when");
   check_steps(&check, guardrail->remediate, guardrail->remediate_count, json_object_get(document, "remediate"));
   check_tests(loader, guardrail);
 }
 
-static void add_operation(json_t *operations, const char *operation) {
-  size_t index;
-  json_t *known;
-  json_array_foreach(operations, index, known) if (strcmp(json_string_value(known), operation) == 0) return;
-  json_array_append_new(operations, json_string(operation));
-}
-
-void steps_operations(const struct step *steps, size_t count, int with_undo, json_t *operations) {
-  for (size_t i = 0; i < count; i++) {
-    if (steps[i].operation) add_operation(operations, steps[i].operation);
-    if (steps[i].creates_tags) add_operation(operations, "ec2.CreateTags");
-    const char *dependent = steps[i].operation ? aws_iam_dependent(steps[i].operation) : NULL;
-    if (dependent) add_operation(operations, dependent);
-    if (with_undo) steps_operations(steps[i].undo, steps[i].undo_count, 1, operations);
-    steps_operations(steps[i].body, steps[i].body_count, with_undo, operations);
-  }
+void check_workflow(struct loader *loader, const struct workflow *workflow, const json_t *document) {
+  struct check check = {.loader = loader, .where = IN_WORKFLOW, .inputs = workflow->inputs};
+  check_steps(&check, workflow->steps, workflow->step_count, json_object_get(document, "steps"));
 }

@@ -1,5 +1,4 @@
-/* Complaints and table-driven checks that resources and guardrails share. */
-#include "engine/load_internal.h"
+#include "check/keys.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -143,7 +142,10 @@ struct jmes *load_expression(struct loader *loader, const json_t *object, const 
   if (!json_is_string(value)) return NULL;
   struct error error = {0};
   struct jmes *expression = jmes_compile(json_string_value(value), engine_functions, &error);
-  if (!expression) complain(loader, pointer_key(pointer, key), "\"%s\": %s", key, error.message);
+  if (!expression)
+    complain(loader, pointer_key(pointer, key), "\"%s\": %s", key, error.message);
+  else if (jmes_asks_a_negation(expression))
+    complain(loader, pointer_key(pointer, key), "\"%s\": !a.b is (!a).b, which is always null: write !(a.b)", key);
   return expression;
 }
 
