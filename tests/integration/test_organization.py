@@ -248,17 +248,21 @@ def ask_sweep(stack, resource, guardrails, account, region):
     })])  # fmt: skip
 
 
-def finding_of(stack, guardrail, account):
-    """Status of the guardrail's newest finding in the account; None: there is none."""
+def newest_finding(stack, guardrail, account):
     found = [m["value"] for m in stack.topic("parapet.findings")]
     found = [one for one in found if one["guardrail"] == guardrail and one["account"] == account]
-    return found[-1]["status"] if found else None
+    return found[-1] if found else {}
+
+
+def finding_of(stack, guardrail, account):
+    """Status of the guardrail's newest finding in the account; None: there is none."""
+    return newest_finding(stack, guardrail, account).get("status")
 
 
 def wait_finding(stack, guardrail, account, status, timeout=60):
     stack.wait_until(
         lambda: finding_of(stack, guardrail, account) == status, timeout,
-        lambda: f"{guardrail} in {account} to be {status}: {finding_of(stack, guardrail, account)}", 0.5,
+        lambda: f"{guardrail} in {account} to be {status}: {newest_finding(stack, guardrail, account)}", 0.5,
     )  # fmt: skip
 
 
@@ -375,7 +379,7 @@ def test_a_new_account_gets_its_baseline_and_drift_is_put_right(stack, playbooks
     outcomes = [m["value"] for m in stack.topic("parapet.actions") if m["value"]["kind"] == "outcome" and m["value"]["account"] == new]
     last = outcomes[-1]["action"]
     for record in reversed([one for one in outcomes if one["action"] == last]):
-        for inverse in record.get("inverse") or []:
+        for inverse in record["call"].get("inverse") or []:
             operation = re.sub(r"(?<!^)(?=[A-Z])", "_", inverse["call"].split(".")[1]).lower()
             getattr(iam, operation)(**inverse["with"])
     assert shape(iam) == broken
@@ -440,7 +444,7 @@ def test_peering_with_strangers_is_contained(stack, playbooks):
     # An exception holds; the inverses bring back what was there.
     outcomes = [m["value"] for m in stack.topic("parapet.actions") if m["value"]["kind"] == "outcome"]
     for record in reversed([one for one in outcomes if one["guardrail"] == "peering-reaches-across"]):
-        for inverse in record.get("inverse") or []:
+        for inverse in record["call"].get("inverse") or []:
             operation = re.sub(r"(?<!^)(?=[A-Z])", "_", inverse["call"].split(".")[1]).lower()
             getattr(here, operation)(**inverse["with"])
     assert routes() == {None, own, strange} and "10.8.4.0/24" in sources()
