@@ -51,6 +51,14 @@ json_t *journal_image(const struct live *live, const struct guardrail *guardrail
   return json_pack("{s:O, s:o}", "resource", live->item, "context", contexts);
 }
 
+/* What Redis' index of the action is made of again when it is lost: all but its calls, and what the record has. */
+static json_t *opening(const json_t *intent) {
+  json_t *open = json_copy((json_t *)intent);
+  json_object_del(open, "calls");
+  json_object_del(open, "finding");
+  return open;
+}
+
 /* Only who has the lease may write: its token fences what a successor began. */
 static int index_intent(struct journal *journal, struct error *error) {
   struct unit *unit = journal->unit;
@@ -75,6 +83,7 @@ static int journal_intent(struct journal *journal, const struct step_call *call,
     json_object_set(record, "finding", journal->one->finding_value);
     if (journal->unit->delivery->actor) json_object_set(record, "actor", journal->unit->delivery->actor);
     json_object_set_new(record, "trigger", json_string(journal->unit->delivery->id));
+    json_object_set_new(record, "open", opening(journal->intent));
   }
   int result = record_action(journal->unit, journal->one, record, 1, error);
   json_decref(record);
@@ -308,6 +317,7 @@ static int may_mutate(struct journal *journal, struct error *error) {
 json_t *journal_mutate(struct journal *journal, const struct step_call *call, int *ignored, struct error *error) {
   struct aws_role role = write_role(journal, call->step);
   struct patience patience = {.began_ms = clock_monotonic_ms()};
+  journal->call = NULL; /* every call has an intent of its own */
   journal->ambiguous = 0;
   for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
     char request_id[96] = "";

@@ -1,9 +1,9 @@
 /* peek, read and gate: what has to be true before anything is read, and before anything is changed.
  *
  * Order of the gates: own change → exception → exempt by tag → environment's mode → fight → lease → read and judge
- * again under the lease → approval, if somebody must agree → breaker's grant, last, so that no grant is spent on work
- * that does not happen.  (Stop and lease are checked once more before every mutation, in act.c.)  Every refusal is
- * recorded with its reason. */
+ * again under the lease → the version's rollout → approval, if somebody must agree → breaker's grant, last, so that no
+ * grant is spent on work that does not happen.  (Stop and lease are checked once more before every mutation, in act.c.)
+ * Every refusal is recorded with its reason. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "event/envelope.h"
+#include "rollout.h"
 #include "site/breaker.h"
 #include "unit.h"
 
@@ -262,6 +263,7 @@ enum verdict unit_gate(struct unit *unit, struct unit_case *one, const struct li
   if (verdict == VERDICT_GO) verdict = unit_lease(unit, one, error);
   if (verdict == VERDICT_GO) verdict = look_again(unit, one, live, finding, error);
   if (verdict == VERDICT_GO) verdict = gate_able(unit, one, *live, *finding, error);
+  if (verdict == VERDICT_GO) verdict = gate_rollout(unit, one, *live, *finding, error);
   if (verdict == VERDICT_GO) verdict = approve_gate(unit, one, *live, *finding, error);
   if (verdict == VERDICT_GO) verdict = gate_breaker(unit, one, error);
   if (verdict == VERDICT_GO) verdict = approve_use(unit, one, error);

@@ -26,14 +26,38 @@ struct keeper {
   pthread_t watch;
   int64_t next_check, next_heartbeat, next_reload, next_intents, next_warning, next_cooling;
   int joined;
+  int64_t announced;  /* the longest window that is known to whoever rebuilds */
   uint64_t signature; /* of the playbook directory */
   double counted[8];  /* what went to Redis's counters so far */
 };
 
 /* ---- Redis ---- */
+/* As far back as any breaker counts. */
+static int64_t longest_window(struct worker *worker) {
+  int64_t longest = config_ms(worker->config, "breaker.window");
+  struct bundle *bundle = worker_bundle(worker);
+  for (size_t i = 0; i < bundle->guardrail_count; i++) {
+    struct scopes scopes = {0};
+    worker_scopes(worker, bundle->guardrails[i], "", &scopes);
+    for (size_t k = 0; k < scopes.count; k++)
+      if (scopes.limits[k].window_ms > longest) longest = scopes.limits[k].window_ms;
+  }
+  bundle_drop(bundle);
+  return longest;
+}
+
 static int join(struct keeper *keeper, struct error *error) {
   struct bus_options options = settings_bus(keeper->worker->config, keeper->worker->owner);
   return mirror_join(&options, keeper->worker->state, error);
+}
+
+/* Before anything is granted: whoever rebuilds reads the journal as far back as any breaker counts. */
+static int announce_window(struct keeper *keeper, struct error *error) {
+  int64_t longest = longest_window(keeper->worker);
+  if (longest <= keeper->announced) return 0;
+  if (mirror_put_window(keeper->worker->producer, longest, error) != 0) return -1;
+  keeper->announced = longest;
+  return 0;
 }
 
 static void set_ready(struct keeper *keeper, int ready, const struct error *error) {
@@ -82,6 +106,7 @@ static void check_state(struct keeper *keeper) {
     keeper->joined = ok;
   }
   if (ok && !accounts_known(keeper->worker, &error)) ok = 0;
+  if (ok) ok = announce_window(keeper, &error) == 0;
   set_ready(keeper, ok, &error);
 }
 

@@ -48,6 +48,7 @@ static json_t *finding_record(const struct unit *unit, const struct unit_case *o
   if (evidence && !json_is_null(evidence)) json_object_set(record, "evidence", evidence);
   if (note && *note) json_object_set_new(record, "note", json_string(note));
   if (unit->delivery->actor) json_object_set(record, "actor", unit->delivery->actor);
+  if (one->planned) json_object_set(record, "planned", one->planned);
   if (one->action[0]) json_object_set_new(record, "action", json_string(one->action));
   return record;
 }

@@ -60,6 +60,7 @@ void unit_free(struct unit *unit) {
   for (size_t i = 0; i < unit->case_count; i++) {
     json_decref(unit->cases[i].finding_value);
     json_decref(unit->cases[i].record);
+    json_decref(unit->cases[i].planned);
     json_decref(unit->cases[i].baseline);
     json_decref(unit->cases[i].changes);
     json_decref(unit->cases[i].begun);

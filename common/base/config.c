@@ -220,15 +220,19 @@ static void read_word(struct loader *loader, struct flags *flags) {
     config_complain(loader, "\"%s\" is one word too many: only flags are expected", word);
 }
 
-static int is_help(const char *word) {
-  return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "--version") == 0;
+/* A table may have a "version" of its own. */
+static int is_help(const struct loader *loader, const char *word) {
+  if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) return 1;
+  for (size_t i = 0; i < loader->config->count; i++)
+    if (strcmp(loader->config->table[i].name, "version") == 0) return 0;
+  return strcmp(word, "--version") == 0;
 }
 
 static void read_flags(struct loader *loader, struct flags *flags) {
   int only_words = 0;
   for (flags->at = 1; flags->at < flags->argc; flags->at++) {
     const char *word = flags->argv[flags->at];
-    if (only_words || word[0] != '-' || word[1] == '\0' || (flags->words_allowed && is_help(word)))
+    if (only_words || word[0] != '-' || word[1] == '\0' || (flags->words_allowed && is_help(loader, word)))
       read_word(loader, flags);
     else if (strcmp(word, "--") == 0)
       only_words = 1;

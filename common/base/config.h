@@ -34,7 +34,8 @@ struct setting {
 
 struct config; /* immutable after load; any thread may read */
 
-/* What the command line held besides settings.  --help, -h and --version are words, too: the program answers them. */
+/* What the command line held besides settings.  --help, -h and (unless
+ * the table has a "version") --version are words, too: the program answers them. */
 struct config_rest {
   int count;
   char **words; /* NULL-terminated; the array is the config's, the words are argv's */

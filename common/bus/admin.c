@@ -105,7 +105,7 @@ int bus_ensure_topics(const struct bus_options *options, const struct bus_topic 
   return result;
 }
 
-/* ---- reading a whole topic ----
+/* ---- reading a topic to its end ----
  * By the simple consumer: no group, so it needs no rights on one and leaves no offsets.  A partition is at its end when
  * librdkafka says so (the last offsets may be gone by compaction, or hold no message at all). */
 struct reading {
@@ -130,17 +130,34 @@ static int count_partitions(struct reading *reading, int64_t deadline, struct er
   return reading->ends ? 0 : error_set(error, ERROR_FATAL, "OutOfMemory", "out of memory");
 }
 
-static int start_partitions(struct reading *reading, int64_t deadline, struct error *error) {
+/* Where a partition is to be read from: its first message that is not older; at its end when there is none. */
+static int first_since(struct reading *reading, int32_t partition, int64_t since_ms, int64_t deadline, int64_t *offset,
+                       struct error *error) {
+  const char *name = rd_kafka_topic_name(reading->topic);
+  *offset = RD_KAFKA_OFFSET_BEGINNING;
+  if (since_ms <= 0) return 0;
+  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(list, name, partition)->offset = since_ms;
+  rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(reading->handle, list, bus_wait_ms(deadline, INT_MAX));
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = list->elems[0].err;
+  *offset = list->elems[0].offset;
+  rd_kafka_topic_partition_list_destroy(list);
+  return code == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : bus_error(error, code, "ask for the offset of a time", name);
+}
+
+static int start_partitions(struct reading *reading, int64_t since_ms, int64_t deadline, struct error *error) {
   const char *name = rd_kafka_topic_name(reading->topic);
   for (int32_t i = 0; i < reading->partitions; i++) {
-    int64_t low, high;
+    int64_t low, high, first;
+    if (first_since(reading, i, since_ms, deadline, &first, error) != 0) return -1;
     rd_kafka_resp_err_t code =
         rd_kafka_query_watermark_offsets(reading->handle, name, i, &low, &high, bus_wait_ms(deadline, INT_MAX));
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return bus_error(error, code, "ask for the topic's end", name);
+    int empty = low >= high || first == RD_KAFKA_OFFSET_END || first >= high;
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): allocated for that many partitions */
-    reading->ends[i] = low < high ? high : -1;
-    if (low < high) reading->open++;
-    if (rd_kafka_consume_start_queue(reading->topic, i, RD_KAFKA_OFFSET_BEGINNING, reading->queue) != 0)
+    reading->ends[i] = empty ? -1 : high;
+    if (!empty) reading->open++;
+    if (rd_kafka_consume_start_queue(reading->topic, i, first, reading->queue) != 0)
       return bus_error(error, rd_kafka_last_error(), "start reading", name);
     reading->started++;
   }
@@ -204,8 +221,8 @@ static void reading_close(struct reading *reading) {
   free(reading->ends);
 }
 
-int bus_read_all(const struct bus_options *options, const char *topic, int64_t timeout_ms, each_record *each,
-                 void *argument, struct error *error) {
+int bus_read_since(const struct bus_options *options, const char *topic, int64_t since_ms, int64_t timeout_ms,
+                   each_record *each, void *argument, struct error *error) {
   static const struct bus_property fixed[] = {
       {"enable.partition.eof", "true"},
       {"enable.auto.commit", "false"},
@@ -226,9 +243,15 @@ int bus_read_all(const struct bus_options *options, const char *topic, int64_t t
   reading.queue = rd_kafka_queue_new(reading.handle);
   if (!reading.topic) {
     bus_error(error, rd_kafka_last_error(), "open the topic", topic);
-  } else if (count_partitions(&reading, deadline, error) == 0 && start_partitions(&reading, deadline, error) == 0) {
+  } else if (count_partitions(&reading, deadline, error) == 0 &&
+             start_partitions(&reading, since_ms, deadline, error) == 0) {
     result = read_partitions(&reading, deadline, each, argument, error);
   }
   reading_close(&reading);
   return result;
+}
+
+int bus_read_all(const struct bus_options *options, const char *topic, int64_t timeout_ms, each_record *each,
+                 void *argument, struct error *error) {
+  return bus_read_since(options, topic, 0, timeout_ms, each, argument, error);
 }

@@ -104,6 +104,11 @@ int bus_read_all(const struct bus_options *options, const char *topic, int64_t t
                  int (*each)(const char *key, size_t key_length, const char *value, size_t length, void *argument),
                  void *argument, struct error *error);
 
+/* The same from the first message that is not older than since_ms (wall; 0: from the beginning). */
+int bus_read_since(const struct bus_options *options, const char *topic, int64_t since_ms, int64_t timeout_ms,
+                   int (*each)(const char *key, size_t key_length, const char *value, size_t length, void *argument),
+                   void *argument, struct error *error);
+
 /* Creates topics that do not exist (partitions; compacted or not; replication as the broker's default when 0). */
 struct bus_topic {
   const char *name;

@@ -1,4 +1,5 @@
 #include "fleet/mirror.h"
+#include "fleet/mirror_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,8 @@
 #include "bus/topics.h"
 #include "json/value.h"
 
+#define LONGEST_WINDOW_MS ((int64_t)31 * 86400000)
+static const char window_key[] = "window|longest";
 enum { PUT_MS = 5000, READ_MS = 40000 /* the rebuild lock lasts 60 s */ };
 
 int mirror_put(struct bus_producer *producer, const char *kind, const char *id, json_t *value, struct error *error) {
@@ -38,7 +41,7 @@ static int put_back(struct state *state, json_t *latest, struct error *error) {
     char kind[64];
     struct error why = {0};
     const char *bar = strchr(key, '|');
-    if (json_is_null(record) || (size_t)(bar - key) >= sizeof kind) continue;
+    if (json_is_null(record) || (size_t)(bar - key) >= sizeof kind || strcmp(key, window_key) == 0) continue;
     snprintf(kind, sizeof kind, "%.*s", (int)(bar - key), key);
     if (state_rebuild(state, kind, bar + 1, record, &why) == 0) continue;
     if (why.class != ERROR_INVALID) {
@@ -50,13 +53,31 @@ static int put_back(struct state *state, json_t *latest, struct error *error) {
   return 0;
 }
 
-static int rebuild(struct state *state, const struct bus_options *bus, struct error *error) {
+static int read_records(const struct bus_options *bus, json_t *latest, struct error *error) {
   struct error why = {0};
-  json_t *latest = json_object();
   int result = bus_read_all(bus, BUS_TOPIC_STATE, READ_MS, gather, latest, &why);
-  if (result != 0 && why.class == ERROR_MISSING) result = 0; /* nobody wrote it yet */
-  if (result != 0 && error) *error = why;
+  if (result == 0 || why.class == ERROR_MISSING) return 0; /* missing: nobody wrote it yet */
+  if (error) *error = why;
+  return -1;
+}
+
+int mirror_put_window(struct bus_producer *producer, int64_t window_ms, struct error *error) {
+  json_t *record = json_pack("{s:I}", "ms", (json_int_t)window_ms);
+  int result = mirror_put(producer, "window", "longest", record, error);
+  json_decref(record);
+  return result;
+}
+
+static int64_t window_of(const json_t *latest) {
+  json_int_t told = json_integer_value(json_object_get(json_object_get(latest, window_key), "ms"));
+  return told > 0 && told < LONGEST_WINDOW_MS ? told : LONGEST_WINDOW_MS;
+}
+
+static int rebuild(struct state *state, const struct bus_options *bus, struct error *error) {
+  json_t *latest = json_object();
+  int result = read_records(bus, latest, error);
   if (result == 0) result = put_back(state, latest, error);
+  if (result == 0) result = mirror_actions(bus, state, window_of(latest), error);
   if (result == 0) result = state_epoch_create(state, error);
   if (result == 0) log_info("the state in Redis was rebuilt", LOG_INT("records", json_object_size(latest)));
   json_decref(latest);

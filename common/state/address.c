@@ -4,6 +4,8 @@
 
 #include "state/state_internal.h"
 
+enum { REDIS_PORT = 6379, SENTINEL_PORT = 26379 };
+
 static int hex(char digit) {
   if (digit >= '0' && digit <= '9') return digit - '0';
   if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
@@ -59,7 +61,7 @@ static int parse_login(struct state_address *address, const char *text, size_t l
 }
 
 /* host[:port] or [IPv6][:port] */
-static int parse_host(struct state_address *address, const char *text, size_t length) {
+static int parse_host(struct state_host *to, int port_default, const char *text, size_t length) {
   const char *end = text + length;
   const char *host = text;
   const char *host_end = memchr(text, ':', length);
@@ -71,21 +73,47 @@ static int parse_host(struct state_address *address, const char *text, size_t le
     port = host_end + 1;
   }
   if (!host_end) host_end = end;
-  address->host = decode(host, (size_t)(host_end - host));
-  if (!address->host) return -1;
-  address->port = 6379;
+  to->host = decode(host, (size_t)(host_end - host));
+  if (!to->host) return -1;
+  to->port = port_default;
   if (!port || port == end) return 0;
-  if (*port != ':' || number(port + 1, (size_t)(end - port - 1), 65535, &address->port)) return -1;
-  return address->port ? 0 : -1;
+  if (*port != ':' || number(port + 1, (size_t)(end - port - 1), 65535, &to->port)) return -1;
+  return to->port ? 0 : -1;
+}
+
+/* [/db] */
+static int parse_database(struct state_address *address, const char *rest) {
+  if (rest[0] && rest[0] != '/') return -1;
+  return rest[0] && rest[1] ? number(rest + 1, strlen(rest + 1), 65535, &address->database) : 0;
 }
 
 /* redis://[user][:password@]host[:port][/db] */
 static int parse_tcp(struct state_address *address, const char *authority, size_t length, const char *rest) {
-  if (parse_host(address, authority, length)) return -1;
-  if (rest[0] == '/' && rest[1] && number(rest + 1, strlen(rest + 1), 65535, &address->database)) return -1;
-  if (rest[0] && rest[0] != '/') return -1;
-  snprintf(address->text, sizeof address->text, "redis://%.200s:%d/%d", address->host, address->port,
+  struct state_host host = {0};
+  int failed = parse_host(&host, REDIS_PORT, authority, length) || parse_database(address, rest);
+  address->host = host.host;
+  address->port = host.port;
+  snprintf(address->text, sizeof address->text, "redis://%.200s:%d/%d", host.host ? host.host : "", address->port,
            address->database);
+  return failed ? -1 : 0;
+}
+
+/* redis+sentinel://[user][:password@]host[:port][,host[:port]…]/master[/db] */
+static int parse_sentinels(struct state_address *address, const char *authority, size_t length, const char *rest) {
+  const char *end = authority + length, *name = rest + 1;
+  for (const char *at = authority; at <= end;) {
+    const char *comma = memchr(at, ',', (size_t)(end - at));
+    if (!comma) comma = end;
+    if (address->sentinel_count == STATE_SENTINELS) return -1;
+    if (parse_host(&address->sentinels[address->sentinel_count++], SENTINEL_PORT, at, (size_t)(comma - at))) return -1;
+    at = comma + 1;
+  }
+  if (rest[0] != '/') return -1;
+  size_t name_length = strcspn(name, "/?#");
+  address->master = decode(name, name_length);
+  if (!address->master || parse_database(address, name + name_length)) return -1;
+  snprintf(address->text, sizeof address->text, "redis+sentinel://%.100s:%d/%.100s/%d", address->sentinels[0].host,
+           address->sentinels[0].port, address->master, address->database);
   return 0;
 }
 
@@ -104,20 +132,31 @@ static int parse_unix(struct state_address *address, size_t length, const char *
 static int bad(struct state_address *address, struct error *error) {
   state_address_free(address);
   return error_set(error, ERROR_INVALID, "url",
-                   "the Redis URL is not of the form redis://[[user]:password@]host[:port][/database] or "
+                   "the Redis URL is not of the form redis://[[user]:password@]host[:port][/database], "
+                   "redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/master[/database] or "
                    "unix:///path[?db=N]");
 }
 
+static int parse_path(struct state_address *address, const char *authority, size_t length, const char *rest) {
+  (void)authority;
+  return parse_unix(address, length, rest);
+}
+
 int state_address_parse(struct state_address *address, const char *url, struct error *error) {
+  static const struct {
+    const char *scheme;
+    int (*parse)(struct state_address *address, const char *authority, size_t length, const char *rest);
+  } schemes[] = {{"redis://", parse_tcp}, {"redis+sentinel://", parse_sentinels}, {"unix://", parse_path}};
   memset(address, 0, sizeof *address);
   if (!url || !*url) return error_set(error, ERROR_INVALID, "url", "no Redis URL is configured");
   if (!strncmp(url, "rediss://", 9))
     return error_set(error, ERROR_INVALID, "tls",
                      "the Redis URL asks for TLS (rediss://), which this build does not have: use redis:// through a "
                      "TLS tunnel, or unix://");
-  int tcp = !strncmp(url, "redis://", 8);
-  if (!tcp && strncmp(url, "unix://", 7)) return bad(address, error);
-  const char *authority = url + (tcp ? 8 : 7);
+  size_t kind = 0, kinds = sizeof schemes / sizeof *schemes;
+  while (kind < kinds && strncmp(url, schemes[kind].scheme, strlen(schemes[kind].scheme)) != 0) kind++;
+  if (kind == kinds) return bad(address, error);
+  const char *authority = url + strlen(schemes[kind].scheme);
   size_t length = strcspn(authority, "/?#");
   const char *rest = authority + length;
   const char *at = memrchr(authority, '@', length);
@@ -126,8 +165,7 @@ int state_address_parse(struct state_address *address, const char *url, struct e
     length -= (size_t)(at + 1 - authority);
     authority = at + 1;
   }
-  if (tcp ? parse_tcp(address, authority, length, rest) : parse_unix(address, length, rest)) return bad(address, error);
-  return 0;
+  return schemes[kind].parse(address, authority, length, rest) ? bad(address, error) : 0;
 }
 
 void state_address_free(struct state_address *address) {
@@ -136,5 +174,7 @@ void state_address_free(struct state_address *address) {
   free(address->user);
   free(address->host);
   free(address->path);
+  free(address->master);
+  for (size_t i = 0; i < address->sentinel_count; i++) free(address->sentinels[i].host);
   memset(address, 0, sizeof *address);
 }

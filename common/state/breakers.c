@@ -263,3 +263,24 @@ int state_breaker_store(struct state *state, const char *id, const json_t *value
     state_call_range(&call, numbers[i], json_integer_value(json_object_get(value, numbers[i])), 0, (int64_t)1 << 52);
   return state_call_done(&call, error);
 }
+
+/* {at, scopes: […]}: an action that was granted then. */
+int state_grant_store(struct state *state, const char *id, const json_t *value, enum state_guard guard,
+                      struct error *error) {
+  struct state_call call;
+  const json_t *scopes = json_object_get(value, "scopes");
+  size_t count = json_array_size(scopes);
+  state_call_begin_guarded(&call, state, STATE_SCRIPT_window_put, guard);
+  if (!count || count > MOST_SCOPES) state_call_invalid(&call, "an action has 1 to %d scopes", MOST_SCOPES);
+  for (size_t i = 0; i < count && i < MOST_SCOPES; i++) {
+    const char *scope = json_string_value(json_array_get(scopes, i));
+    if (!scope || strlen(scope) > STATE_SCOPE_BYTES)
+      state_call_invalid(&call, "a breaker's scope must have 1 to %d bytes", STATE_SCOPE_BYTES);
+    else
+      state_call_key(&call, "window:", scope);
+  }
+  state_call_id(&call, "an action's id", id);
+  state_call_range(&call, "a grant's time", json_integer_value(json_object_get(value, "at")), 1, (int64_t)1 << 52);
+  state_call_number(&call, LONGEST_WINDOW_MS);
+  return state_call_done(&call, error);
+}

@@ -16,6 +16,12 @@ void state_call_begin_guarded(struct state_call *call, struct state *state, enum
   snprintf(call->guard_value, sizeof call->guard_value, "%s",
            guard == STATE_GUARD_EPOCH ? state->epoch : state->rebuild_token);
   pthread_mutex_unlock(&state->lock);
+  const char *at = strchr(call->guard_value, '@');
+  if (!state->scripts[script].guarded) return;
+  snprintf(call->server, sizeof call->server, "%s",
+           guard == STATE_GUARD_REBUILD ? state->rebuild_server
+           : at                         ? at + 1
+                                        : "");
 }
 
 void state_call_begin(struct state_call *call, struct state *state, enum state_script script) {
@@ -113,13 +119,15 @@ void state_call_json(struct state_call *call, const json_t *value) {
 
 /* ---- running ---- */
 
-#define COMMAND_PARTS (5 + STATE_CALL_KEYS + STATE_CALL_ARGUMENTS)
+#define COMMAND_PARTS (6 + STATE_CALL_KEYS + STATE_CALL_ARGUMENTS)
 
 struct command {
   int count;
   const char *parts[COMMAND_PARTS];
   size_t lengths[COMMAND_PARTS];
   char key_count[8];
+  const char *server; /* the only one that may run it; "": any */
+  int names_server;   /* the server that runs it becomes the last part */
 };
 
 static void add_part(struct command *command, const char *text, size_t length) {
@@ -136,6 +144,8 @@ static void assemble(struct command *command, const struct state_call *call) {
   const struct state_script_text *script = &call->state->scripts[call->script];
   const char *guard = guard_key(call);
   command->count = 0;
+  command->server = call->server;
+  command->names_server = call->names_server;
   snprintf(command->key_count, sizeof command->key_count, "%zu", call->key_count + (size_t)script->guarded);
   add_part(command, "EVALSHA", 7);
   add_part(command, script->sha, 40);
@@ -148,6 +158,11 @@ static void assemble(struct command *command, const struct state_call *call) {
     add_part(command, call->text.data + call->arguments[i].start, call->arguments[i].length);
 }
 
+/* It was demoted while we held a connection to it: the next one asks Sentinel anew. */
+static int is_no_master(const redisReply *reply) {
+  return reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "READONLY") != NULL;
+}
+
 /* One command on a borrowed connection, the script sent along when Redis does not know it (yet, or any more). */
 static redisReply *exchange(struct state *state, struct command *command, const char *script_text,
                             struct error *error) {
@@ -155,6 +170,12 @@ static redisReply *exchange(struct state *state, struct command *command, const 
   int64_t deadline = clock_monotonic_ms() + state->timeout_ms;
   struct state_connection *connection = state_pool_borrow(&state->pool, deadline, error);
   if (!connection) return NULL;
+  if (command->server[0] && strcmp(command->server, connection->server) != 0) {
+    state_pool_return(&state->pool, connection, NULL);
+    error_set(error, ERROR_FATAL, "epoch", "another Redis server answers now (restarted, or failed over to)");
+    return NULL;
+  }
+  if (command->names_server) add_part(command, connection->server, strlen(connection->server));
   redisReply *reply =
       state_connection_command(connection, command->count, command->parts, command->lengths, deadline, &failure);
   if (reply && script_text && reply->type == REDIS_REPLY_ERROR && !strncmp(reply->str, "NOSCRIPT", 8)) {
@@ -165,8 +186,10 @@ static redisReply *exchange(struct state *state, struct command *command, const 
     command->lengths[1] = strlen(script_text);
     reply = state_connection_command(connection, command->count, command->parts, command->lengths, deadline, &failure);
   }
+  if (reply && state->address.master && is_no_master(reply))
+    state_reply_error(&failure, reply->str, "Sentinel's master");
   if (!reply) error_where(&failure, "%s", state->address.text);
-  state_pool_return(&state->pool, connection, reply ? NULL : &failure);
+  state_pool_return(&state->pool, connection, failure.class == ERROR_NONE ? NULL : &failure);
   if (!reply && error) *error = failure;
   return reply;
 }
@@ -269,7 +292,7 @@ int state_call_numbers(struct state_call *call, json_t **object, struct error *e
 }
 
 redisReply *state_command(struct state *state, const char *what, struct error *error, ...) {
-  struct command command = {.count = 0};
+  struct command command = {.server = ""};
   va_list parts;
   va_start(parts, error);
   for (const char *part = va_arg(parts, const char *); part; part = va_arg(parts, const char *))

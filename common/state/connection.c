@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,17 +83,58 @@ static int log_in(struct state_connection *connection, const struct state_addres
   return greet(connection, 2, (const char *[]){"SELECT", database}, deadline, error);
 }
 
-struct state_connection *state_connection_open(const struct state_address *address, int64_t deadline,
-                                               struct error *error) {
+void state_info_value(const char *info, const char *name, char *value, size_t size) {
+  size_t length = strlen(name);
+  value[0] = '\0';
+  for (const char *line = info; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+    if (!strncmp(line, name, length) && line[length] == ':') {
+      line += length + 1;
+      snprintf(value, size, "%.*s", (int)strcspn(line, "\r\n"), line);
+      return;
+    }
+}
+
+/* Which process answers here, and (where Sentinel was asked) whether it is a master: an epoch holds in one process. */
+static int identify(struct state_connection *connection, const struct state_address *address, int64_t deadline,
+                    struct error *error) {
+  char role[16];
+  const char *parts[] = {"INFO"};
+  redisReply *reply = state_connection_command(connection, 1, parts, NULL, deadline, error);
+  if (!reply) return -1;
+  int failed = reply->type == REDIS_REPLY_ERROR ? state_reply_error(error, reply->str, "INFO") : 0;
+  if (!failed) {
+    state_info_value(reply->str, "run_id", connection->server, sizeof connection->server);
+    state_info_value(reply->str, "role", role, sizeof role);
+    if (!connection->server[0])
+      failed = error_set(error, ERROR_FATAL, "run_id", "INFO does not tell which Redis server this is (run_id)");
+    else if (address->master && strcmp(role, "master") != 0)
+      failed = error_set(error, ERROR_RETRYABLE, "READONLY",
+                         "what Sentinel calls the master is none (any more, or yet): %.32s", role);
+  }
+  freeReplyObject(reply);
+  return failed;
+}
+
+static redisContext *connect_to(const struct state_address *address, const struct state_host *master,
+                                int64_t deadline) {
+  struct timeval wait = timeval_of(time_left(deadline));
+  if (address->path) return redisConnectUnixWithTimeout(address->path, wait);
+  if (address->master) return redisConnectWithTimeout(master->host, master->port, wait);
+  return redisConnectWithTimeout(address->host, address->port, wait);
+}
+
+struct state_connection *state_connection_open(const struct state_address *address, int64_t deadline, char *master_text,
+                                               size_t size, struct error *error) {
+  struct state_host master = {0};
   struct state_connection *connection = calloc(1, sizeof *connection);
   if (!connection) {
     error_set(error, ERROR_FATAL, "memory", "out of memory");
     return NULL;
   }
-  struct timeval wait = timeval_of(time_left(deadline));
+  if (address->master && state_sentinel_find(address, deadline, &master, error)) goto failed;
+  if (address->master) snprintf(master_text, size, "%s:%d", master.host, master.port);
   errno = 0;
-  connection->context = address->path ? redisConnectUnixWithTimeout(address->path, wait)
-                                      : redisConnectWithTimeout(address->host, address->port, wait);
+  connection->context = connect_to(address, &master, deadline);
   if (!connection->context || connection->context->err) {
     broken(connection->context, error);
     goto failed;
@@ -102,8 +144,11 @@ struct state_connection *state_connection_open(const struct state_address *addre
     goto failed;
   }
   if (log_in(connection, address, deadline, error)) goto failed;
+  if (identify(connection, address, deadline, error)) goto failed;
+  free(master.host);
   return connection;
 failed:
+  free(master.host);
   state_connection_close(connection);
   return NULL;
 }

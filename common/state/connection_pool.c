@@ -2,6 +2,8 @@
  * ask.  After a failure everybody fails at once, with the same error, for RETRY_PAUSE_MS; then one caller tries, and
  * only when it succeeds the others follow.  So a dead Redis costs one caller its timeout and the others nothing. */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -45,7 +47,7 @@ static struct state_connection *take_idle(struct state_pool *pool) {
     struct state_connection *connection = pool->idle;
     pool->idle = connection->next;
     connection->next = NULL;
-    if (state_connection_healthy(connection)) return connection;
+    if (connection->era == pool->era && state_connection_healthy(connection)) return connection;
     state_connection_close(connection);
     pool->open--;
   }
@@ -88,15 +90,41 @@ static void note_result(struct state_pool *pool, const struct error *failure) {
   pool->retry_at = clock_monotonic_ms() + RETRY_PAUSE_MS;
 }
 
+/* The newest connection leads to `master` (by Sentinel; else ""). */
+static void note_master(struct state_pool *pool, const char *master) {
+  pthread_mutex_lock(&pool->lock);
+  snprintf(pool->master, sizeof pool->master, "%s", master);
+  pthread_mutex_unlock(&pool->lock);
+}
+
+int state_pool_follow(struct state_pool *pool, int64_t deadline, struct error *error) {
+  struct state_host master = {0};
+  char text[sizeof pool->master];
+  if (!pool->address->master) return 0;
+  if (state_sentinel_find(pool->address, deadline, &master, error)) return -1;
+  snprintf(text, sizeof text, "%s:%d", master.host, master.port);
+  pthread_mutex_lock(&pool->lock);
+  if (pool->master[0] && strcmp(pool->master, text) != 0) pool->era++;
+  pthread_mutex_unlock(&pool->lock);
+  free(master.host);
+  return 0;
+}
+
 struct state_connection *state_pool_borrow(struct state_pool *pool, int64_t deadline, struct error *error) {
   struct state_connection *connection = NULL;
+  char master[sizeof pool->master] = "";
   pthread_mutex_lock(&pool->lock);
   int refused = wait_for_room(pool, deadline, &connection, error);
+  unsigned era = pool->era;
   pthread_mutex_unlock(&pool->lock);
   if (refused || connection) return connection;
   struct error failure = {0};
-  connection = state_connection_open(pool->address, deadline, &failure);
-  if (connection) return connection;
+  connection = state_connection_open(pool->address, deadline, master, sizeof master, &failure);
+  if (connection) {
+    connection->era = era;
+    note_master(pool, master);
+    return connection;
+  }
   error_where(&failure, "%s", pool->address->text);
   state_pool_return(pool, NULL, &failure);
   if (error) *error = failure;
@@ -112,13 +140,16 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
     /* The idle ones lead to the same dead Redis; finding that out one timeout at a time would be slow. */
     for (stale = pool->idle; pool->idle; pool->idle = pool->idle->next) pool->open--;
     pthread_cond_broadcast(&pool->freed);
+  } else if (connection->era != pool->era) {
+    pool->open--;
+    pthread_cond_signal(&pool->freed);
   } else {
     connection->next = pool->idle;
     pool->idle = connection;
+    connection = NULL;
     pthread_cond_signal(&pool->freed);
   }
   pthread_mutex_unlock(&pool->lock);
-  if (!failure) return;
   state_connection_close(connection);
   close_all(stale);
 }

@@ -21,7 +21,10 @@ static void adopt(struct state *state, const char *epoch) {
 static int joined(struct state *state, const redisReply *reply, struct error *error) {
   if (state_reply_shape(reply, "is", error)) return -1;
   const redisReply *epoch = reply->element[1];
-  if (reply->element[0]->integer == 0) return 0;
+  if (reply->element[0]->integer == 0) {
+    snprintf(state->rebuild_server, sizeof state->rebuild_server, "%s", epoch->str);
+    return 0;
+  }
   if (reply->element[0]->integer < 0)
     return error_set(error, ERROR_RETRYABLE, "rebuilding", "another process is rebuilding the state in Redis");
   if (!epoch->len || epoch->len >= STATE_EPOCH_SIZE)
@@ -36,6 +39,7 @@ int state_epoch_join(struct state *state, struct error *error) {
   state_call_keys(&call, "epoch", "rebuild", NULL);
   state_call_text(&call, state->rebuild_token);
   state_call_number(&call, STATE_REBUILD_LOCK_MS);
+  call.names_server = 1;
   redisReply *reply = state_call_run(&call, error);
   if (!reply) return -1;
   int result = joined(state, reply, error);
@@ -54,9 +58,14 @@ int state_epoch_create(struct state *state, struct error *error) {
   state_call_keys(&call, "epoch", "rebuild", "epoch:since", NULL);
   state_call_text(&call, state->rebuild_token);
   state_call_text(&call, epoch);
-  if (state_call_done(&call, error)) return -1;
-  adopt(state, epoch);
-  return 0;
+  state_call_text(&call, state->rebuild_server);
+  call.names_server = 1;
+  redisReply *reply = state_call_run(&call, error);
+  if (!reply) return -1;
+  int failed = state_reply_shape(reply, "is", error);
+  if (!failed) adopt(state, reply->element[1]->str);
+  freeReplyObject(reply);
+  return failed;
 }
 
 int state_epoch_void(struct state *state, struct error *error) {
@@ -72,8 +81,9 @@ int state_rebuild(struct state *state, const char *kind, const char *id, json_t 
     state_rebuild_put *put;
   } kinds[] = {
       {"stop", state_stop_store},         {"exception", state_exception_store}, {"breaker", state_breaker_store},
-      {"parked", state_parked_store},     {"intent", state_intent_store},       {"finding", state_finding_store},
-      {"baseline", state_baseline_store}, {"approval", state_approval_store},
+      {"rollout", state_rollout_store},   {"grant", state_grant_store},         {"parked", state_parked_store},
+      {"intent", state_intent_store},     {"finding", state_finding_store},     {"approval", state_approval_store},
+      {"baseline", state_baseline_store},
   };
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (!strcmp(kinds[i].kind, kind)) return kinds[i].put(state, id, value, STATE_GUARD_REBUILD, error);

@@ -22,7 +22,7 @@ void state_finding_place(struct state_call *call, const char *guardrail, const c
 }
 
 int state_finding_counts_as_open(const char *status) {
-  static const char *const words[] = {"open", "failed", "parked", "waiting", "excepted", "fought"};
+  static const char *const words[] = {"open", "failed", "parked", "waiting", "excepted", "fought", "shadow"};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (!strcmp(words[i], status)) return 1;
   return 0;

@@ -21,11 +21,19 @@ int state_lease_take(struct state *state, const char *resource, int64_t ttl_ms, 
   state_call_keys(&call, "leases:token", NULL);
   state_call_text(&call, state->owner);
   state_call_range(&call, "a lease's time", ttl_ms, 1, LONGEST_LEASE_MS);
+  uint64_t generation = call.generation;
   if (state_call_integer(&call, &token, error)) return -1;
   if (!token) return 0;
   snprintf(lease->resource, sizeof lease->resource, "%s", resource);
+  lease->generation = generation;
   lease->token = token;
   return 1;
+}
+
+/* Taken under another epoch, and so was the breaker's grant behind it, which nobody may have counted. */
+static int void_lease(struct state *state, const struct state_lease *lease, char *why, struct error *error) {
+  snprintf(why, 32, "lease");
+  return state_lease_drop(state, lease, error);
 }
 
 int state_may_mutate(struct state *state, const struct state_lease *lease, int64_t ttl_ms, char *why,
@@ -33,6 +41,7 @@ int state_may_mutate(struct state *state, const struct state_lease *lease, int64
   struct state_call call;
   why[0] = '\0';
   state_call_begin(&call, state, STATE_SCRIPT_may_mutate);
+  if (call.generation != lease->generation) return void_lease(state, lease, why, error);
   state_call_keys(&call, "stop", NULL);
   lease_key(&call, lease->resource);
   state_call_text(&call, state->owner);

@@ -24,8 +24,10 @@
 
 struct state;
 struct state_options {
-  const char *url;      /* redis://[[user]:password@]host[:port][/db], unix://[[user]:password@]/path[?db=N]; passwords
-                           may be percent-encoded; rediss:// is refused: hiredis has no TLS on Debian 12 */
+  const char *url;      /* redis://[[user]:password@]host[:port][/db], unix://[[user]:password@]/path[?db=N], or
+                           redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/master[/db] (login: Redis'; at
+                           most 8 Sentinels, which want none); passwords may be percent-encoded; rediss:// is refused:
+                           hiredis has no TLS on Debian 12 */
   int64_t timeout_ms;   /* connect and each command; 0: 1,000 */
   unsigned connections; /* 0: 16 */
   const char *owner;    /* this process, unique in the fleet: host:pid:random */
@@ -35,23 +37,25 @@ struct state *state_open(const struct state_options *options, struct error *erro
 void state_close(struct state *state);
 
 /* 0 when Redis answers, accepts writes and has maxmemory-policy noeviction (or no maxmemory); else -1 with the reason.
- */
+ * Behind Sentinel it also looks where the master is: called every second, a failover is followed within that. */
 int state_check(struct state *state, struct error *error);
 
 /* ---- epoch and rebuild ----
- * `epoch` names one continuous life of the data.  Joining: 1 = joined, the epoch stands; 0 = there is none: the caller
- * has the rebuild lock for 60 s, must load what survives (state_rebuild_* below), then state_epoch_create; -1 error or
- * another process is rebuilding (RETRYABLE "rebuilding").  Every other function but state_check fails with "epoch"
- * until joined, and when the epoch in Redis is not the one joined: then join again.  A process that finds grants or
- * changes of exceptions gone that it has seen (an older snapshot was restored, a replica that lagged was promoted)
- * voids the epoch for all.  Joining while the epoch stands is cheap and forgets nothing. */
+ * `epoch` names one continuous life of the data, in one Redis process: of a server that was restarted, or of a replica
+ * that was promoted, nobody knows whether it has the last grants, so its copy is void.  Joining: 1 = joined, the epoch
+ * stands; 0 = there is none: the caller has the rebuild lock for 60 s, must load what survives (state_rebuild_* below),
+ * then state_epoch_create; -1 error or another process is rebuilding (RETRYABLE "rebuilding").  Every other function
+ * but state_check fails with "epoch" until joined, and when the epoch in Redis is not the one joined: then join again.
+ * A process that finds grants or changes of exceptions gone that it has seen (an older snapshot was restored, a replica
+ * that lagged was promoted) voids the epoch for all.  Joining while the epoch stands is cheap and forgets nothing. */
 int state_epoch_join(struct state *state, struct error *error);
 int state_epoch_create(struct state *state, struct error *error);
 /* Puts one record of the topic parapet.state back: kind|id → value (NULL: it was deleted); only under the rebuild lock,
  * which each call prolongs.  What is there is overwritten, the rest stays: more exceptions and stops than there should
- * be are the safe side.  Kinds, and the value: "stop" (id ignored), "exception", "finding", "intent" (as put; id: the
- * subject), "approval" (id: the finding), "breaker" (id: the scope; as state_breakers lists it), "parked" (id: the
- * subject; {unit, due, released}), "baseline" (as put; id: the subject). Another kind: ERROR_INVALID "kind". */
+ * be are the safe side.  Kinds, and the value: "stop" (id ignored), "exception", "rollout", "finding", "intent" (as
+ * put; id: the subject), "approval" (id: the finding), "breaker" (id: the scope; as state_breakers lists it), "grant"
+ * (id: the action; {at, scopes: [scope]}: it counts in these windows), "parked" (id: the subject; {unit, due,
+ * released}), "baseline" (as put; id: the subject). Another kind: ERROR_INVALID "kind". */
 int state_rebuild(struct state *state, const char *kind, const char *id, json_t *value, struct error *error);
 
 /* ---- organization-wide stop ---- */
@@ -163,6 +167,7 @@ int state_budget_slow(struct state *state, const char *bucket, struct error *err
 struct state_lease {
   char resource[512];
   int64_t token;
+  uint64_t generation; /* of the epoch that it was taken under: void under the next */
 };
 /* 1 = got it (token strictly greater than every earlier token of any resource, also of a Redis that was emptied since),
  * 0 = somebody has it (perhaps another thread of this process), -1 error.  The resource's name: at most 511 bytes. */
@@ -246,6 +251,13 @@ int state_findings(struct state *state, const char *status /* NULL: all */, size
                    struct error *error);
 /* {status: count} over all kept. */
 int state_finding_counts(struct state *state, json_t **counts, struct error *error);
+
+/* ---- rollouts: where a playbook's version acts ---- */
+/* {guardrail, version, stage: shadow|canary|units|all, accounts: […], units: [glob], by, at}; NULL: forget it. */
+int state_rollout_put(struct state *state, const char *guardrail, json_t *rollout, struct error *error);
+int state_rollout_get(struct state *state, const char *guardrail, json_t **rollout /* new or NULL */,
+                      struct error *error);
+int state_rollouts(struct state *state, json_t **list /* new array */, struct error *error);
 
 /* ---- notices: digests, a backlog for each channel ----
  * A channel is 1 to 40 of a-z, 0-9 and -.  One that does not work fills its own backlog, and no other waits for it. */

@@ -17,7 +17,9 @@
 
 #define STATE_PREFIX "parapet:v1:"
 #define STATE_REBUILD_LOCK_MS 60000
-#define STATE_EPOCH_SIZE 64
+#define STATE_EPOCH_SIZE 128
+#define STATE_SERVER_SIZE 64 /* a Redis process' run_id */
+#define STATE_SENTINELS 8
 #define STATE_ID_BYTES 1024                /* the longest id, subject, scope … from outside */
 #define STATE_STATUS_BYTES 31              /* fits the caller's `was` */
 #define STATE_SCOPE_BYTES 127              /* fits the caller's `refusing` */
@@ -26,10 +28,17 @@
 #define STATE_TTL_MS ((int64_t)400 * 86400000)
 
 /* ---- address.c ---- */
+struct state_host {
+  char *host;
+  int port;
+};
 struct state_address {
-  char *host, *path;     /* one of them; path: a unix socket */
+  char *host, *path;     /* one of them; path: a unix socket; neither: the master is asked for */
   char *user, *password; /* NULL: none */
   int port, database;
+  char *master; /* its name, known to these Sentinels; NULL: none */
+  struct state_host sentinels[STATE_SENTINELS];
+  size_t sentinel_count;
   char text[256]; /* the URL without its secrets, for messages */
 };
 int state_address_parse(struct state_address *address, const char *url, struct error *error);
@@ -48,18 +57,28 @@ json_t *state_reply_records(const redisReply *reply, struct error *error);
 json_t *state_record(const redisReply *text, struct error *error);
 int64_t state_reply_number(const redisReply *reply); /* an integer, or a string that holds a number; else 0 */
 
+/* ---- sentinel.c ---- */
+/* Where the master is now, by the first Sentinel that knows: 0 with *master (host is new), or -1 with *error. */
+int state_sentinel_find(const struct state_address *address, int64_t deadline, struct state_host *master,
+                        struct error *error);
+
 /* ---- connection.c ---- */
 struct state_connection {
   redisContext *context;
   struct state_connection *next;
   int64_t timeout_ms;
+  char server[STATE_SERVER_SIZE]; /* which Redis process it leads to */
+  unsigned era;                   /* the pool's when it was opened */
 };
-/* Both wait until `deadline` (monotonic ms) at most.  NULL with *error. */
-struct state_connection *state_connection_open(const struct state_address *address, int64_t deadline,
-                                               struct error *error);
+/* Both wait until `deadline` (monotonic ms) at most.  NULL with *error.  By Sentinel: "host:port" of the master into
+ * `master_text`. */
+struct state_connection *state_connection_open(const struct state_address *address, int64_t deadline, char *master_text,
+                                               size_t size, struct error *error);
 /* The reply (error replies too), or NULL with *error: then the connection is broken. */
 redisReply *state_connection_command(struct state_connection *connection, int count, const char **parts,
                                      const size_t *lengths, int64_t deadline, struct error *error);
+/* The value of "name:value" in an INFO reply, without its line's end; "" when it is not there. */
+void state_info_value(const char *info, const char *name, char *value, size_t size);
 int state_connection_healthy(const struct state_connection *connection); /* idle and not closed by the other side */
 void state_connection_close(struct state_connection *connection);
 
@@ -74,12 +93,17 @@ struct state_pool {
   int failing;             /* the last attempt failed: one caller at a time tries again, the others fail at once */
   int probing;             /* that one caller is at it */
   int64_t retry_at;        /* monotonic: nobody tries before */
+  unsigned era;            /* +1 when all connections are to be closed: the master is another */
+  char master[160];        /* by Sentinel: "host:port" that the newest connection leads to */
   struct error last_error; /* what the others are told */
 };
 int state_pool_init(struct state_pool *pool, const struct state_address *address, unsigned limit, struct error *error);
 void state_pool_destroy(struct state_pool *pool);
 struct state_connection *state_pool_borrow(struct state_pool *pool, int64_t deadline, struct error *error);
 /* failure NULL: works, goes back.  Otherwise: broken, closed, and callers fail fast for a moment. */
+/* Sentinel only: is the master still where the connections lead to?  If not, they are all closed, as they come back. 0,
+ * or -1 with *error when no Sentinel answers. */
+int state_pool_follow(struct state_pool *pool, int64_t deadline, struct error *error);
 void state_pool_return(struct state_pool *pool, struct state_connection *connection, const struct error *failure);
 
 /* ---- scripts.c: each is the file of its name, guarded ones after prelude.lua ---- */
@@ -107,6 +131,7 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(breaker_set, 1)        \
   X(breaker_put, 1)        \
   X(breaker_scopes, 1)     \
+  X(window_put, 1)         \
   X(breaker_read, 1)       \
   X(breaker_outcome, 1)    \
   X(breaker_probe, 1)      \
@@ -175,7 +200,8 @@ struct state {
   struct state_script_text scripts[STATE_SCRIPT_COUNT]; /* immutable after state_open */
   int64_t timeout_ms;
   char *owner;
-  char rebuild_token[STATE_EPOCH_SIZE]; /* what the rebuild lock holds when it is ours */
+  char rebuild_token[STATE_EPOCH_SIZE];   /* what the rebuild lock holds when it is ours */
+  char rebuild_server[STATE_SERVER_SIZE]; /* where it was taken; only the rebuilding thread uses it */
 
   pthread_mutex_t lock;         /* guards the four below */
   char epoch[STATE_EPOCH_SIZE]; /* "" until joined */
@@ -205,6 +231,8 @@ struct state_call {
   enum state_guard guard;
   uint64_t generation; /* the joined epoch's at state_call_begin */
   char guard_value[STATE_EPOCH_SIZE];
+  char server[STATE_SERVER_SIZE]; /* the only Redis process that may run it; "": any */
+  int names_server;               /* its last argument is the server that runs it */
   struct state_part keys[STATE_CALL_KEYS], arguments[STATE_CALL_ARGUMENTS];
   size_t key_count, argument_count;
   struct buffer text;
@@ -241,8 +269,8 @@ int state_time_of(const json_t *record, const char *member, int64_t *wall_ms);
 int state_epoch_void(struct state *state, struct error *error);
 typedef int state_rebuild_put(struct state *state, const char *id, const json_t *value /* NULL: deleted */,
                               enum state_guard guard, struct error *error);
-state_rebuild_put state_stop_store, state_exception_store, state_breaker_store, state_parked_store, state_intent_store,
-    state_finding_store, state_approval_store, state_baseline_store;
+state_rebuild_put state_stop_store, state_exception_store, state_breaker_store, state_grant_store, state_parked_store,
+    state_intent_store, state_rollout_store, state_finding_store, state_approval_store, state_baseline_store;
 void state_finding_keys(struct state_call *call);
 void state_finding_place(struct state_call *call, const char *guardrail, const char *account, const char *region);
 int state_finding_counts_as_open(const char *status); /* is a violation behind it still there? */

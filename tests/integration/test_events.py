@@ -116,7 +116,7 @@ def test_exception_lets_be_in_dev_and_prod(stack):
 
 def test_exception_that_expired_no_longer_holds(stack):
     account, region = stack.ids[1], "us-west-2"
-    start_worker(stack)
+    start_worker(stack, **{"exception.grace": "0s"})
     start_collector(stack)
     first, second = stack.plant(account, region, [HTTPS], count=2)
     for group in (first, second):
@@ -142,7 +142,7 @@ def test_reads_that_lag_behind_writes(stack):
     groups = stack.plant(account, region, [HTTPS], count=5)
     start_worker(stack, patience="5s,30s")
     start_collector(stack)
-    stack.tap.fault({"service": "ec2"}, stale=3)
+    stack.tap.fault({"service": "ec2", "operation": "*SecurityGroup*"}, stale=3)
     client = stack.stranger(account).client("ec2", region)
     for group in groups:
         client.authorize_security_group_ingress(GroupId=group, IpPermissions=[SSH])

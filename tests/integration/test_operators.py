@@ -168,11 +168,11 @@ def parapet_proof(stack, operators):
     """A command with a good proof that no worker has seen: made while none can take it, then taken out of the topic."""
     for program in stack.programs:
         program.terminate(20)
+    known = len(commands(stack))
     process = programs.Process(
         "cli", [stack.programs_from / "parapet", "stop", "--reason", "x"], stack.directory / "cli.log",
         env=stack.environment(operators=operators),
     ).start()  # fmt: skip
-    known = len(commands(stack))
     stack.wait_until(lambda: len(commands(stack)) > known, 30, "the command", 0.2)
     process.terminate(5)
     stack.programs.clear()

@@ -60,6 +60,10 @@ int run_approvals_deny(struct cli *cli);
 int run_stop(struct cli *cli);
 int run_resume(struct cli *cli);
 int run_replay(struct cli *cli);
+int run_playbooks_diff(struct cli *cli);
+int run_rollout_set(struct cli *cli);
+int run_rollout_list(struct cli *cli);
+int run_rollout_clear(struct cli *cli);
 int run_match(struct cli *cli);
 int run_explain(struct cli *cli);
 int run_notices_check(struct cli *cli);
@@ -68,8 +72,9 @@ int run_settings(struct cli *cli);
 int run_aws(struct cli *cli);
 
 extern const struct setting accounts_options[], iam_options[], assess_options[], findings_options[],
-    exception_options[], operator_options[], probe_options[], reset_options[], actions_options[], undo_options[],
-    approve_options[], deny_options[], replay_options[], settings_options[], aws_verb_options[], match_options[];
+    exception_options[], operator_options[], rollout_options[], diff_options[], probe_options[], reset_options[],
+    actions_options[], undo_options[], approve_options[], deny_options[], replay_options[], settings_options[],
+    aws_verb_options[], match_options[];
 
 /* ---- output.c ---- */
 struct column {

@@ -21,6 +21,13 @@ const struct verb verbs[] = {
     {"playbooks list", "", "the guardrails that are loaded", NULL, run_playbooks_list, NULL},
     {"playbooks explain", "GUARDRAIL", "what a guardrail watches, reads and may change, and what holds it back", NULL,
      run_playbooks_explain, NULL},
+    {"playbooks diff", "OLD_DIRECTORY NEW_DIRECTORY [FILE ...]",
+     "what another version of the playbooks would make of the same events", diff_options, run_playbooks_diff,
+     "  parapet playbooks diff worker/playbooks /tmp/new --since 7d            # events of the fleet's stream\n"
+     "  parapet playbooks diff worker/playbooks /tmp/new events.jsonl --live   # and the resources as they are now\n\n"
+     "  Compared are patterns, ids, scope and mode for each event; the playbooks' own tests across both versions; "
+     "with\n"
+     "  --live findings and calls, too.  Nothing is changed.  Exit code 3: there are differences.\n"},
     {"iam", "", "the least-privilege policies of the roles, derived from the playbooks", iam_options, run_iam,
      "  parapet iam --read                                   # what the worker's role must be allowed to read\n"
      "  parapet iam --write --playbook ssh-open-to-internet  # what one guardrail may change\n"
@@ -82,6 +89,16 @@ const struct verb verbs[] = {
      "--dry-run\n"},
     {"stop", "", "stop every change in every account, now", operator_options, run_stop, NULL},
     {"resume", "", "lift the stop", operator_options, run_resume, NULL},
+    {"rollout set", "GUARDRAIL", "where a version of a playbook acts; elsewhere it tells what it would do",
+     rollout_options, run_rollout_set,
+     "  parapet rollout set ssh-open-to-internet --version 2 --stage shadow\n"
+     "  parapet rollout set ssh-open-to-internet --version 2 --stage canary --canaries 111111111111\n"
+     "  parapet rollout set ssh-open-to-internet --version 2 --stage units --units 'workloads/dev*'\n"
+     "  parapet findings --status shadow --output json                      # with the calls, as `planned`\n\n"
+     "  An older version acts as before; a newer one waits for its own.\n"},
+    {"rollout list", "", "every rollout and its stage", NULL, run_rollout_list, NULL},
+    {"rollout clear", "GUARDRAIL", "forget it: whatever version is loaded acts everywhere", operator_options,
+     run_rollout_clear, NULL},
     {"notices check", "[FILE]", "check the file of channels and routes: file, line and reason of each mistake", NULL,
      run_notices_check, NULL},
     {"notices list", "", "the channels for notices, and how many messages wait in each", NULL, run_notices_list, NULL},

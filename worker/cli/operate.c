@@ -6,8 +6,8 @@
 #include "cli.h"
 
 const struct setting findings_options[] = {
-    {"status", SETTING_TEXT, NULL, "open, fixed, closed, excepted, parked, waiting, failed, fought; none: all", 0, 0,
-     0},
+    {"status", SETTING_TEXT, NULL, "open, fixed, closed, excepted, parked, waiting, failed, fought, shadow; none: all",
+     0, 0, 0},
     {"account", SETTING_TEXT, NULL, "one account's", 0, 0, 0},
     {"guardrail", SETTING_TEXT, NULL, "one guardrail's", 0, 0, 0},
     {"limit", SETTING_NUMBER, "100", "how many are looked at, the latest first", 1, 10000, 0},

@@ -20,6 +20,7 @@ static const struct {
     {"hold", "reset", operate_hold},
     {"probe", "reset", operate_probe},
     {"reset", "reset", operate_reset},
+    {"rollout", "rollout", operate_rollout},
     {"fight.reset", "reset", operate_fight_reset},
     {"stop", "stop", operate_stop},
     {"resume", "stop", operate_resume},

@@ -12,7 +12,7 @@ struct operate { /* with what, and for whom */
   const char *principal; /* an ARN, or "unproven:USER@HOST" */
 };
 
-/* The permission that a verb needs: approve, except, reset, stop, run, undo.  NULL: there is no such verb. */
+/* The permission that a verb needs: approve, except, reset, rollout, stop, run, undo.  NULL: there is no such verb. */
 const char *operate_permission(const char *verb);
 
 /* Carries the verb out; a verb that only a worker can do (undo) is INVALID.  New result, or NULL with *error. */
@@ -33,6 +33,8 @@ operate_verb operate_deny;
 operate_verb operate_exception_add, operate_exception_remove;
 /* {scope, reason}; reset also {release, pace: actions a second}: {released}. */
 operate_verb operate_trip, operate_hold, operate_probe, operate_reset, operate_fight_reset;
+/* {guardrail, rollout: {version, stage, accounts, units, reason} or null} */
+operate_verb operate_rollout;
 /* {reason} */
 operate_verb operate_stop, operate_resume;
 

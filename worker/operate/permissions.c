@@ -7,7 +7,7 @@
 #include "base/config.h"
 #include "json/yaml.h"
 
-static const char *const permission_names[] = {"approve", "except", "reset", "stop", "run", "undo", NULL};
+static const char *const permission_names[] = {"approve", "except", "reset", "rollout", "stop", "run", "undo", NULL};
 
 /* What is wrong with one entry, and where below it; NULL: nothing. */
 static const char *entry_mistake(const json_t *entry, const char **where) {
@@ -33,7 +33,8 @@ static const char *entry_mistake(const json_t *entry, const char **where) {
     for (const char *const *one = permission_names; name && *one; one++) known |= strcmp(*one, name) == 0;
     if (known) continue;
     const char *nearest = name ? config_nearest(name, permission_names) : NULL;
-    snprintf(reason, sizeof reason, "no permission \"%.40s\"%s%s; there are approve, except, reset, stop, run, undo",
+    snprintf(reason, sizeof reason,
+             "no permission \"%.40s\"%s%s; there are approve, except, reset, rollout, stop, run, undo",
              name ? name : "", nearest ? ", did you mean " : "", nearest ? nearest : "");
     return reason;
   }

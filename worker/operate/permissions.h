@@ -2,7 +2,7 @@
  *
  *   operators:
  *     - principal: "arn:aws:iam::999999999999:role/security-*"   # * and ? allowed; a role, not its sessions
- *       may: [approve, except, reset, stop, run, undo]
+ *       may: [approve, except, reset, rollout, stop, run, undo]
  *
  * A session's principal is its role without the path, as STS tells it. */
 #ifndef PARAPET_OPERATE_PERMISSIONS_H

@@ -292,6 +292,7 @@ static enum verdict make_calls(struct undo *undo, struct error *error) {
                              .variables = variables};
     int ignored = 0;
     snprintf(run, sizeof run, "%.80s-%zu", journal->run, i + 1);
+    journal->call = NULL; /* each inverse has an intent of its own */
     json_t *result = journal_mutate(journal, &call, &ignored, &problem);
     json_decref(variables);
     if (result) {

@@ -26,11 +26,11 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},WATCHED://127.0.0.1:{watched},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},WATCHED://127.0.0.1:{watch}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,WATCHED:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 num.partitions=1
@@ -99,6 +99,8 @@ class KafkaBroker:
             raise StackError(f"{self.libs} is missing: run tests/support/deps.sh all")
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port, self.controller = free_port(), free_port()
+        # A second address, whose clients are sent to `watch`: there a test may put a proxy that leads to `watched`.
+        self.watched, self.watch = free_port(), free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.data = self.directory / "data"
         self.process = None
@@ -122,7 +124,7 @@ class KafkaBroker:
         scratch = self.directory / "format"
         scratch.mkdir()
         properties = scratch / "server.properties"
-        properties.write_text(PROPERTIES.format(port=9092, controller=9093, data=scratch / "data"))
+        properties.write_text(PROPERTIES.format(port=9092, controller=9093, watched=9094, watch=9095, data=scratch / "data"))
         done = subprocess.run(
             [
                 *self._java(),
@@ -151,7 +153,13 @@ class KafkaBroker:
         if not self.data.exists():
             self._format()
             (self.directory / "server.properties").write_text(
-                PROPERTIES.format(port=self.port, controller=self.controller, data=self.data)
+                PROPERTIES.format(
+                    port=self.port,
+                    controller=self.controller,
+                    watched=self.watched,
+                    watch=self.watch,
+                    data=self.data,
+                )
             )
         # What the child inherits of Java's settings must not enlarge or instrument the broker.
         env = {

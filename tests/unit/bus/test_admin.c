@@ -39,6 +39,26 @@ static void test_read_all(void **state) {
   mock_close(&mock);
 }
 
+/* The mock cluster answers a question for a time with the partition's end, or an error: what can be shown here is that
+ * a time in the future reads nothing and that 0 reads everything. (The integration tests read a journal by its times.)
+ */
+static void test_read_since(void **state) {
+  (void)state;
+  struct mock mock;
+  mock_open(&mock, "t", 3);
+  struct bus_producer *producer = mock_producer(&mock);
+  struct sum sum = {0};
+  struct error error = {0};
+  mock_produce_numbers(producer, "t", 0, 50);
+  if (bus_read_since(&mock.options, "t", 0, PATIENCE_MS, add, &sum, &error) != 0) fail_msg("%s", error.message);
+  assert_int_equal(sum.records, 50);
+  sum = (struct sum){0};
+  if (bus_read_since(&mock.options, "t", (int64_t)1 << 42, PATIENCE_MS, add, &sum, &error) == 0)
+    assert_int_equal(sum.records, 0);
+  bus_producer_close(producer);
+  mock_close(&mock);
+}
+
 static void test_read_all_fails(void **state) {
   (void)state;
   struct mock mock;

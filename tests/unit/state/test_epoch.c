@@ -64,7 +64,10 @@ static void test_an_epoch_that_changed_closes_everything(void **unused) {
   struct redis_server *server = fresh_redis();
   if (!server) skip();
   struct state *state = joined_state(server, "a");
-  ASK("OK", server, "SET", "parapet:v1:epoch", "another");
+  char *epoch = redis_server_ask(server, "GET", "parapet:v1:epoch", NULL), another[128];
+  snprintf(another, sizeof another, "another%s", strchr(epoch, '@')); /* of this server: somebody rebuilt it */
+  free(epoch);
+  ASK("OK", server, "SET", "parapet:v1:epoch", another);
   json_t *value = NULL;
   struct state_lease lease = {.resource = "r", .token = 1};
   char why[32];
@@ -107,6 +110,8 @@ static void test_rebuild_puts_everything_back(void **unused) {
       {"baseline", "revert|a", "{\"items\":{\"r\":[]}}"}, /* whatever is there */
       {"baseline", "revert|b", NULL},
       {"finding", "f", "{\"id\":\"f\",\"status\":\"open\"}"},
+      {"grant", "a-1", "{\"at\":4000000000000,\"scopes\":[\"ssh/1\",\"organization\"]}"},
+      {"grant", "a-1", "{\"at\":5000000000000,\"scopes\":[\"ssh/1\"]}"}, /* known already */
   };
   for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
     json_t *value = records[i].value ? parse(records[i].value) : NULL;
@@ -116,6 +121,9 @@ static void test_rebuild_puts_everything_back(void **unused) {
   FAILS(state_rebuild(state, "poem", "x", NULL, &error), ERROR_INVALID, "kind");
   json_t *bad = parse("{\"state\":\"ajar\"}");
   FAILS(state_rebuild(state, "breaker", "x", bad, &error), ERROR_INVALID, "argument");
+  json_decref(bad);
+  bad = parse("{\"at\":1,\"scopes\":[]}");
+  FAILS(state_rebuild(state, "grant", "a", bad, &error), ERROR_INVALID, "argument");
   json_decref(bad);
   OK(state_epoch_create(state, &error));
 
@@ -137,6 +145,8 @@ static void test_rebuild_puts_everything_back(void **unused) {
       "{\"subject\":\"ssh|a\",\"unit\":{\"n\":1},\"due\":0,\"released\":false}]");
   assert_true(json_equal(list, expected));
   assert_int_equal(total, 2);
+  ASK("4000000000000", server, "ZSCORE", "parapet:v1:window:ssh/1", "a-1");
+  ASK("1", server, "ZCARD", "parapet:v1:window:organization");
   json_decref(list);
   json_decref(expected);
   OK(state_intents(state, &list, &error));

@@ -307,6 +307,18 @@ static int call_notice_done(struct state *state, struct error *error) {
   return state_notice_backlog(state, "mail", &backlog, error) ? -1 : state_notice_done(state, "mail", "gone", error);
 }
 
+static int call_rollouts(struct state *state, struct error *error) {
+  json_t *rollout = json_object(), *list = NULL, *one = NULL;
+  int failed = state_rollout_put(state, "ssh", rollout, error) || state_rollouts(state, &list, error) ||
+                       state_rollout_get(state, "ssh", &one, error) || state_rollout_put(state, "gone", NULL, error)
+                   ? -1
+                   : 0;
+  json_decref(rollout);
+  json_decref(list);
+  json_decref(one);
+  return failed;
+}
+
 static int call_tick(struct state *state, struct error *error) {
   if (state_tick_claim(state, "s", 1000, 60000, error) < 0) return -1;
   return state_tick_done(state, "s", 1000, error);
@@ -388,14 +400,16 @@ static int call_accounts(struct state *state, struct error *error) {
 }
 
 typedef int call(struct state *state, struct error *error);
-static call *const calls[] = {state_check,   call_stop_get,      call_breaker,        call_breaker_set, call_breakers,
-                              call_lease,    call_exception_put, call_exception_find, call_exceptions,  call_marks,
-                              call_intents,  call_park,          call_parked,         call_finding,     call_counts,
-                              call_notice,   call_notice_done,   call_tick,           call_sweep,       call_heartbeat,
-                              call_accounts, call_count,         call_finding_ends,   call_parked_has,  call_outcome,
-                              call_probe,    call_population,    call_fight,          call_fights,      call_expiring,
-                              call_budget,   call_actions,       call_approvals,      call_renames,     call_command,
-                              call_baseline, call_stop};
+static call *const calls[] = {state_check,      call_stop_get,     call_breaker,       call_breaker_set,
+                              call_breakers,    call_lease,        call_exception_put, call_exception_find,
+                              call_exceptions,  call_marks,        call_intents,       call_park,
+                              call_parked,      call_finding,      call_counts,        call_notice,
+                              call_notice_done, call_tick,         call_sweep,         call_heartbeat,
+                              call_count,       call_finding_ends, call_parked_has,    call_outcome,
+                              call_probe,       call_population,   call_fight,         call_fights,
+                              call_expiring,    call_budget,       call_actions,       call_approvals,
+                              call_renames,     call_command,      call_baseline,      call_rollouts,
+                              call_accounts,    call_stop};
 
 /* ---- the checks ---- */
 

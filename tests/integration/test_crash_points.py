@@ -1,0 +1,140 @@
+"""A worker that is killed between every two of its calls to Redis, Kafka and AWS, one call after the other.
+
+Proxies stand in front of all three. They count the calls that one unit's way takes (background traffic left out) and
+kill the worker right before the n-th. Each worker finds what its predecessors left; the last one lives. Whatever n is:
+every group is narrowed by exactly one Authorize and one Revoke, no unit is lost, no action goes uncounted.
+
+All points take several minutes; CRASH_POINTS says which: "all", "3" (every third, the default), or "7,8,9"."""
+
+import os
+import threading
+import time
+
+from spine import (
+    GUARDRAIL, HTTPS, assert_journal_closed, assert_narrowed_once, assert_whole, counts, effects, open_to_internet,
+    start_collector, start_worker, wait_fixed, wait_idle,
+)  # fmt: skip
+from stack.proxy import Proxy, http_calls, kafka_calls, redis_calls
+
+PRODUCE = 0
+MOST = 80
+
+
+class Watch:
+    """Counts the calls of one group's unit; at the n-th, before it goes on, the worker is killed."""
+
+    def __init__(self):
+        self.lock, self.names, self.group, self.stop_at, self.worker = threading.Lock(), [], b"", 0, None
+
+    def arm(self, group, stop_at, worker):
+        with self.lock:
+            self.names, self.group, self.stop_at, self.worker = [], group.encode(), stop_at, worker
+
+    def disarm(self):
+        with self.lock:
+            self.stop_at, names = 0, list(self.names)
+            return names
+
+    def saw(self, name):
+        with self.lock:
+            if self.worker is None:
+                return True
+            self.names.append(name)
+            if len(self.names) != self.stop_at:
+                return True
+            self.worker.kill()
+            self.worker = None
+            return False
+
+    # Which calls belong to a unit's way, and what to call them.
+
+    def redis(self, call):
+        keys = [part.decode() for part in call.split(b"\r\n") if part.startswith(b"parapet:v1:")]
+        subject = [key for key in keys if key not in ("parapet:v1:epoch", "parapet:v1:stop")]
+        mine = self.group and self.group in call or any(key.startswith(("parapet:v1:breaker:", "parapet:v1:seen:")) for key in keys)
+        return self.saw("redis " + subject[0].split(":")[2]) if mine and subject else True
+
+    def kafka(self, call):
+        return self.saw("kafka produce") if int.from_bytes(call[4:6], "big") == PRODUCE else True
+
+    def aws(self, call):
+        line = call.partition(b"\r\n")[0]
+        if not line.startswith((b"POST", b"GET")):
+            return True
+        body = call.partition(b"\r\n\r\n")[2]
+        action = next((part[7:].decode() for part in body.split(b"&") if part.startswith(b"Action=")), "call")
+        return self.saw("aws " + action)
+
+
+def points_of(count):
+    chosen = os.environ.get("CRASH_POINTS", "3")
+    if chosen == "all":
+        return list(range(1, count + 1))
+    if "," in chosen:
+        return [int(n) for n in chosen.split(",")]
+    return list(range(1, count + 1, int(chosen)))
+
+
+def test_every_crash_point(stack):
+    account, region = stack.ids[0], "eu-west-1"
+    watch = Watch()
+    times = {"kafka.session_timeout": "2s", "lease": "5s", "patience": "1s", "park.retry": "2s"}
+    with (
+        Proxy(stack.redis.port, redis_calls, watch.redis) as redis,
+        Proxy(stack.kafka.watched, kafka_calls, watch.kafka, stack.kafka.watch) as kafka,
+        Proxy(int(stack.tap.url.rsplit(":", 1)[1]), http_calls, watch.aws) as tap,
+    ):
+        through = {
+            **times,
+            "redis.url": f"redis://127.0.0.1:{redis.port}",
+            "kafka.brokers": f"127.0.0.1:{kafka.port}",
+            "aws.endpoint_url": f"http://127.0.0.1:{tap.port}",
+            # Every grant is counted; nothing may be in the way of a unit that is begun again.
+            "breaker.override": f"{GUARDRAIL}=1000/1h",
+        }
+        start_collector(stack)
+
+        # The way without an accident: how many calls it takes.
+        (group,) = stack.plant(account, region, [HTTPS])
+        worker = start_worker(stack, **through)
+        watch.arm(group, 0, worker)
+        open_to_internet(stack, [(account, region, group)])
+        wait_fixed(stack, [group], 60)
+        time.sleep(1.5)  # the offset's commit is no call of the unit
+        names = watch.disarm()
+        worker.terminate(20)
+        groups, killed, points = [group], [], points_of(min(len(names), MOST))
+        print(f"\n{len(names)} calls: {', '.join(names)}\nkilled before {len(points)} of them: {points}")
+        assert len(names) >= 20, names
+
+        for point in points:
+            (group,) = stack.plant(account, region, [HTTPS])
+            groups.append(group)
+            worker = start_worker(stack, **through)
+            watch.arm(group, point, worker)
+            open_to_internet(stack, [(account, region, group)])
+            try:
+                stack.wait_until(lambda worker=worker: not worker.running(), 40, f"the end at point {point}", 0.02)
+                killed.append(point)
+            except AssertionError:  # its way was shorter this time (nothing of a predecessor's to do)
+                worker.kill()
+            watch.disarm()
+        print(f"killed by the watch at {killed}")
+        assert len(killed) >= 0.7 * len(points), (killed, points)
+
+        survivor = start_worker(stack, **times, **{"breaker.override": f"{GUARDRAIL}=1000/1h"})
+        wait_fixed(stack, groups, 120)
+        wait_idle(stack, 60)
+        # No effect twice, none missing, no unit lost, nothing left open or parked.
+        assert_narrowed_once(stack, groups)
+        assert_whole(stack, [(account, region, group) for group in groups])
+        assert_journal_closed(stack)
+        client = stack.redis.client()
+        assert client.zcard("parapet:v1:parked") == 0 and client.keys("parapet:v1:lease:*") == []
+        assert counts(stack) == {"fixed": len(groups)}
+        # Each action that had an effect is counted in each of its windows.
+        acted = {m["value"]["action"] for m in stack.topic("parapet.actions") if m["value"]["kind"] == "intent"}
+        for scope in (f"{GUARDRAIL}/{account}", f"account:{account}", "organization"):
+            if client.exists(f"parapet:v1:window:{scope}"):
+                assert acted <= set(client.zrange(f"parapet:v1:window:{scope}", 0, -1)), scope
+        assert set(effects(stack)) == set(groups) and survivor.running()
