@@ -18,6 +18,8 @@ static const struct {
     {"ec2.RunInstances", "iam.PassRole"},
     {"events.PutTargets", "iam.PassRole"},
     {"guardduty.CreateDetector", "iam.CreateServiceLinkedRole"},
+    {"iam.CreatePolicy", "iam.TagPolicy"}, /* with Tags */
+    {"iam.CreateRole", "iam.TagRole"},
     {"inspector2.Enable", "iam.CreateServiceLinkedRole"},
     {"lambda.CreateFunction", "iam.PassRole"},
     {"lambda.UpdateFunctionConfiguration", "iam.PassRole"},

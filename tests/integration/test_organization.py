@@ -1,13 +1,17 @@
 """Accounts: which ones there are, where an event's resource is, and the guardrails that look at the organization."""
 
 import json
+import re
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 import yaml
 from spine import SSH, assert_narrowed_once, effects, own_mutations, start_collector, start_worker, wait_fixed, wait_idle
 from stack import cloud
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def dead_letters(stack):
@@ -221,3 +225,234 @@ def test_without_a_list_nobody_is_a_stranger(stack, organization):
     stack.tap.clear_faults()
     worker.wait_ready()
     wait_fixed(stack, [group], 90)
+
+
+# ---- the guardrails that look at the organization ----
+
+
+def choose(playbooks, *guardrails):
+    """Copies these guardrails of the catalogue, and their resources, into the directory."""
+    catalogue = ROOT / "worker" / "playbooks"
+    for name in guardrails:
+        source = catalogue / "guardrails" / f"{name}.yaml"
+        kind = yaml.safe_load(source.read_text())["resource"].replace(".", "-")
+        shutil.copy(source, playbooks / "guardrails")
+        shutil.copy(catalogue / "resources" / f"{kind}.yaml", playbooks / "resources")
+
+
+def ask_sweep(stack, resource, guardrails, account, region):
+    now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+    stack.produce("parapet.sweeps", [(f"{account}/{region}", {
+        "kind": "sweep", "id": f"sweep/{time.monotonic()}/{resource}/{account}", "tick": now, "resource": resource,
+        "account": account, "region": region, "guardrails": list(guardrails),
+    })])  # fmt: skip
+
+
+def newest_finding(stack, guardrail, account):
+    found = [m["value"] for m in stack.topic("parapet.findings")]
+    found = [one for one in found if one["guardrail"] == guardrail and one["account"] == account]
+    return found[-1] if found else {}
+
+
+def finding_of(stack, guardrail, account):
+    """Status of the guardrail's newest finding in the account; None: there is none."""
+    return newest_finding(stack, guardrail, account).get("status")
+
+
+def wait_finding(stack, guardrail, account, status, timeout=60):
+    stack.wait_until(
+        lambda: finding_of(stack, guardrail, account) == status, timeout,
+        lambda: f"{guardrail} in {account} to be {status}: {newest_finding(stack, guardrail, account)}", 0.5,
+    )  # fmt: skip
+
+
+TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999999999999:root"}, "Action": "sts:AssumeRole"}]}  # fmt: skip
+DENY = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "organizations:LeaveOrganization", "Resource": "*"}]}
+MORE = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["tag:GetResources"], "Resource": "*"}]}
+BASELINE = {
+    "policies": [{"name": "deny-leaving", "document": DENY}],
+    "roles": [{"role": "audit", "trust": TRUST, "attached": ["deny-leaving"], "inline": [{"name": "more", "document": MORE}]}],
+    "password_policy": [{
+        "MinimumPasswordLength": 14, "RequireSymbols": True, "RequireNumbers": True, "RequireUppercaseCharacters": True,
+        "RequireLowercaseCharacters": True, "AllowUsersToChangePassword": True, "MaxPasswordAge": 90, "PasswordReusePrevention": 5,
+    }],
+}  # fmt: skip
+
+
+def account_created(stack, account):
+    """What AWS tells the management account of a new member."""
+    detail = {
+        "eventVersion": "1.08", "eventSource": "organizations.amazonaws.com", "eventName": "CreateAccountResult",
+        "awsRegion": "us-east-1", "eventType": "AwsServiceEvent", "recipientAccountId": stack.hub_account,
+        "userIdentity": {"accountId": stack.hub_account, "invokedBy": "AWS Internal"}, "eventID": f"created-{account}",
+        "serviceEventDetails": {"createAccountStatus": {"state": "SUCCEEDED", "accountId": account, "accountName": "n"}},
+    }  # fmt: skip
+    event = elsewhere(stack.hub_account, "us-east-1", detail, account)
+    return {**event, "source": "aws.organizations", "detail-type": "AWS Service Event via CloudTrail"}
+
+
+def shape(iam):
+    """What the account's IAM holds of the baseline, by name."""
+    roles = {}
+    for role in iam.list_roles()["Roles"]:
+        name = role["RoleName"]
+        attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        roles[name] = {
+            "trust": role["AssumeRolePolicyDocument"],
+            "attached": sorted(policy["PolicyName"] for policy in attached),
+            "inline": {one: iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"]
+                       for one in iam.list_role_policies(RoleName=name)["PolicyNames"]},
+        }  # fmt: skip
+    policies = {}
+    for policy in iam.list_policies(Scope="Local")["Policies"]:
+        version = iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])
+        policies[policy["PolicyName"]] = version["PolicyVersion"]["Document"]
+    return roles, policies
+
+
+def test_a_new_account_gets_its_baseline_and_drift_is_put_right(stack, playbooks):
+    choose(playbooks, "iam-baseline")
+    (playbooks / "site.yaml").write_text(
+        yaml.safe_dump({"params": "iam-baseline", "environments": {"prod": BASELINE, "dev": {**BASELINE, "roles": []}}})
+    )
+    organization = Organization(stack, exclude=["sandbox"])  # the hub's own account is told, so it must be known
+    worker = start_worker(stack, playbooks=playbooks, **{"park.after": "3s", "park.retry": "1s"})
+    start_collector(stack)
+    new, dev = organization.account("new", "prod", open=False), organization.account("new-dev", "dev")
+    # Told before the list has it, and before its roles let anybody in: neither loses it.
+    stack.send("us-east-1", [account_created(stack, new), account_created(stack, new), account_created(stack, dev)])
+    stack.wait_until(lambda: new in listed(stack), 60, "the new account to be listed", 0.5)
+    time.sleep(3)
+    assert not own_mutations(stack, account=new)
+    organization.open(new)
+    wait_finding(stack, "iam-baseline", new, "fixed", 90)
+    wait_finding(stack, "iam-baseline", dev, "fixed", 90)
+    iam = stack.direct(new).client("iam")
+    roles, policies = shape(iam)
+    wanted = {"trust": TRUST, "attached": ["deny-leaving"], "inline": {"more": MORE}}
+    assert roles["audit"] == wanted and policies == {"deny-leaving": DENY}
+    assert iam.get_account_password_policy()["PasswordPolicy"]["MinimumPasswordLength"] == 14
+    assert "audit" not in shape(stack.direct(dev).client("iam"))[0]  # prod and dev differ
+    assert not dead_letters(stack)
+    calls = len(own_mutations(stack))
+
+    # A second look does nothing, nor does the negative twin: the same policy in other words, and a role of their own.
+    iam.update_assume_role_policy(RoleName="audit", PolicyDocument=json.dumps({**TRUST, "Statement": TRUST["Statement"][0]}))
+    iam.create_role(RoleName="their-own", AssumeRolePolicyDocument=json.dumps(TRUST))
+    sweeps = worker.metric("parapet_sweeps_total", resource="iam.baseline")
+    ask_sweep(stack, "iam.baseline", ["iam-baseline"], new, "us-east-1")
+    stack.wait_until(lambda: worker.metric("parapet_sweeps_total", resource="iam.baseline") > sweeps, 30, "a sweep")
+    wait_idle(stack)
+    assert len(own_mutations(stack)) == calls
+
+    # Drift: opened to everybody, given more, its policy hollowed out, the inline one gone.
+    everybody = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Principal": {"AWS": "*"}}]}
+    back_door = iam.create_policy(PolicyName="back-door", PolicyDocument=json.dumps(MORE))["Policy"]["Arn"]
+    iam.update_assume_role_policy(RoleName="audit", PolicyDocument=json.dumps(everybody))
+    iam.attach_role_policy(RoleName="audit", PolicyArn=back_door)
+    iam.delete_role_policy(RoleName="audit", PolicyName="more")
+    deny = f"arn:aws:iam::{new}:policy/deny-leaving"
+    for number in range(4):  # as many versions as there may be
+        hollow = {**DENY, "Statement": [{**DENY["Statement"][0], "Action": f"nothing:At{number}"}]}
+        iam.create_policy_version(PolicyArn=deny, PolicyDocument=json.dumps(hollow), SetAsDefault=True)
+    broken = shape(iam)
+    # An exception holds it back …
+    added = stack.parapet(
+        "exceptions", "add", "--guardrail", "iam-baseline", "--account", new, "--owner", "ann@example.com", "--reason", "test",
+        "--for", "1h", "--output", "json",
+    )  # fmt: skip
+    assert added.returncode == 0, added
+    ask_sweep(stack, "iam.baseline", ["iam-baseline"], new, "us-east-1")
+    wait_finding(stack, "iam-baseline", new, "excepted")
+    assert shape(iam) == broken
+    # … until it ends.
+    (exception,) = stack.redis.client().hkeys("parapet:v1:exceptions")
+    assert stack.parapet("exceptions", "remove", exception).returncode == 0
+    ask_sweep(stack, "iam.baseline", ["iam-baseline"], new, "us-east-1")
+    wait_finding(stack, "iam-baseline", new, "fixed", 90)
+    roles, policies = shape(iam)
+    assert roles["audit"] == wanted and policies["deny-leaving"] == DENY
+    assert len(iam.list_policy_versions(PolicyArn=deny)["Versions"]) == 5
+
+    # What the journal holds as inverse, in reverse order, brings back what was there.
+    wait_idle(stack)
+    outcomes = [m["value"] for m in stack.topic("parapet.actions") if m["value"]["kind"] == "outcome" and m["value"]["account"] == new]
+    last = outcomes[-1]["action"]
+    for record in reversed([one for one in outcomes if one["action"] == last]):
+        for inverse in record["call"].get("inverse") or []:
+            operation = re.sub(r"(?<!^)(?=[A-Z])", "_", inverse["call"].split(".")[1]).lower()
+            getattr(iam, operation)(**inverse["with"])
+    assert shape(iam) == broken
+
+
+def test_peering_with_strangers_is_contained(stack, playbooks):
+    names = ["peering-with-strangers", "peering-reaches-across", "peering-requested-by-stranger", "endpoint-service-for-strangers"]
+    choose(playbooks, *names)
+    ours, sister, region, stranger = stack.ids[0], stack.ids[1], stack.regions[0], "888888888888"
+    stack.tap.add_account(stranger)
+    worker = start_worker(stack, playbooks=playbooks)
+    start_collector(stack)
+
+    def network(account, number):
+        ec2 = stack.direct(account).client("ec2", region)
+        return ec2, ec2.create_vpc(CidrBlock=f"10.{number}.0.0/16")["Vpc"]["VpcId"]
+
+    here, mine = network(ours, 1)
+
+    def peer(account, number):
+        there, theirs = network(account, number)
+        made = here.create_vpc_peering_connection(VpcId=mine, PeerVpcId=theirs, PeerOwnerId=account, PeerRegion=region)
+        pcx = made["VpcPeeringConnection"]["VpcPeeringConnectionId"]
+        there.accept_vpc_peering_connection(VpcPeeringConnectionId=pcx)
+        table = here.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [mine]}])["RouteTables"][0]["RouteTableId"]
+        here.create_route(RouteTableId=table, DestinationCidrBlock=f"10.{number}.0.0/16", VpcPeeringConnectionId=pcx)
+        here.authorize_security_group_ingress(GroupId=group, IpPermissions=[cloud.permission("tcp", (443, 443), f"10.{number}.4.0/24")])
+        return pcx, table
+
+    group = here.create_security_group(GroupName="g", Description="g", VpcId=mine)["GroupId"]
+    strange, table = peer(stranger, 8)
+    own, _ = peer(sister, 2)
+    here.authorize_security_group_ingress(GroupId=group, IpPermissions=[cloud.permission("tcp", (443, 443), "10.0.0.0/8")])
+    # A stranger asks for another one; so does an account of ours.
+    asking = {}
+    for account, number in ((stranger, 9), (sister, 3)):
+        there, theirs = network(account, number)
+        made = there.create_vpc_peering_connection(VpcId=theirs, PeerVpcId=mine, PeerOwnerId=ours, PeerRegion=region)
+        asking[account] = made["VpcPeeringConnection"]["VpcPeeringConnectionId"]
+    for resource, chosen in (("ec2.vpc-peering", names[:3]),):
+        ask_sweep(stack, resource, chosen, ours, region)
+    wait_finding(stack, "peering-reaches-across", ours, "fixed", 90)
+    wait_finding(stack, "peering-requested-by-stranger", ours, "fixed", 90)
+    wait_idle(stack)
+    told = {m["value"]["resource"] for m in stack.topic("parapet.findings") if m["value"]["guardrail"] == names[0]}
+    assert told == {strange, asking[stranger]}
+
+    def routes():
+        return {r.get("VpcPeeringConnectionId") for r in here.describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"]}
+
+    def sources():
+        return {rule.get("CidrIpv4") for rule in stack.rules(ours, region, group)}
+
+    def state(pcx):
+        return here.describe_vpc_peering_connections(VpcPeeringConnectionIds=[pcx])["VpcPeeringConnections"][0]["Status"]["Code"]
+
+    assert routes() == {None, own}
+    assert sources() == {"10.2.4.0/24", "10.0.0.0/8"}  # that of our own account, and the one that is for others as well
+    assert state(asking[stranger]) == "rejected" and state(asking[sister]) == "pending-acceptance"
+    assert state(strange) == state(own) == "active"  # deleting one could not be undone: people are told
+
+    # An exception holds; the inverses bring back what was there.
+    outcomes = [m["value"] for m in stack.topic("parapet.actions") if m["value"]["kind"] == "outcome"]
+    for record in reversed([one for one in outcomes if one["guardrail"] == "peering-reaches-across"]):
+        for inverse in record["call"].get("inverse") or []:
+            operation = re.sub(r"(?<!^)(?=[A-Z])", "_", inverse["call"].split(".")[1]).lower()
+            getattr(here, operation)(**inverse["with"])
+    assert routes() == {None, own, strange} and "10.8.4.0/24" in sources()
+    added = stack.parapet("exceptions", "add", "--guardrail", "peering-reaches-across", "--account", ours, "--resource", strange,
+                          "--owner", "ann@example.com", "--reason", "test", "--for", "1h")  # fmt: skip
+    assert added.returncode == 0, added
+    ask_sweep(stack, "ec2.vpc-peering", ["peering-reaches-across"], ours, region)
+    wait_finding(stack, "peering-reaches-across", ours, "excepted")
+    wait_idle(stack)
+    assert routes() == {None, own, strange}
+    assert worker.metric("parapet_actions_total", status="acted") == 2

@@ -23,8 +23,8 @@ static const char *text_or(const json_t *test, const char *key, const char *othe
 /* A resource as the test describes it; NULL when a key of the test is unknown. */
 static struct live *described(const struct guardrail *guardrail, const struct place *place, const json_t *test,
                               char **why) {
-  static const char *const words[] = {"name",   "resource", "expect", "environment", "account",
-                                      "region", "event",    "params", "baseline",    "parent"};
+  static const char *const words[] = {"name",  "resource", "expect",   "environment", "account",     "region",
+                                      "event", "params",   "baseline", "parent",      "organization"};
   const struct resource *resource = guardrail->resource;
   const char *key;
   json_t *value;
@@ -170,7 +170,8 @@ int offline_test(const struct guardrail *guardrail, size_t index, char **why) {
                         .region = text_or(test, "region", "eu-west-1"),
                         .environment = text_or(test, "environment", "prod"),
                         .unit = "workloads",
-                        .partition = "aws"};
+                        .partition = "aws",
+                        .organization = json_object_get(test, "organization")};
   struct error error = {0};
   *why = NULL;
   struct live *live = described(guardrail, &place, test, why);

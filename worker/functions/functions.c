@@ -143,6 +143,12 @@ const struct jmes_function engine_functions[] = {
     {"policy_allows", 3, 4, function_policy_allows,
      "policy_allows(policies, action, resource, boundary): may the action be done on the resource (\"*\": on all)? An "
      "Allow under conditions counts, a Deny under conditions does not"},
+    {"policy_equal", 2, 2, function_policy_equal,
+     "policy_equal(a, b): do the policies say the same, whatever their order and spelling?"},
+    {"lookup", 3, 3, function_lookup,
+     "lookup(list, field, value): the first element whose field has the value, or null"},
+    {"with_parent", 3, 3, function_with_parent,
+     "with_parent(list, key, field): the elements of every `field`, each with its owner's `key`"},
     {"diff", 2, 2, function_diff,
      "diff(before, after): what became of a value: {added, removed, changed: {key: {from, to}}} of mappings, {added, "
      "removed} of lists, {from, to} of others; {} when they are equal"},

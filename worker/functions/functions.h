@@ -56,4 +56,11 @@ json_t *function_diff(json_t *const *arguments, size_t count, const struct jmes_
 json_t *function_arn_name(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
 json_t *function_arn_part(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
 
+/* join.c, policy_equal.c */
+json_t *function_lookup(json_t *const *arguments, size_t count, const struct jmes_scope *scope, struct error *error);
+json_t *function_with_parent(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                             struct error *error);
+json_t *function_policy_equal(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                              struct error *error);
+
 #endif
