@@ -192,7 +192,7 @@ class Demo:
                             "An exception has an owner, a reason and an end.")  # fmt: skip
         group = self.stack.plant(DATA, "us-east-1", name="bastion")[0]
         self.operator("exceptions", "add", "--guardrail", GUARDRAIL, "--account", DATA, "--resource", group, "--owner",
-                      "ann@example.com", "--reason", "migration", "--for", "8h")  # fmt: skip
+                      "ann@example.com", "--reason", "migration", "--for", "30d")  # fmt: skip
         self.screen.happened(None, "ann", where(DATA, "us-east-1", group) + RULES["ssh"][1], "blue")
         self.open(DATA, "us-east-1", group)
         self.expect("excepted", ["ssh"])
