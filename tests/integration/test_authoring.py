@@ -99,7 +99,7 @@ def test_explain_says_what_the_playbook_says():
     assert {read["operation"] for read in explained["reads"]} == {f"ec2.{name}" for name in SSH_READS}
     assert explained["changes"] == {
         "ec2.AuthorizeSecurityGroupIngress": ["ec2.RevokeSecurityGroupIngress"],
-        "ec2.RevokeSecurityGroupIngress": ["ec2.AuthorizeSecurityGroupIngress"],
+        "ec2.RevokeSecurityGroupIngress": ["ec2.AuthorizeSecurityGroupIngress", "ec2.CreateTags"],
     }
     assert explained["gates"]["mode"] == {"prod": "remediate", "dev": "notify", "default": "notify"}
     assert explained["gates"]["breaker"] == {"actions": 20, "within_seconds": 600}
