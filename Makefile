@@ -142,9 +142,9 @@ lint: ## clang-format, clang-tidy, cppcheck, gcc and clang warnings
 	@tests/support/deps.sh lint
 	@BUILD=$(BUILD) JOBS=$(JOBS) tests/support/lint.sh
 
-asan: ## the unit tests under address + undefined sanitizers
+asan: models ## the unit tests under address + undefined sanitizers
 	@$(MAKE) unit CC=clang BUILD=$(BUILD)/asan SANITIZE=address,undefined OPTIMIZE='-O1 -g' MODULE=$(MODULE)
-tsan: ## the unit tests under the thread sanitizer
+tsan: models ## the unit tests under the thread sanitizer
 	@$(MAKE) unit CC=clang BUILD=$(BUILD)/tsan SANITIZE=thread OPTIMIZE='-O1 -g' MODULE=$(MODULE)
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(COMMON_LIB) $(WORKER_LIB)
