@@ -69,6 +69,6 @@ def test_a_sweep_of_1000_groups_by_8_guardrails_costs_the_pages_of_the_lists(clo
     # moto answers each of these lists in one page, whatever is asked; AWS gives 1,000 groups or rules a page.  (A call that
     # a busy emulator cut off is made again; what was answered counts.)
     calls = [call for call in cloud.calls(mark, role=ROLE_ARNS, service="ec2") if call["status"] == 200]
-    assert sorted((call["operation"], call["params"].get("NextToken")) for call in calls) == [
+    assert sorted((call["operation"], call.get("params", {}).get("NextToken")) for call in calls) == [
         ("DescribeNetworkInterfaces", None), ("DescribeSecurityGroupRules", None), ("DescribeSecurityGroups", None),
     ]  # fmt: skip

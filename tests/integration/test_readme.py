@@ -40,8 +40,10 @@ def test_a_guardrail_from_nothing_by_the_readme_alone(cloud):
 
     # Its commands: all of them run, at the playbooks in question.
     commands = [line.partition("#")[0].split() for line in block("").splitlines() if line.strip()]
-    assert [words[1] for words in commands] == ["playbooks", "test", "playbooks", "iam", "assess"]
+    assert [words[1] for words in commands] == ["playbooks", "test", "playbooks", "explain", "match", "iam", "assess"]
     for words in commands:
+        if words[1] in ("explain", "match"):  # of an event, which a newcomer does not have yet
+            continue
         done = cloud.parapet(*words[1:])
         assert done.returncode == 0, (words, done.stdout, done.stderr)
 

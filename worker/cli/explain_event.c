@@ -76,19 +76,27 @@ static json_t *explain_trigger(const struct subject *subject, const struct guard
   return row;
 }
 
+/* One row a guardrail: of its first trigger that matches, else of its first one. */
+static json_t *explain_best(const struct subject *subject, const struct guardrail *guardrail, struct error *error) {
+  json_t *row = guardrail->trigger_count > 0 ? explain_trigger(subject, guardrail, 0, error)
+                                             : json_pack("{s:s, s:n, s:b, s:s?}", "guardrail", guardrail->name,
+                                                         "trigger", "matches", 0, "schedule", guardrail->schedule);
+  for (size_t t = 1; row && t < guardrail->trigger_count && !json_is_true(json_object_get(row, "matches")); t++) {
+    json_t *other = explain_trigger(subject, guardrail, t, error);
+    json_t *worse = !other || json_is_true(json_object_get(other, "matches")) ? row : other;
+    row = worse == row ? other : row;
+    json_decref(worse);
+  }
+  return row;
+}
+
 static json_t *explain_all(const struct subject *subject, struct error *error) {
   json_t *rows = json_array();
-  for (size_t i = 0; i < subject->bundle->guardrail_count; i++) {
-    const struct guardrail *guardrail = subject->bundle->guardrails[i];
-    if (guardrail->trigger_count == 0)
-      json_array_append_new(rows, json_pack("{s:s, s:n, s:b, s:s?}", "guardrail", guardrail->name, "trigger", "matches",
-                                            0, "schedule", guardrail->schedule));
-    for (size_t t = 0; t < guardrail->trigger_count; t++)
-      if (json_array_append_new(rows, explain_trigger(subject, guardrail, t, error)) != 0) {
-        json_decref(rows);
-        return NULL;
-      }
-  }
+  for (size_t i = 0; i < subject->bundle->guardrail_count; i++)
+    if (json_array_append_new(rows, explain_best(subject, subject->bundle->guardrails[i], error)) != 0) {
+      json_decref(rows);
+      return NULL;
+    }
   return rows;
 }
 
