@@ -12,10 +12,10 @@ struct sentinel {
   char directory[64], url[160];
 };
 
-/* redis-sentinel on the port next to the master's; it rewrites its file. */
+/* redis-sentinel; it rewrites its file. */
 static int sentinel_start(struct sentinel *sentinel, const struct redis_server *master) {
   char path[128], port[8];
-  sentinel->port = master->port < 60000 ? master->port + 1111 : master->port - 1111;
+  sentinel->port = redis_server_free_port();
   snprintf(sentinel->directory, sizeof sentinel->directory, "/tmp/parapet-sentinel-XXXXXX");
   assert_non_null(mkdtemp(sentinel->directory));
   snprintf(path, sizeof path, "%s/sentinel.conf", sentinel->directory);

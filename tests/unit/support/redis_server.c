@@ -27,7 +27,7 @@ int redis_server_available(void) {
   return known;
 }
 
-static int free_port(void) {
+int redis_server_free_port(void) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
   int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -95,7 +95,7 @@ struct redis_server *redis_server_start(const char *const *options) {
   remember(server);
   snprintf(server->unix_url, sizeof server->unix_url, "unix://%s/redis.sock", server->directory);
   for (int i = 0; i < 3; i++) { /* somebody may take the free port before redis-server does */
-    server->port = free_port();
+    server->port = redis_server_free_port();
     snprintf(server->url, sizeof server->url, "redis://127.0.0.1:%d", server->port);
     if (server->port > 0 && !redis_server_again(server)) return server;
   }

@@ -25,6 +25,8 @@ void redis_server_kill(struct redis_server *server);
 int redis_server_again(struct redis_server *server);
 void redis_server_pause(struct redis_server *server);  /* SIGSTOP */
 void redis_server_resume(struct redis_server *server); /* SIGCONT */
+/* A port that nobody has now; -1: there is none. */
+int redis_server_free_port(void);
 /* One command ("SET", "a", "1", NULL) over the unix socket.  Its answer as text, which the caller frees: arrays have
  * an element a line, an error begins with "-", nil is "".  NULL: no answer. */
 char *redis_server_ask(const struct redis_server *server, ...) __attribute__((sentinel));
