@@ -29,12 +29,12 @@ struct raw_reply {
 struct raw_server {
   int listener, port;
   pthread_t thread;
-  pthread_mutex_t lock; /* guards what follows */
+  pthread_mutex_t lock; /* guards what follows, and the reply's bytes while they are sent */
   struct raw_reply reply;
   int connections; /* read it after raw_server_stop */
 };
 
-/* What later connections are answered. */
+/* What later connections are answered.  Nobody reads the bytes of the reply before any more. */
 static inline void raw_server_set(struct raw_server *server, struct raw_reply reply) {
   pthread_mutex_lock(&server->lock);
   server->reply = reply;
@@ -93,7 +93,10 @@ static inline void *raw_serve(void *argument) {
     pthread_mutex_unlock(&server->lock);
     if (!reply.mute) raw_read_request(connection);
     const char *bytes = reply.bytes ? reply.bytes : "";
-    if (raw_send(connection, bytes, reply.length ? reply.length : strlen(bytes)) == 0) raw_end(connection, &reply);
+    pthread_mutex_lock(&server->lock);
+    int failed = raw_send(connection, bytes, reply.length ? reply.length : strlen(bytes));
+    pthread_mutex_unlock(&server->lock);
+    if (!failed) raw_end(connection, &reply);
     close(connection);
   }
   return NULL;
