@@ -547,6 +547,8 @@ def _trail_with_alarms(client):
     """A trail whose log group is watched as it should be."""
     group, client = f"catalogue-{next(_numbers)}", client.quietly
     logs, alarms, sns = client("logs"), client("cloudwatch"), client("sns")
+    for old in client("cloudtrail").describe_trails(includeShadowTrails=False)["trailList"]:
+        client("cloudtrail").delete_trail(Name=old["Name"])  # alarms are the account's: each of its trails wants them
     logs.create_log_group(logGroupName=group)
     topic = sns.create_topic(Name=group)["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{TWIN}:{group}")
@@ -633,12 +635,12 @@ def recorder_stopped(client, bad):
 
 
 def config_deleted(client, bad):
-    name, config = _recorder(client), client("config")
-    if bad:
+    name, config = _recorder(client), client.quietly("config")
+    if bad:  # what comes before is not told: it would be put right before the end
         config.stop_configuration_recorder(ConfigurationRecorderName=name)
         for channel in config.describe_delivery_channels()["DeliveryChannels"]:
             config.delete_delivery_channel(DeliveryChannelName=channel["name"])
-        config.delete_configuration_recorder(ConfigurationRecorderName=name)
+        client("config").delete_configuration_recorder(ConfigurationRecorderName=name)
     return "config"
 
 
