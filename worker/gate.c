@@ -74,6 +74,30 @@ static int has_begun(struct unit *unit, struct unit_case *one, int *begun, struc
   return 0;
 }
 
+/* ---- events that come again ---- */
+enum { ANSWERED_MS = 24 * 3600 * 1000 };
+
+/* As an event of its own among those that were seen; "": no event. */
+static const char *answered_key(const struct unit *unit, const struct unit_case *one, char key[800]) {
+  const struct delivery *delivery = unit->delivery;
+  key[0] = '\0';
+  if (delivery->kind != DELIVERY_SWEEP && delivery->id[0]) snprintf(key, 800, "%s|%s", delivery->id, one->subject);
+  return key;
+}
+
+enum verdict unit_mark_answered(struct unit *unit, struct unit_case *one, struct error *error) {
+  char key[800];
+  if (!*answered_key(unit, one, key)) return VERDICT_GO;
+  return state_seen_mark(unit->worker->state, key, ANSWERED_MS, error) == 0 ? VERDICT_GO : VERDICT_LATER;
+}
+
+static int was_answered(struct unit *unit, struct unit_case *one, int *answered, struct error *error) {
+  char key[800];
+  *answered = 0;
+  if (unit->delivery->kind != DELIVERY_EVENT || !*answered_key(unit, one, key)) return 0;
+  return state_seen(unit->worker->state, key, answered, error);
+}
+
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error) {
   int own = is_own_change(unit, error), parked = 0;
   if (own < 0) return VERDICT_LATER;
@@ -101,9 +125,13 @@ enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *e
   worker_scopes(unit->worker, one->guardrail, unit->account->id, &scopes);
   if (state_breaker_peek(unit->worker->state, scopes.limits, scopes.count, &answer, scope, error) != 0)
     return VERDICT_LATER;
-  int begun = 0;
+  int begun = 0, answered = 0;
   if (answer == STATE_REFUSED_OPEN && has_begun(unit, one, &begun, error) != 0) return VERDICT_LATER;
-  return answer == STATE_GRANTED || begun ? VERDICT_GO : refused(one, answer, scope, error);
+  if (answer == STATE_GRANTED || begun) return VERDICT_GO;
+  if (was_answered(unit, one, &answered, error) != 0) return VERDICT_LATER;
+  if (!answered) return refused(one, answer, scope, error);
+  refuse(one, "answered");
+  return VERDICT_DONE;
 }
 
 /* ---- read ---- */

@@ -89,8 +89,8 @@ json_t *unit_pack(const struct unit *unit, const struct unit_case *one) {
   if (one->created_ms) json_object_set_new(packed, "created_ms", json_integer(one->created_ms));
   if (unit->delivery->actor) json_object_set(packed, "actor", unit->delivery->actor);
   if (event && one->guardrail->reads_event) json_object_set(packed, "event", event);
-  const char *event_id = json_text_at(event, "id", NULL);
-  if (*event_id) json_object_set_new(packed, "event_id", json_string(event_id));
+  if (unit->delivery->kind != DELIVERY_SWEEP && unit->delivery->id[0])
+    json_object_set_new(packed, "event_id", json_string(unit->delivery->id));
   return packed;
 }
 
@@ -105,6 +105,7 @@ static struct unit *unpack(struct delivery *delivery, struct bundle *bundle, str
   }
   delivery->event_ms = json_integer_value(json_object_get(packed, "event_ms"));
   delivery->collected_ms = json_integer_value(json_object_get(packed, "collected_ms"));
+  snprintf(delivery->id, sizeof delivery->id, "%s", json_text_at(packed, "event_id", NULL));
   delivery->actor = json_incref(json_object_get(packed, "actor"));
   delivery->event = json_incref(json_object_get(packed, "event"));
   struct unit *unit = unit_open(delivery, bundle, accounts, account, guardrail->resource,
@@ -252,6 +253,7 @@ static enum verdict advance_look(struct unit *unit, struct unit_case *one, struc
 static enum verdict recorded(struct unit *unit, struct unit_case *one, struct error *error) {
   one->stage = STAGE_CLOSE;
   if (approve_forget(unit, one, error) != VERDICT_GO) return VERDICT_LATER;
+  if (unit_mark_answered(unit, one, error) != VERDICT_GO) return VERDICT_LATER;
   return unit_close(unit, one, error);
 }
 
