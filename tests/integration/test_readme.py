@@ -1,6 +1,8 @@
 """README's "Add a guardrail", by the letter: its YAML, its commands, and a worker that is running already."""
 
+import json
 import re
+import shlex
 
 import pytest
 from stack.cloud import permission
@@ -26,7 +28,7 @@ def cloud():
         yield stack
 
 
-def test_a_guardrail_from_nothing_by_the_readme_alone(cloud):
+def test_a_guardrail_from_nothing_by_the_readme_alone(cloud, tmp_path):
     worker = cloud.start_worker(**{"playbooks.reload": "1s", "patience": "1s,3s"})
     cloud.start_collector(**{"sqs.wait": "1s"})
     account = cloud.ids[0]
@@ -39,12 +41,15 @@ def test_a_guardrail_from_nothing_by_the_readme_alone(cloud):
     path.write_text(block("yaml"))
 
     # Its commands: all of them run, at the playbooks in question.
-    commands = [line.partition("#")[0].split() for line in block("").splitlines() if line.strip()]
+    commands = [shlex.split(line, comments=True) for line in block("").splitlines() if line.strip()]
     assert [words[1] for words in commands] == ["playbooks", "test", "playbooks", "explain", "match", "iam", "assess"]
+    event = tmp_path / "event.json"  # which a newcomer gets from CloudTrail
+    event.write_text(json.dumps({
+        "id": "e-1", "source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "account": account, "region": REGION,
+        "time": "2026-01-01T00:00:00Z", "detail": {"eventName": "RunInstances", "awsRegion": REGION},
+    }))  # fmt: skip
     for words in commands:
-        if words[1] in ("explain", "match"):  # of an event, which a newcomer does not have yet
-            continue
-        done = cloud.parapet(*words[1:])
+        done = cloud.parapet(*[event if word in ("event.json", "events.jsonl.gz") else word for word in words[1:]])
         assert done.returncode == 0, (words, done.stdout, done.stderr)
 
     # The running worker takes it up by itself, and finds.
