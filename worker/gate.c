@@ -65,7 +65,8 @@ static enum verdict refused(struct unit_case *one, enum state_grant answer, cons
   return VERDICT_PARK;
 }
 
-/* An action that was begun before the breaker opened is not left half done: the grant decides, which it has already. */
+/* Was an action begun that is not at its end?  (It is not left half done when its breaker opens meanwhile: the grant
+ * decides, which it has already.) */
 static int has_begun(struct unit *unit, struct unit_case *one, int *begun, struct error *error) {
   json_t *intent = NULL;
   if (state_intent_get(unit->worker->state, one->subject, &intent, error) != 0) return -1;
@@ -270,11 +271,10 @@ static enum verdict look_again(struct unit *unit, struct unit_case *one, struct 
 }
 
 enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct error *error) {
-  json_t *intent = NULL;
   struct live *live = NULL;
-  if (state_intent_get(unit->worker->state, one->subject, &intent, error) != 0) return VERDICT_LATER;
-  if (!intent) return VERDICT_GO;
-  json_decref(intent);
+  int begun;
+  if (has_begun(unit, one, &begun, error) != 0) return VERDICT_LATER;
+  if (!begun) return VERDICT_GO;
   enum verdict verdict = unit_lease(unit, one, error); /* whoever works on it has the lease */
   if (verdict == VERDICT_GO) verdict = unit_read(unit, &live, error);
   if (verdict == VERDICT_GO) verdict = unit_resolve(unit, one, live, error);
