@@ -51,10 +51,8 @@ def plant(stack):
     in_threads(plant_group, range(GROUPS), threads=4)
     # Half of the keys are 120 days old; a quarter of all keys is switched off.
     stack.moto_time("-120d")
-    time.sleep(1.2)  # the emulator's clock is read once a second
     in_threads(plant_user, range(USERS // 2), threads=4)
     stack.moto_time("+0d")
-    time.sleep(1.2)
     in_threads(plant_user, range(USERS // 2, USERS), threads=4)
 
 

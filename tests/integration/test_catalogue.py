@@ -827,11 +827,9 @@ def make(stack, row):
         caller = stack.stranger(account)
         if row.old:
             stack.moto_time("-120d")
-            time.sleep(1.2)
         made[account] = row.make(client_of(stack, caller, row), account != TWIN)
     if row.old:
         stack.moto_time("+0d")
-        time.sleep(1.2)
     return made
 
 

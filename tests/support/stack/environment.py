@@ -313,10 +313,16 @@ class Stack:
         return [rule for rule in found["SecurityGroupRules"] if rule["IsEgress"] == egress]
 
     def moto_time(self, offset):
-        """Moves moto's clock, as "-120d" or "+0d" (faketime=True only)."""
+        """Moves moto's clock at once, as "-120d" or "+0d" (faketime=True only)."""
         if not self.options["faketime"]:
             raise StackError("the stack was not started with faketime")
-        self._faketime_file().write_text(offset + "\n")
+        self._write_faketime(offset)
+
+    def _write_faketime(self, offset):
+        # Read anew at every look at the clock: never half written.
+        fresh = self.directory / "faketime.new"
+        fresh.write_text(offset + "\n")
+        fresh.replace(self._faketime_file())
 
     def _faketime_file(self):
         return self.directory / "faketime"
@@ -329,12 +335,12 @@ class Stack:
         library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
         if library is None:
             raise StackError("libfaketime is missing: apt-get install faketime")
-        self._faketime_file().write_text("+0d\n")
+        self._write_faketime("+0d")
         return {
             **own,
             "LD_PRELOAD": str(library),
             "FAKETIME_TIMESTAMP_FILE": str(self._faketime_file()),
-            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
 
