@@ -95,8 +95,8 @@ static void test_no_burst_above_the_bucket(void **unused) {
   assert_true(count > 50);
 }
 
-/* As many as can be had without waiting for a refill; *stalled: Redis (or the machine) let one of them wait so long that
- * the budget rightly went on with its own share. */
+/* As many as can be had without waiting for a refill; *stalled: Redis (or the machine) let one of them wait so long
+ * that the budget rightly went on with its own share. */
 static int burst_of(struct worker *worker, bool *stalled) {
   int taken = 0;
   for (int64_t began; taken < 200; taken++) {
