@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
+.SECONDARY: # what is generated on the way stays
 
 CC      ?= gcc
 ifeq ($(origin CC),default)
@@ -67,7 +68,7 @@ help: ## this list
 	@echo
 	@sed -nE 's/^([a-z][a-z-]*):.*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
-	@echo "Variables: V=1 (print commands)  CC=gcc|clang  BUILD=build  SANITIZE=address,undefined|thread  FUZZ_SECONDS=60  PREFIX=/usr/local"
+	@echo "Variables: V=1 (print commands)  CC=gcc|clang  BUILD=build  SANITIZE=address,undefined|thread  FUZZ_SECONDS=60  FUZZ="match pattern"  PREFIX=/usr/local"
 
 # ---- what is needed -------------------------------------------------------------------------------------------
 .PHONY: deps deps-build
@@ -152,10 +153,10 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(COMMON_LIB) $(WORKER_LIB)
 	@$(if $(V),,echo "  fuzz $*";) $(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $< $(WORKER_LIB) $(COMMON_LIB) $(LDLIBS)
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_BIN)
-fuzz: ## the fuzzers, FUZZ_SECONDS each, from their corpora
+fuzz: ## the fuzzers (FUZZ="NAME…": those), FUZZ_SECONDS each, from their corpora
 	@tests/support/deps.sh lint
 	@$(MAKE) -j$(JOBS) fuzz-programs CC=clang BUILD=$(BUILD)/fuzz SANITIZE=address,undefined OPTIMIZE='-O1 -g' CFLAGS=-fsanitize=fuzzer-no-link
-	@BUILD=$(BUILD)/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) tests/support/fuzz.sh
+	@BUILD=$(BUILD)/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ="$(FUZZ)" tests/support/fuzz.sh
 
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(WORKER_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)

@@ -239,6 +239,7 @@ int main(int argc, char **argv) {
   sigset_t signals;
   struct collector collector = {0};
   struct error error = {0};
+  json_use_blocks();
   if (is_asked(argc, argv, "--help")) {
     puts("parapet-collector: takes events from SQS, the schedule and files to Kafka.\n\nSettings:");
     config_print_help(collector_settings, stdout);

@@ -235,6 +235,7 @@ static int serve(struct worker *worker, struct error *error) {
 int main(int argc, char **argv) {
   struct error error = {0};
   struct worker worker = {.bundle_lock = PTHREAD_MUTEX_INITIALIZER, .started_ms = clock_wall_ms()};
+  json_use_blocks();
   for (int i = 1; i < argc; i++)
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
       fputs(usage, stdout);

@@ -152,7 +152,7 @@ struct aws_session *aws_session_find(struct aws_sessions *sessions, const struct
   if (!role || !role->name || !*role->name) return aws_sessions_get(sessions, "", NULL, aws_fetch_base, error);
   if (check(target, role, error) != 0) return NULL;
   json_t *params = make_params(client, target);
-  char *key = params ? json_dumps(params, JSON_COMPACT) : NULL;
+  char *key = params ? json_written(params) : NULL;
   struct aws_session *session = NULL;
   if (key)
     session = aws_sessions_get(sessions, key, params, fetch_role, error);

@@ -268,7 +268,7 @@ static char *cache_key(const struct aws_service *service, const struct aws_opera
   const json_t *definition = aws_operation_definition(operation);
   set_static_context(context, definition);
   set_member_context(context, service, definition, params);
-  char *text = json_dumps(context, JSON_COMPACT);
+  char *text = json_written(context);
   json_decref(context);
   struct buffer key = {0};
   buffer_addf(&key, "%s\n%s\n%s\n%s", aws_service_name(service), place->override ? place->override : "", place->region,

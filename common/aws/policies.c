@@ -106,7 +106,7 @@ static int put_group(struct making *making, const json_t *group) {
 /* The companions that occur anywhere in the groups go into each policy; found in the first. */
 static void find_companions(struct making *making, const json_t *groups) {
   for (size_t i = 0; i < sizeof companion_operations / sizeof *companion_operations; i++) {
-    char action[128], *text = json_dumps(groups, JSON_COMPACT);
+    char action[128], *text = json_written(groups);
     char quoted[128];
     snprintf(quoted, sizeof quoted, "\"%s\"", companion_operations[i]);
     int occurs = text && strstr(text, quoted) != NULL;

@@ -157,7 +157,7 @@ static enum aws_wait_result again(const json_t *model, struct aws_wait *wait, st
 }
 
 static enum aws_wait_result never(const json_t *acceptor, const struct answer *answer, struct error *error) {
-  char *expected = json_dumps(json_object_get(acceptor, "expected"), JSON_COMPACT | JSON_ENCODE_ANY);
+  char *expected = json_written(json_object_get(acceptor, "expected"));
   const char *argument = json_text_at(acceptor, "argument", NULL);
   struct error why = *answer->error;
   error_set(error, ERROR_INVALID, "WaiterFailure", "it will not become so: %s %s is %s%s%s",

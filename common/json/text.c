@@ -113,3 +113,13 @@ char *json_text(const json_t *value) {
   buffer_free(&buffer);
   return NULL;
 }
+
+static int on_written(const char *bytes, size_t length, void *buffer) { return buffer_add(buffer, bytes, length); }
+
+char *json_written(const json_t *value) {
+  struct buffer buffer = {0};
+  if (value && json_dump_callback(value, on_written, &buffer, JSON_COMPACT | JSON_ENCODE_ANY) == 0)
+    return buffer_take(&buffer);
+  buffer_free(&buffer);
+  return NULL;
+}

@@ -24,6 +24,15 @@ int json_check(const char *text, size_t length, struct error *error);
  * frees; NULL only when out of memory. */
 char *json_text(const json_t *value);
 
+/* Compact, keys in the value's order: for people and for texts that are compared by nobody.  Caller free()s; NULL only
+ * when out of memory.  (json_dumps() gives memory that is jansson's, see json_use_blocks.) */
+char *json_written(const json_t *value);
+
+/* Gives jansson this module's own memory (memory.c): first thing in main(), before any value is made and any thread
+ * runs.  What jansson hands out as text (json_dumps) is then not free()'s: use json_text() and json_written().  Under
+ * the sanitizers it does nothing. */
+void json_use_blocks(void);
+
 /* Walks keys (a NULL-terminated list): json_at(v, "detail", "eventName", NULL).  Borrowed, or NULL. */
 json_t *json_at(const json_t *value, ...) __attribute__((sentinel));
 /* The string at the keys, or "" when it is absent or no string.  Borrowed. */

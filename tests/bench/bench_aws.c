@@ -107,6 +107,7 @@ static void bench_memory(const char *models, const char *url, char **operations)
 }
 
 int main(int count, char **arguments) {
+  json_use_blocks();
   if (count == 7 && strcmp(arguments[1], "call") == 0) {
     struct load load = {.client = open_client(arguments[2], arguments[3]),
                         .operation = arguments[4],

@@ -48,6 +48,7 @@ int main(void) {
   size_t capacity = 0;
   ssize_t length;
   int result = EXIT_SUCCESS;
+  json_use_blocks();
   while (result == EXIT_SUCCESS && (length = getline(&line, &capacity, stdin)) >= 0) {
     char *answer = answer_line(line, (size_t)length);
     if (!answer || puts(answer) == EOF || fflush(stdout) != 0) result = EXIT_FAILURE;

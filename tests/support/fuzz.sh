@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzzer for FUZZ_SECONDS, beginning with its corpus in tests/fuzz/corpus/NAME.  What a fuzzer learns stays
+# Runs every fuzzer (or those that FUZZ names: FUZZ="match pattern") for FUZZ_SECONDS, beginning with its corpus in tests/fuzz/corpus/NAME.  What a fuzzer learns stays
 # under $BUILD; what it finds is printed and kept in $BUILD/findings.  A finding becomes a regression test by copying it
 # into the corpus.  Last line: "fuzz: N passed, N failed".  Exit 1 on a finding, or when there was nothing to run.
 set -u
@@ -41,10 +41,10 @@ export -f fuzz
 
 mapfile -t programs < <(for program in "$build"/tests/fuzz/fuzz_*; do
   source=tests/fuzz/$(basename "$program").c # what is left of a fuzzer that was removed does not count
-  [[ -x $program && -f $source ]] && echo "$program"
+  [[ -x $program && -f $source ]] && [[ -z ${FUZZ:-} || " $FUZZ " == *" ${program##*/fuzz_} "* ]] && echo "$program"
 done)
 if ((${#programs[@]} == 0)); then
-  echo "fuzz: no fuzzer under $build/tests/fuzz"
+  echo "fuzz: no fuzzer${FUZZ:+ of the names \"$FUZZ\"} under $build/tests/fuzz"
   exit 1
 fi
 

@@ -13,7 +13,7 @@ static void print_cell_text(const char *text) {
 }
 
 static void print_code(const json_t *value) {
-  char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+  char *text = json_written(value);
   printf("`%s`", text ? text : "");
   free(text);
 }

@@ -121,7 +121,7 @@ static json_t *explain_one(const struct subject *subject, struct error *error) {
 #define SHOWN 100 /* characters of a value */
 
 static void print_text(const json_t *value) {
-  char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+  char *text = value ? json_written(value) : NULL;
   size_t length = text ? strlen(text) : 0, shown = length > SHOWN ? SHOWN : length;
   while (shown < length && ((unsigned char)text[shown] & 0xC0) == 0x80) shown--;
   printf("%.*s%s", (int)shown, text ? text : "", shown < length ? "…" : "");

@@ -121,7 +121,7 @@ static void print_line(const char *label, const char *text) { printf("%-10s %s\n
 
 static void print_value(const char *label, const json_t *value) {
   char *text =
-      json_is_string(value) ? strdup(json_string_value(value)) : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+      json_is_string(value) ? strdup(json_string_value(value)) : json_written(value);
   print_line(label, text ? text : "-");
   free(text);
 }

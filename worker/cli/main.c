@@ -199,6 +199,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv) {
 int main(int argc, char **argv) {
   int words = 0;
   signal(SIGPIPE, SIG_IGN);
+  json_use_blocks();
   json_object_seed(0);
   log_set_level(getenv("PARAPET_LOG_LEVEL") ? getenv("PARAPET_LOG_LEVEL") : "error");
   if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {

@@ -41,7 +41,7 @@ static char *cell_text(const json_t *row, const char *key) {
   const json_t *value = json_object_get(row, key);
   if (!value || json_is_null(value)) return strdup("-");
   if (json_is_string(value)) return strdup(json_string_value(value));
-  return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+  return json_written(value);
 }
 
 static int utf8_width(const char *text) {

@@ -86,7 +86,7 @@ static void load_scope(struct loader *loader, const json_t *document, struct gua
 
 static void load_event(struct loader *loader, const json_t *event, const char *pointer, struct event_trigger *trigger) {
   if (check_keys(loader, event, pointer, event_keys) > 0) return;
-  trigger->pattern = json_dumps(json_object_get(event, "pattern"), JSON_COMPACT);
+  trigger->pattern = json_written(json_object_get(event, "pattern"));
   trigger->ids = load_expression(loader, event, "ids", pointer);
   trigger->creates = json_is_true(json_object_get(event, "creates"));
   trigger->account = load_expression(loader, event, "account", pointer);
