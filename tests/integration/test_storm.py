@@ -4,7 +4,10 @@ single action at any scope, everything else is parked, and comes back in pace.
 Smaller than the real thing, so that two processors carry it: three workers of eight threads, two thousand violations, of
 which four accounts' worth is drained.  `make bench` has the one with ten thousand."""
 
+import datetime
+import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +92,63 @@ def test_no_limit_is_exceeded_whatever_dies_meanwhile(wide):
     assert len(own_mutations(wide)) == 2 * counts(wide)["fixed"]
     assert_journal_closed(wide)
     assert_few_notices(wide, begun)
+
+
+PROMOTION = {"violations": 400, "limits": {f"{GUARDRAIL}/ACCOUNT": 12, "account:ACCOUNT": 10, GUARDRAIL: 60, "organization": 50}}
+
+
+@pytest.fixture
+def replicated():
+    with Stack(kafka="real", redis="sentinel", accounts=8, moto=2, append_only=True) as stack:
+        yield stack
+
+
+def log_of(worker):
+    """[(seconds since the epoch, line)] of a worker's log."""
+    lines = [json.loads(line) for line in Path(worker.log_path).read_text().splitlines() if line.startswith("{")]
+    return [(datetime.datetime.fromisoformat(line["time"]).timestamp(), line) for line in lines]
+
+
+def put_back(workers, since):
+    """[(when, how many actions)] of the breakers' windows that were put back from the journal."""
+    return [
+        (at, line["actions"])
+        for worker in workers
+        for at, line in log_of(worker)
+        if at > since and line["message"].startswith("the breakers' windows were put back")
+    ]
+
+
+def test_a_promoted_replica_takes_nothing_on_trust(replicated):
+    """Redis's master dies amid the storm and Sentinel promotes its replica, which may lack the last writes: grants are
+    void, nothing changes until the windows are counted anew from the journal, and no limit is exceeded over both."""
+    violations, limits = PROMOTION["violations"], PROMOTION["limits"]
+    options = {**SETTINGS, **storm.settings(limits, WINDOW)}
+    places = storm.plant(replicated, violations)
+    start_collector(replicated)
+    workers = [start_worker(replicated, **options) for _ in range(3)]
+    storm.strike(replicated, places)
+    replicated.wait_until(lambda: len(effects(replicated)) >= 12, 120, lambda: f"actions: {counts(replicated)}", 0.1)
+    killed = time.time()
+    replicated.redis.fail_over()
+
+    fixed = lambda: {group for _, _, group in storm.actions(replicated)}  # noqa: E731
+    parked = lambda: replicated.redis.client().zcard("parapet:v1:parked")  # noqa: E731
+    told = lambda: f"{violations} fixed or parked: {len(fixed())} and {parked()}"  # noqa: E731
+    replicated.wait_until(lambda: len(fixed()) + parked() == violations, 240, told, 1)
+    wait_idle(replicated)
+    seen = storm.actions(replicated)
+    most = storm.assert_limits_held(seen, limits, WINDOW)
+    assert len(fixed()) + parked() == violations, told()
+    assert most[("organization", "")] > limits["organization"] - 2 * THREADS
+    # Between the promotion and the putting back of the windows from the journal, nothing was begun.
+    windows = put_back(workers, killed)
+    assert windows and max(actions for _, actions in windows) >= 12, windows
+    begun, ready = [at for at, _, _ in seen if at > killed + 1], min(at for at, _ in windows)
+    assert begun and min(begun) >= ready, (min(begun) - killed, ready - killed)
+    assert_narrowed_once(replicated, fixed())
+    assert_journal_closed(replicated)
+    assert all(worker.running() for worker in workers)
 
 
 def assert_few_notices(stack, begun):

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs every fuzzer (or those that FUZZ names: FUZZ="match pattern") for FUZZ_SECONDS, beginning with its corpus in tests/fuzz/corpus/NAME.  What a fuzzer learns stays
-# under $BUILD; what it finds is printed and kept in $BUILD/findings.  A finding becomes a regression test by copying it
-# into the corpus.  Last line: "fuzz: N passed, N failed".  Exit 1 on a finding, or when there was nothing to run.
+# Runs every fuzzer, or those that FUZZ names (FUZZ="match pattern"), for FUZZ_SECONDS, beginning with its corpus in
+# tests/fuzz/corpus/NAME.  What a fuzzer learns stays under $BUILD; what it finds is printed and kept in $BUILD/findings.
+# A finding becomes a regression test by copying it into the corpus.  Last line: "fuzz: N passed, N failed".  Exit 1 on a
+# finding, or when there was nothing to run.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build/fuzz}

@@ -12,7 +12,7 @@ import yaml
 from . import cloud, kafka, programs
 from .moto_server import Moto
 from .process import StackError, start_janitor, wait_until
-from .redis_server import RedisServer
+from .redis_server import RedisServer, ReplicatedRedis
 from .tap_client import Tap
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,6 +49,7 @@ class Stack:
     accounts    number, ids, or dicts as in accounts.yaml; dev: how many of a number are dev accounts
     regions     Regions of the event queues and of accounts.yaml
     moto        processes among which the accounts are spread
+    redis       True, "sentinel" (a master, a replica and a Sentinel: stack.redis.fail_over()), or None
     external_id the worker role asks for it; roles: {name: external id or None} (absent: any role can be assumed)
     faketime    moto runs under libfaketime: see moto_time()
     guardrails  names of those that run, with their resources; None: the whole catalogue.  By default one alone, so that
@@ -116,7 +117,8 @@ class Stack:
         self.moto = Moto(self.directory / "moto", options["moto"], self._moto_environment())
         parts.append(self.moto)
         if options["redis"]:
-            self.redis = RedisServer(self.directory / "redis", options["append_only"])
+            kind = ReplicatedRedis if options["redis"] == "sentinel" else RedisServer
+            self.redis = kind(self.directory / "redis", options["append_only"])
             parts.append(self.redis)
         self.tap = Tap(self.directory / "tap", self._tap_config())
         parts.append(self.tap)
