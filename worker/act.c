@@ -242,6 +242,24 @@ static struct aws_role write_role(const struct journal *journal, const struct st
                            .policies = journal->one->guardrail->write_policies};
 }
 
+static int may_mutate(struct journal *journal, struct error *error) {
+  char why[64] = "";
+  journal->asked_ms = clock_monotonic_ms(); /* the lease is prolonged from no earlier than now */
+  int go = state_may_mutate(journal->unit->worker->state, &journal->unit->lease,
+                            config_ms(journal->unit->worker->config, "lease"), why, error);
+  if (go == 1) return 0;
+  if (go == 0) error_set(error, ERROR_RETRYABLE, "MayNotMutate", "not now: %s", why);
+  if (go == 0 && strcmp(why, "lease") == 0) journal->unit->leased = 0; /* somebody else's now: take it anew, or wait */
+  return -1;
+}
+
+/* The last thing before a call goes out: what came since (the intent, credentials, the budget) may have taken long. */
+static int still_may(void *context, struct error *error) {
+  struct journal *journal = context;
+  journal->held_back = clock_monotonic_ms() - journal->asked_ms > STALE_MS && may_mutate(journal, error) != 0;
+  return journal->held_back ? -1 : 0;
+}
+
 static json_t *aws_now(struct journal *journal, const struct step_call *call, const struct aws_role *role,
                        char *request_id, struct error *error) {
   struct unit *unit = journal->unit;
@@ -251,7 +269,9 @@ static json_t *aws_now(struct journal *journal, const struct step_call *call, co
   /* A call's deadline ends before the lease does. */
   struct aws_call_options options = {.deadline_ms = now + timeout < lease_ends ? now + timeout : lease_ends,
                                      .one_attempt = 1,
-                                     .request_id = request_id};
+                                     .request_id = request_id,
+                                     .before_send = still_may,
+                                     .argument = journal};
   return aws_call(unit->worker->aws, &target, call->step->operation, call->params, &options, error);
 }
 
@@ -303,30 +323,22 @@ static json_t *found_effect(struct journal *journal, const struct step_call *cal
   return result;
 }
 
-static int may_mutate(struct journal *journal, struct error *error) {
-  char why[64] = "";
-  journal->asked_ms = clock_monotonic_ms(); /* the lease is prolonged from no earlier than now */
-  int go = state_may_mutate(journal->unit->worker->state, &journal->unit->lease,
-                            config_ms(journal->unit->worker->config, "lease"), why, error);
-  if (go == 1) return 0;
-  if (go == 0) error_set(error, ERROR_RETRYABLE, "MayNotMutate", "not now: %s", why);
-  if (go == 0 && strcmp(why, "lease") == 0) journal->unit->leased = 0; /* somebody else's now: take it anew, or wait */
-  return -1;
-}
-
 json_t *journal_mutate(struct journal *journal, const struct step_call *call, int *ignored, struct error *error) {
   struct aws_role role = write_role(journal, call->step);
   struct patience patience = {.began_ms = clock_monotonic_ms()};
   journal->call = NULL; /* every call has an intent of its own */
-  journal->ambiguous = 0;
+  journal->ambiguous = journal->held_back = 0;
   for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
     char request_id[96] = "";
     struct error problem = {0};
     if (attempt > 0) clock_sleep_ms(200LL << attempt);
     if (may_mutate(journal, error) != 0) return NULL;
     if (!journal->call && journal_intent(journal, call, error) != 0) return NULL;
-    if (clock_monotonic_ms() - journal->asked_ms > STALE_MS && may_mutate(journal, error) != 0) return NULL;
     json_t *result = aws_now(journal, call, &role, request_id, &problem);
+    if (journal->held_back) {
+      if (error) *error = problem;
+      return NULL;
+    }
     if (request_id[0] && state_own_request_mark(journal->unit->worker->state, request_id, OWN_REQUEST_MS, NULL) != 0)
       log_debug("a request id could not be marked; the role's ARN tells as well", LOG_TEXT("request_id", request_id));
     if (result) {

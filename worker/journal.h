@@ -13,6 +13,7 @@ struct journal {
   json_t *call;            /* the entry of the call being made; borrowed from intent */
   int effects;             /* calls that had one */
   int64_t asked_ms;        /* monotonic: when stop and lease were last asked for */
+  int held_back;           /* stop or lease, right before the last call would have gone out */
   int ambiguous;           /* an answer of the last call was lost: it may have had its effect */
   char run[96];
   char subject[640]; /* under which Redis keeps the intent */

@@ -120,6 +120,10 @@ struct aws_call_options {
   int one_attempt;     /* no retry by the client (the caller journals each try) */
   char *request_id;    /* out, may be NULL: at least 96 bytes; the last attempt's id, also after a failure */
   int *status;         /* out, may be NULL: the last answer's HTTP status; 0: there was none */
+  /* Asked right before each attempt is sent, when it has waited for credentials and budget: 0, or -1 with *error, with
+   * which the call then ends, unsent.  May be NULL. */
+  int (*before_send)(void *argument, struct error *error);
+  void *argument; /* before_send's */
 };
 
 /* `operation` is "service.Operation".  params: borrowed, may be NULL; idempotency tokens that are absent are filled in.

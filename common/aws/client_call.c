@@ -28,6 +28,8 @@ struct call {
   struct aws_quota quota;
   int64_t deadline_ms, attempt_ms;
   int one_attempt, unsigned_call, strip_bucket, secret;
+  int (*before_send)(void *argument, struct error *error);
+  void *argument;
   int skew_corrected, session_renewed, redirected; /* each remedy is tried once */
   int attempts;                                    /* begun, as retries count them */
   int status;                                      /* of the last answer; 0: none */
@@ -252,7 +254,7 @@ static enum verdict attempt(struct call *call, json_t **result) {
   if (credentials_of(call, &credentials) != 0) return VERDICT_OVER;
   call->request_id[0] = '\0';
   call->status = 0;
-  if (wait_for_budget(call) != 0) {
+  if (wait_for_budget(call) != 0 || (call->before_send && call->before_send(call->argument, call->error) != 0)) {
     aws_credentials_release(credentials);
     return VERDICT_OVER;
   }
@@ -319,6 +321,8 @@ json_t *aws_client_invoke(struct aws_client *client, const struct aws_invocation
   error_clear(call.error);
   call.deadline_ms = options && options->deadline_ms ? options->deadline_ms : aws_client_now(client) + DEFAULT_CALL_MS;
   call.one_attempt = options && options->one_attempt;
+  call.before_send = options ? options->before_send : NULL;
+  call.argument = options ? options->argument : NULL;
   atomic_fetch_add(&client->calls, 1);
   json_t *result = prepare(&call, params) == 0 ? run(&call) : NULL;
   if (!result) {

@@ -4,7 +4,7 @@ Proxies stand in front of all three. They count the calls that one unit's way ta
 kill the worker right before the n-th. Each worker finds what its predecessors left; the last one lives. Whatever n is:
 every group is narrowed by exactly one Authorize and one Revoke, no unit is lost, no action goes uncounted.
 
-All points take several minutes; CRASH_POINTS says which: "all", "3" (every third, the default), or "7,8,9"."""
+They take some minutes; CRASH_POINTS says which: "all" (the default), "3" (every third), or "7,8,9"."""
 
 import os
 import threading
@@ -67,7 +67,7 @@ class Watch:
 
 
 def points_of(count):
-    chosen = os.environ.get("CRASH_POINTS", "3")
+    chosen = os.environ.get("CRASH_POINTS", "all")
     if chosen == "all":
         return list(range(1, count + 1))
     if "," in chosen:

@@ -224,3 +224,43 @@ static void test_a_hook_cannot_hold_a_call_past_its_deadline(void **state) {
   assert_int_equal(fake.slept_ms, 0);
   fake_close(&fake, client);
 }
+
+/* ---- the last word ---- */
+
+struct gate {
+  struct fake *fake;
+  int asked, open_for;
+  int64_t slept_before;
+};
+
+static int ask_gate(void *argument, struct error *error) {
+  struct gate *gate = argument;
+  gate->slept_before = atomic_load(&gate->fake->slept_ms);
+  if (gate->asked++ < gate->open_for) return 0;
+  return error_set(error, ERROR_RETRYABLE, "Stopped", "an operator said stop");
+}
+
+/* What is asked right before a call goes out is asked behind every wait, for each attempt, and nothing is sent against
+ * it. */
+static void test_the_last_word_comes_after_the_budget(void **state) {
+  (void)state;
+  static const struct fake_answer answers[] = {{.status = 503, .body = ""}};
+  struct ledger ledger = {.refuse_from = 100, .delay_ms = 4000};
+  struct aws_budget budget = {ask_ledger, &ledger};
+  struct fake fake;
+  struct aws_client *client = open_with(&fake, answers, 1, 100, &budget);
+  fake.chance = 0;
+  for (int open_for = 0; open_for < 3; open_for++) {
+    size_t sent = fake.requests;
+    int64_t slept = fake.slept_ms;
+    struct gate gate = {.fake = &fake, .open_for = open_for};
+    struct error error = {0};
+    struct aws_call_options options = {.before_send = ask_gate, .argument = &gate};
+    assert_null(aws_call(client, &base_target, "ec2.DescribeRegions", NULL, &options, &error));
+    assert_string_equal(error.code, "Stopped");
+    assert_int_equal(fake.requests - sent, open_for);
+    assert_int_equal(gate.asked, open_for + 1);
+    assert_true(gate.slept_before - slept >= 4000 * (open_for + 1));
+  }
+  fake_close(&fake, client);
+}
