@@ -23,10 +23,13 @@ HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -
 OPTIMIZE  ?= -O2 -g
 SANITIZE  ?=
 PACKAGES  := jansson yaml-0.1 rdkafka hiredis libcurl libcrypto libmicrohttpd zlib
+# TLS to Redis: where hiredis has it (Debian 13).
+REDIS_TLS := $(shell pkg-config --exists hiredis_ssl libssl 2>/dev/null && echo hiredis_ssl libssl)
+PACKAGES  += $(REDIS_TLS)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 CFLAGS  ?=
-ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DPARAPET_VERSION='"$(VERSION)"' -pthread $(OPTIMIZE) $(WARNINGS) \
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DPARAPET_VERSION='"$(VERSION)"' $(if $(REDIS_TLS),-DPARAPET_REDIS_TLS) -pthread $(OPTIMIZE) $(WARNINGS) \
              $(if $(SANITIZE),-fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all,$(HARDENING)) \
              -Icommon -Iworker -Iproducer -I$(BUILD)/gen $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now$(comma)-z$(comma)noexecstack) $(LDFLAGS)

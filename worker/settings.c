@@ -16,7 +16,7 @@ const struct setting worker_settings[] = {
      "threads that read parapet.events, each a member of the group; useful up to the topic's partitions", 1, 16, 0},
     {"kafka.properties", SETTING_LIST, NULL, "further librdkafka properties, name=value (TLS, SASL)", 0, 0, 1},
     {"redis.url", SETTING_TEXT, "redis://127.0.0.1:6379",
-     "Redis: redis://[:password@]host:port[/db], redis+sentinel://host:port,…/master[/db] or unix:///path", 0, 0, 1},
+     "Redis: redis://[:password@]host:port[/db], redis+sentinel://host:port,…/master[/db] or unix:///path; rediss:// with TLS", 0, 0, 1},
     {"redis.timeout", SETTING_DURATION, "1s", "longest wait for one answer of Redis", 50, 60000, 0},
     {"aws.models", SETTING_TEXT, NULL, "directory of the compiled AWS service models (make models)", 0, 0, 0},
     {"aws.endpoint_url", SETTING_TEXT, NULL, "one endpoint for every service (an emulator); else AWS's endpoint rules",

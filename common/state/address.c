@@ -98,6 +98,15 @@ static int parse_tcp(struct state_address *address, const char *authority, size_
   return failed ? -1 : 0;
 }
 
+/* rediss://, the same with TLS */
+static int parse_tls(struct state_address *address, const char *authority, size_t length, const char *rest) {
+  int failed = parse_tcp(address, authority, length, rest);
+  address->tls = 1;
+  snprintf(address->text, sizeof address->text, "rediss://%.200s:%d/%d", address->host ? address->host : "",
+           address->port, address->database);
+  return failed;
+}
+
 /* redis+sentinel://[user][:password@]host[:port][,host[:port]…]/master[/db] */
 static int parse_sentinels(struct state_address *address, const char *authority, size_t length, const char *rest) {
   const char *end = authority + length, *name = rest + 1;
@@ -134,7 +143,7 @@ static int bad(struct state_address *address, struct error *error) {
   return error_set(error, ERROR_INVALID, "url",
                    "the Redis URL is not of the form redis://[[user]:password@]host[:port][/database], "
                    "redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/master[/database] or "
-                   "unix:///path[?db=N]");
+                   "unix:///path[?db=N]; rediss:// is redis:// with TLS");
 }
 
 static int parse_path(struct state_address *address, const char *authority, size_t length, const char *rest) {
@@ -146,13 +155,16 @@ int state_address_parse(struct state_address *address, const char *url, struct e
   static const struct {
     const char *scheme;
     int (*parse)(struct state_address *address, const char *authority, size_t length, const char *rest);
-  } schemes[] = {{"redis://", parse_tcp}, {"redis+sentinel://", parse_sentinels}, {"unix://", parse_path}};
+  } schemes[] = {{"redis://", parse_tcp},
+                 {"rediss://", parse_tls},
+                 {"redis+sentinel://", parse_sentinels},
+                 {"unix://", parse_path}};
   memset(address, 0, sizeof *address);
   if (!url || !*url) return error_set(error, ERROR_INVALID, "url", "no Redis URL is configured");
-  if (!strncmp(url, "rediss://", 9))
+  if (!strncmp(url, "rediss://", 9) && !state_tls_available())
     return error_set(error, ERROR_INVALID, "tls",
-                     "the Redis URL asks for TLS (rediss://), which this build does not have: use redis:// through a "
-                     "TLS tunnel, or unix://");
+                     "the Redis URL asks for TLS (rediss://), which this build does not have (hiredis before 1.0): use "
+                     "redis:// through a TLS tunnel, or unix://");
   size_t kind = 0, kinds = sizeof schemes / sizeof *schemes;
   while (kind < kinds && strncmp(url, schemes[kind].scheme, strlen(schemes[kind].scheme)) != 0) kind++;
   if (kind == kinds) return bad(address, error);

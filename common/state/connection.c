@@ -143,6 +143,9 @@ struct state_connection *state_connection_open(const struct state_address *addre
     broken(connection->context, error);
     goto failed;
   }
+  if (address->tls &&
+      (set_deadline(connection, deadline, error) || state_tls_begin(connection->context, address->host, error)))
+    goto failed;
   if (log_in(connection, address, deadline, error)) goto failed;
   if (identify(connection, address, deadline, error)) goto failed;
   free(master.host);

@@ -26,8 +26,8 @@ struct state;
 struct state_options {
   const char *url;      /* redis://[[user]:password@]host[:port][/db], unix://[[user]:password@]/path[?db=N], or
                            redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/master[/db] (login: Redis'; at
-                           most 8 Sentinels, which want none); passwords may be percent-encoded; rediss:// is refused:
-                           hiredis has no TLS on Debian 12 */
+                           most 8 Sentinels, which want none); passwords may be percent-encoded; rediss:// is redis://
+                           with TLS, and refused where hiredis has none (Debian 12) */
   int64_t timeout_ms;   /* connect and each command; 0: 1,000 */
   unsigned connections; /* 0: 16 */
   const char *owner;    /* this process, unique in the fleet: host:pid:random */

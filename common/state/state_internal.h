@@ -36,6 +36,7 @@ struct state_address {
   char *host, *path;     /* one of them; path: a unix socket; neither: the master is asked for */
   char *user, *password; /* NULL: none */
   int port, database;
+  int tls;
   char *master; /* its name, known to these Sentinels; NULL: none */
   struct state_host sentinels[STATE_SENTINELS];
   size_t sentinel_count;
@@ -61,6 +62,11 @@ int64_t state_reply_number(const redisReply *reply); /* an integer, or a string 
 /* Where the master is now, by the first Sentinel that knows: 0 with *master (host is new), or -1 with *error. */
 int state_sentinel_find(const struct state_address *address, int64_t deadline, struct state_host *master,
                         struct error *error);
+
+/* ---- tls.c ---- */
+int state_tls_available(void);
+/* The handshake on a connection to `host`, within its timeout: 0, or -1 with *error ("tls"). */
+int state_tls_begin(redisContext *context, const char *host, struct error *error);
 
 /* ---- connection.c ---- */
 struct state_connection {

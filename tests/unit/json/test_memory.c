@@ -26,7 +26,7 @@ static json_t *document(int items) {
     char id[32], text[1200];
     snprintf(id, sizeof id, "sg-%08x", (unsigned)i);
     memset(text, 'a' + i % 26, sizeof text);
-    json_array_append_new(list, json_pack("{s:s, s:i, s:s%}", "id", id, "number", i, "text", text, (size_t)(i * 3)));
+    json_array_append_new(list, json_pack("{s:s, s:i, s:s%}", "id", id, "number", i, "text", text, (size_t)i * 3));
   }
   return json_pack("{s:o}", "items", list);
 }

@@ -27,7 +27,6 @@ static void test_bad_urls_are_refused_without_repeating_them(void **unused) {
       {"unix://relative/redis.sock", "url"},             /* not absolute */
       {"unix:///", "url"},                               /* no path */
       {"unix:///redis.sock?database=topsecret", "url"},  /* unknown */
-      {"rediss://:topsecret@host", "tls"},               /* no TLS here */
       {"redis+sentinel://:topsecret@one,two", "url"},    /* no master */
       {"redis+sentinel://:topsecret@one,two/", "url"},   /* a master without a name */
       {"redis+sentinel://:topsecret@one,,two/m", "url"}, /* a Sentinel without a name */

@@ -46,7 +46,7 @@ static void execute(const struct redis_server *server) {
       "--dir",        server->directory, "--save", "",       "--loglevel", "warning",      "--logfile",
       "redis.log",    "--daemonize",     "no"};
   size_t count = 17;
-  for (size_t i = 0; i < 8 && server->options[i][0]; i++) words[count++] = server->options[i];
+  for (size_t i = 0; i < 12 && server->options[i][0]; i++) words[count++] = server->options[i];
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   execvp(words[0], (char *const *)words);
   _exit(127);
@@ -86,7 +86,7 @@ struct redis_server *redis_server_start(const char *const *options) {
   struct redis_server *server = calloc(1, sizeof *server);
   if (!server) return NULL;
   snprintf(server->directory, sizeof server->directory, "/tmp/parapet-redis-XXXXXX");
-  for (size_t i = 0; options && options[i] && i < 8; i++)
+  for (size_t i = 0; options && options[i] && i < 12; i++)
     snprintf(server->options[i], sizeof server->options[i], "%s", options[i]);
   if (!mkdtemp(server->directory)) {
     free(server);
