@@ -9,6 +9,17 @@
 
 enum { HOLD_MS = 60000 };
 
+/* An exception of a day is not announced as ending on its first: its last quarter is soon enough.  Until then it is
+ * asked about again when the hold on it is over. */
+static int is_early(const json_t *exception) {
+  int64_t created, expires;
+  if (clock_parse(json_text_at(exception, "created", NULL), &created) != 0 ||
+      clock_parse(json_text_at(exception, "expires", NULL), &expires) != 0)
+    return 0;
+  int64_t quarter = (expires - created) / 4;
+  return expires - clock_wall_ms() > (quarter > 2 * HOLD_MS ? quarter : 2 * HOLD_MS);
+}
+
 static int warn(struct worker *worker, const json_t *exception, struct error *error) {
   static const char *const members[] = {"guardrail", "account", "environment", "region", "resource", "owner"};
   const char *id = json_text_at(exception, "id", NULL), *owner = json_text_at(exception, "owner", NULL);
@@ -34,7 +45,7 @@ void exceptions_warn(struct worker *worker) {
   if (state_exceptions_expiring(worker->state, config_ms(worker->config, "exception.warn"), HOLD_MS, &list, &error) !=
       0)
     log_debug("exceptions' ends cannot be asked for", LOG_ERROR(&error));
-  json_array_foreach(list, index, exception) if (warn(worker, exception, &error) != 0)
+  json_array_foreach(list, index, exception) if (!is_early(exception) && warn(worker, exception, &error) != 0)
       log_warn("a warning waits", LOG_TEXT("exception", json_text_at(exception, "id", NULL)), LOG_ERROR(&error));
   json_decref(list);
 }

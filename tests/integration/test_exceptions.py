@@ -65,7 +65,7 @@ def exempting(stack):
 def test_warned_before_the_end_told_in_the_grace_and_then_fixed(stack):
     account, region = stack.ids[0], "eu-west-1"
     (group,) = stack.plant(account, region)
-    settings = {"exception.warn": "1m", "exception.grace": f"{GRACE}s", "notice.window": "1s", "notice.sns_topic": sns_topic(stack)}
+    settings = {"exception.warn": "7d", "exception.grace": f"{GRACE}s", "notice.window": "1s", "notice.sns_topic": sns_topic(stack)}
     start_collector(stack)
     start_worker(stack, patience="500ms,2s", **settings)
     lasting, short = except_(stack, "--resource", "sg-other"), except_(stack, "--resource", group, lasts="20s")
