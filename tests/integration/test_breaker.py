@@ -1,9 +1,12 @@
 """The breaker: a storm is fixed as far as the limit goes, parked beyond it, told once, and released in pace."""
 
+import json
+
 import storm as storms
 from spine import (
     SSH, UNLIMITED, assert_journal_closed, assert_narrowed_once, assert_whole, counts, effects, open_to_internet,
-    own_mutations, published, sns_topic, start_collector, start_worker, statuses, wait_fixed, wait_idle,
+    own_mutations, published, sns_topic, start_collector, start_worker, statuses, sweep,
+    wait_fixed, wait_idle,
 )  # fmt: skip
 
 SCOPE = "ssh-open-to-internet/{}"
@@ -119,3 +122,60 @@ def test_a_backlog_of_old_events_is_one_look_a_resource(stack):
     looks = [call for call in stack.calls(operation="DescribeSecurityGroups") if call["params"].get("GroupIds")]
     assert len(looks) < 30, len(looks)  # one, one under the lease, one to verify, of each; some came while it was away
     assert stack.redis.client().zcard("parapet:v1:parked") == 0
+
+
+def test_failures_open_it_and_probes_close_it_again(stack):
+    """AWS refuses every change in an account: the breakers of account and guardrail open by the share of failures, are
+    probed after their cooldown, open again for the probe that fails, and close behind the probes that end well."""
+    account = stack.ids[0]
+    scopes = ("ssh-open-to-internet", f"account:{account}")
+    start_collector(stack)
+    limits = {"breaker.failures": "4/8", "breaker.cooldown": "10s", "breaker.probes": 2, "park.retry": "2s"}
+    start_worker(stack, threads=1, **UNLIMITED, **limits)
+    stack.tap.fault({"mutating": True, "account": account, "role": f"*{stack.role}"}, error="deny")
+    places = stack.plant_everywhere([SSH], 12, [account])
+    storms.strike(stack, places)
+    refused = lambda: len(stack.calls(kind="mutating", account=account, role=f"*{stack.role}"))  # noqa: E731
+    stack.wait_until(lambda: counts(stack) == {"failed": 4, "parked": 8}, 60, lambda: f"4 failed: {counts(stack)}", 0.1)
+    assert refused() == 4  # one call of each action, and no fifth
+    assert {state_of(stack, scope) for scope in scopes} <= {"open", "half-open"}
+
+    stack.wait_until(lambda: refused() > 4, 60, lambda: f"a probe: {counts(stack)}", 0.2)
+    opened = lambda: all(state_of(stack, scope) == "open" for scope in scopes)  # noqa: E731
+    stack.wait_until(opened, 30, "the probe's failure to open them", 0.1)
+    assert refused() <= 4 + 2 * 2, "more was sent than the probes of two cooldowns"
+    failed = refused()
+    stack.tap.clear_faults()
+    closed = lambda: all(state_of(stack, scope) == "closed" for scope in scopes)  # noqa: E731
+    stack.wait_until(closed, 60, lambda: f"probes to close them: {counts(stack)}", 0.2)
+    stack.parapet("breaker", "reset", "organization", "--release", "--pace", "50/s", check=True)
+    stack.wait_until(lambda: counts(stack).get("parked", 0) == 0, 90, lambda: f"none parked: {counts(stack)}", 0.3)
+    wait_idle(stack)
+    # What AWS refused stands as failed; all the others were only put off.
+    fixed = [group for group, status in statuses(stack).items() if status == "fixed"]
+    assert 0 < counts(stack).get("failed", 0) <= failed + 2 and counts(stack)["failed"] + len(fixed) == len(places)
+    assert_narrowed_once(stack, fixed)
+
+
+def test_a_share_of_the_resources_is_the_limit(stack):
+    """Ten percent of an account's groups, which the sweep itself counts: a guardrail gone wrong changes no more."""
+    account, region = stack.ids[0], "eu-west-1"
+    groups = stack.plant(account, region, [SSH], count=30)
+    stack.plant(account, region, count=30)
+    start_collector(stack)
+    share = {"breaker.account_share": 10, "breaker.share_least": 1}
+    start_worker(stack, **{**UNLIMITED, **share})
+    sweep(stack, [(account, region)])
+    stack.wait_until(lambda: sum(counts(stack).values()) == 30, 60, lambda: f"thirty judged: {counts(stack)}", 0.3)
+    wait_idle(stack)
+    whole = len(stack.direct(account).client("ec2", region).describe_security_groups()["SecurityGroups"])
+    print(f"\n{counts(stack)} of {whole} groups")
+    assert whole >= 60 and 1 <= counts(stack)["fixed"] <= whole // 10
+    assert counts(stack)["fixed"] + counts(stack)["parked"] == len(groups)
+    assert len(effects(stack)) == counts(stack)["fixed"]
+
+
+def state_of(stack, scope):
+    """Of a breaker, as `parapet breaker list` has it; one that is not listed is closed."""
+    listed = json.loads(stack.parapet("breaker", "list", "--output", "json", check=True).stdout)
+    return next((one["state"] for one in listed if one["scope"] == scope), "closed")
