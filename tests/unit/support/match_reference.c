@@ -766,7 +766,12 @@ static void put_expression(struct out *out) {
   }
 }
 
+/* What is still owed when the text is full is as short as can be. */
 static void put_field(struct out *out) {
+  if (is_full(out)) {
+    put(out, "[1]");
+    return;
+  }
   unsigned count = 1 + pick(out, 5);
   put(out, "[");
   for (unsigned i = 0; i < count; i++) {
