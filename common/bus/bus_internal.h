@@ -46,6 +46,16 @@ int watermark_pass(struct watermark *watermark, int64_t offset);
 size_t watermark_span(const struct watermark *watermark);
 void watermark_free(struct watermark *watermark);
 
+/* ---- the prefetch queue (refill.c) ---- */
+struct bus_refill;
+int bus_refill_by_setting(void); /* librdkafka's fetch.queue.backoff.ms does it: there is nothing to open */
+/* NULL where there is nothing to do (or no memory): the others take that.  Closed before the handle. */
+struct bus_refill *bus_refill_open(rd_kafka_t *handle);
+void bus_refill_close(struct bus_refill *refill);
+/* The polling thread's: has the queue run low, and is it time to do something about it?  How many messages it holds. */
+int bus_refill_is_low(struct bus_refill *refill, size_t *queued);
+void bus_refill_wake(struct bus_refill *refill); /* the leaders are asked, in another thread */
+
 /* ---- assigned partitions (assignment.c) ----
  * One object for each assignment of a partition, so that a message knows its own: whoever finishes a message of an
  * assignment that has ended touches that object only, never the partition's next life. */

@@ -39,6 +39,7 @@ struct bus_consumer {
   int paused;
   rd_kafka_topic_t *last_topic; /* of the message before, and its partition: they come in runs */
   struct bus_partition *last_partition;
+  struct bus_refill *refill;
   int owner_paused;     /* atomic: bus_pause() writes, the polling thread reads */
   int64_t last_poll_ms; /* atomic: the polling thread writes */
 
@@ -345,10 +346,19 @@ static struct bus_message *receive(struct bus_consumer *consumer, rd_kafka_messa
   return tracked;
 }
 
+/* More lies at the brokers than here. */
+static int has_more(struct bus_consumer *consumer, size_t queued) {
+  struct bus_lag lag = bus_lag(consumer);
+  return lag.lag - lag.in_flight > (int64_t)queued;
+}
+
 static void chores(struct bus_consumer *consumer) {
+  size_t queued;
   __atomic_store_n(&consumer->last_poll_ms, clock_monotonic_ms(), __ATOMIC_RELAXED);
   apply_pause(consumer);
   commit_when_due(consumer);
+  if (!consumer->paused && bus_refill_is_low(consumer->refill, &queued) && has_more(consumer, queued))
+    bus_refill_wake(consumer->refill);
 }
 
 struct bus_message *bus_sift(struct bus_consumer *consumer, int64_t timeout_ms, bus_look *look, void *argument,
@@ -455,7 +465,6 @@ static rd_kafka_conf_t *configure(const struct bus_consumer_options *options, st
            (long long)(options->session_timeout_ms ? options->session_timeout_ms : 45000));
   /* Cooperative rebalancing loops in some cases before 2.6.1.  All members of a group must agree on it. */
   const char *assignor = rd_kafka_version() >= 0x020601ff ? "cooperative-sticky" : "range,roundrobin";
-  /* Little in the queues starves a quick consumer: 2.0.2 looks at a full queue again after up to a second. */
   const struct bus_property defaults[] = {
       {"partition.assignment.strategy", assignor},
       {"session.timeout.ms", session},
@@ -463,6 +472,7 @@ static rd_kafka_conf_t *configure(const struct bus_consumer_options *options, st
       {"queued.max.messages.kbytes", "16384"},
       {"fetch.max.bytes", "16777216"},
       {"fetch.wait.max.ms", "100"},
+      {bus_refill_by_setting() ? "fetch.queue.backoff.ms" : NULL, "10"},
       {NULL, NULL},
   };
   const struct bus_property fixed[] = {
@@ -501,7 +511,10 @@ struct bus_consumer *bus_consumer_open(const struct bus_consumer_options *option
   if (consumer->low >= consumer->high) consumer->low = consumer->high - 1;
   consumer->last_poll_ms = clock_monotonic_ms();
   pthread_mutex_init(&consumer->lock, NULL);
-  if (start(consumer, options, error) == 0) return consumer;
+  if (start(consumer, options, error) == 0) {
+    consumer->refill = bus_refill_open(consumer->handle);
+    return consumer;
+  }
   if (consumer->handle) rd_kafka_destroy(consumer->handle);
   pthread_mutex_destroy(&consumer->lock);
   free(consumer);
@@ -540,6 +553,7 @@ void bus_consumer_close(struct bus_consumer *consumer) {
   if (!consumer) return;
   if (consumer->in_flight > 0)
     log_error("the consumer was closed with unfinished messages", LOG_INT("messages", consumer->in_flight));
+  bus_refill_close(consumer->refill);
   if (close_in_time(consumer) != 0) return;
   while (consumer->partitions) forget(consumer, consumer->partitions->topic, consumer->partitions->number);
   pthread_mutex_destroy(&consumer->lock);
