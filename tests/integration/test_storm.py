@@ -66,8 +66,12 @@ def test_no_limit_is_exceeded_whatever_dies_meanwhile(wide):
     # What is missing are grants that the killed worker took with it, before its first call.
     assert most[("organization", "")] == done > LIMITS["organization"] - 2 * THREADS
     assert counts(wide) == {"fixed": done, "parked": VIOLATIONS - done}  # what was begun was finished, by whomever
-    assert wide.redis.client().zcard("parapet:v1:parked") == VIOLATIONS - done
     fixed = {group for _, _, group in seen}
+    # Everything else is parked.  So may be what was in a dying worker's hands: its event came again while another worker
+    # finished its action, and it is looked at once more when it is released.
+    parked = {subject.rpartition("/")[2] for subject in wide.redis.client().zrange("parapet:v1:parked", 0, -1)}
+    assert parked >= {group for _, _, group in places} - fixed
+    assert len(parked & fixed) <= 2 * THREADS
     assert_narrowed_once(wide, fixed)  # once each, and none for what it says itself: its own events came, too
     assert_journal_closed(wide)
     assert_few_notices(wide, begun)

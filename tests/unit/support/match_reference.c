@@ -795,12 +795,12 @@ static void put_or(struct out *out, int depth) {
 }
 
 static void put_pattern(struct out *out, int depth) {
-  unsigned count = 1 + pick(out, depth == 0 ? 3 : 2);
+  unsigned count = is_full(out) ? 1 : 1 + pick(out, depth == 0 ? 3 : 2);
   put(out, "{");
   for (unsigned i = 0; i < count; i++) {
     if (i > 0) put(out, ",");
     put_space(out);
-    if (depth < 2 && pick(out, 8) == 1) {
+    if (depth < 2 && !is_full(out) && pick(out, 8) == 1) {
       put_or(out, depth);
       continue;
     }
