@@ -386,7 +386,9 @@ enum { PREFETCHED = 4096 }; /* bytes */
 static enum bus_sight look_at(const char *value, size_t length, void *argument) {
   struct sight *sight = argument;
   for (size_t i = 0; i < length && i < PREFETCHED; i += 64) __builtin_prefetch(value + i);
-  sight->count = value ? match_run(sight->matcher, sight->scratch, value, length, &sight->ids, &sight->error) : 0;
+  sight->count = value && match_may(sight->matcher, value, length)
+                     ? match_run(sight->matcher, sight->scratch, value, length, &sight->ids, &sight->error)
+                     : 0;
   if (sight->count != 0) return BUS_KEEP;
   sight->unmatched++;
   return BUS_DONE;

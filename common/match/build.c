@@ -256,7 +256,9 @@ static int add_indexes(struct match_build *build) {
 static int build_set(struct match_build *build) {
   if (match_build_tree(build) != 0 || match_build_rank(build) != 0) return -1;
   if (add_plans(build) != 0 || add_indexes(build) != 0) return -1;
-  return match_build_nodes(build) != 0 || match_build_watches(build) != 0 ? -1 : 0;
+  if (match_build_nodes(build) != 0 || match_build_watches(build) != 0) return -1;
+  match_build_sieve(build);
+  return 0;
 }
 
 static void release(struct match_build *build) {

@@ -47,6 +47,7 @@
 #ifndef PARAPET_MATCH_MATCH_H
 #define PARAPET_MATCH_MATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -83,6 +84,11 @@ void match_scratch_free(struct match_scratch *scratch);
  * and an event as demanding as this one. */
 int match_run(const struct match_set *set, struct match_scratch *scratch, const char *event, size_t length,
               const uint32_t **ids, struct error *error);
+
+/* 0: no pattern matches, whatever the event's JSON is like; 1: it has to be run to know.  Much quicker than
+ * match_run(): it looks for the strings that the rarest fields of the patterns ask for.  It reads, but does not check
+ * the event, except that what begins or ends unlike an object is for match_run() to refuse.  Any number of threads. */
+bool match_may(const struct match_set *set, const char *event, size_t length);
 
 /* ---- for a person who asks why ---- */
 

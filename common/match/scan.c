@@ -40,19 +40,16 @@ bool match_scan_word_ends(const char *start, const char *quote, const struct mat
   return false;
 }
 
-bool match_scan_rest_has_word(const char *start, const char *at, const char *end, const struct match_piece *words,
-                              uint32_t count) {
-  const char *quote = at;
-  while (quote < end && (quote = memchr(quote, '"', (size_t)(end - quote))))
-    if (match_scan_word_ends(start, quote++, words, count)) return true;
-  return memmem(at, (size_t)(end - at), "\\u", 2) != NULL;
+const char *match_scan_next_word(const char *start, const char *at, const char *end, const struct match_piece *words,
+                                 uint32_t count) {
+  const char *escape = memmem(at, (size_t)(end - at), "\\u", 2);
+  if (escape) end = escape;
+  for (const char *quote = at; quote < end && (quote = memchr(quote, '"', (size_t)(end - quote))); quote++)
+    if (match_scan_word_ends(start, quote, words, count)) return quote;
+  return escape;
 }
 
-static bool has_word(const char *at, const char *end, const struct match_piece *words, uint32_t count) {
-  return match_scan_rest_has_word(at, at, end, words, count);
-}
-
-const struct match_scan match_scan_portable = {"portable", string_stop, skip_container, has_word};
+const struct match_scan match_scan_portable = {"portable", string_stop, skip_container, match_scan_next_word};
 
 /* From plain to fast; each can run where the ones before it can. */
 const struct match_scan *match_scan_at(size_t i) {

@@ -131,8 +131,8 @@ static const char *string_stop_128(const char *at, const char *end) {
 }
 
 /* A word's last two bytes and the quote behind it, 16 places at once. */
-static bool has_word_128(const char *at, const char *end, const struct match_piece *words, uint32_t count) {
-  const char *start = at;
+static const char *next_word_128(const char *start, const char *at, const char *end, const struct match_piece *words,
+                                 uint32_t count) {
   __m128i first[MATCH_WORDS], second[MATCH_WORDS];
   for (uint32_t i = 0; i < count; i++) {
     first[i] = _mm_set1_epi8(words[i].text[words[i].length - 2]);
@@ -146,11 +146,16 @@ static bool has_word_128(const char *at, const char *end, const struct match_pie
       any = _mm_or_si128(any, _mm_and_si128(_mm_cmpeq_epi8(a, first[i]), _mm_cmpeq_epi8(b, second[i])));
     any = _mm_and_si128(any, _mm_cmpeq_epi8(c, _mm_set1_epi8('"')));
     __m128i escape = _mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8('\\')), _mm_cmpeq_epi8(b, _mm_set1_epi8('u')));
-    if (_mm_movemask_epi8(escape)) return true;
-    for (unsigned mask = (unsigned)_mm_movemask_epi8(any); mask; mask &= mask - 1)
-      if (match_scan_word_ends(start, at + __builtin_ctz(mask) + 2, words, count)) return true;
+    unsigned escapes = (unsigned)_mm_movemask_epi8(escape);
+    const char *stop = escapes ? at + __builtin_ctz(escapes) : NULL;
+    for (unsigned mask = (unsigned)_mm_movemask_epi8(any); mask; mask &= mask - 1) {
+      const char *quote = at + __builtin_ctz(mask) + 2;
+      if (stop && stop < quote) break;
+      if (match_scan_word_ends(start, quote, words, count)) return quote;
+    }
+    if (stop) return stop;
   }
-  return match_scan_rest_has_word(start, at, end, words, count);
+  return match_scan_next_word(start, at, end, words, count);
 }
 
 /* ---- AVX2 ---- */
@@ -191,8 +196,8 @@ AVX2 static const char *string_stop_256(const char *at, const char *end) {
   return string_stop_128(at, end);
 }
 
-AVX2 static bool has_word_256(const char *at, const char *end, const struct match_piece *words, uint32_t count) {
-  const char *start = at;
+AVX2 static const char *next_word_256(const char *start, const char *at, const char *end,
+                                      const struct match_piece *words, uint32_t count) {
   __m256i first[MATCH_WORDS], second[MATCH_WORDS];
   for (uint32_t i = 0; i < count; i++) {
     first[i] = _mm256_set1_epi8(words[i].text[words[i].length - 2]);
@@ -207,14 +212,19 @@ AVX2 static bool has_word_256(const char *at, const char *end, const struct matc
     any = _mm256_and_si256(any, _mm256_cmpeq_epi8(c, _mm256_set1_epi8('"')));
     __m256i escape =
         _mm256_and_si256(_mm256_cmpeq_epi8(a, _mm256_set1_epi8('\\')), _mm256_cmpeq_epi8(b, _mm256_set1_epi8('u')));
-    if (_mm256_movemask_epi8(escape)) return true;
-    for (uint32_t mask = (uint32_t)_mm256_movemask_epi8(any); mask; mask &= mask - 1)
-      if (match_scan_word_ends(start, at + __builtin_ctz(mask) + 2, words, count)) return true;
+    uint32_t escapes = (uint32_t)_mm256_movemask_epi8(escape);
+    const char *stop = escapes ? at + __builtin_ctz(escapes) : NULL;
+    for (uint32_t mask = (uint32_t)_mm256_movemask_epi8(any); mask; mask &= mask - 1) {
+      const char *quote = at + __builtin_ctz(mask) + 2;
+      if (stop && stop < quote) break;
+      if (match_scan_word_ends(start, quote, words, count)) return quote;
+    }
+    if (stop) return stop;
   }
-  return match_scan_rest_has_word(start, at, end, words, count);
+  return match_scan_next_word(start, at, end, words, count);
 }
 
-const struct match_scan match_scan_sse2 = {"sse2", string_stop_128, skip_container_128, has_word_128};
-const struct match_scan match_scan_avx2 = {"avx2", string_stop_256, skip_container_256, has_word_256};
+const struct match_scan match_scan_sse2 = {"sse2", string_stop_128, skip_container_128, next_word_128};
+const struct match_scan match_scan_avx2 = {"avx2", string_stop_256, skip_container_256, next_word_256};
 
 #endif

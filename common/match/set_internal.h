@@ -76,10 +76,11 @@ struct match_set {
   uint32_t id_count;
   uint32_t *always; /* plans without a key */
   uint32_t always_count;
-  uint32_t mark_count;            /* size of match_scratch.marks */
-  const struct match_watch *keys; /* of the paths of all rules' keys; NULL: some rule has none, or they are too many */
-  uint32_t key_count;             /* how many paths that are */
-  const struct match_watch *all;  /* of all paths; NULL: they are too many */
+  uint32_t mark_count;             /* size of match_scratch.marks */
+  const struct match_watch *keys;  /* of the paths of all rules' keys; NULL: some rule has none, or they are too many */
+  uint32_t key_count;              /* how many paths that are */
+  const struct match_watch *all;   /* of all paths; NULL: they are too many */
+  const struct match_sieve *sieve; /* NULL: some rule could be met by any event */
   const struct match_scan *scan;
   uint64_t serial; /* no two sets of one process have the same */
 };
@@ -113,14 +114,15 @@ struct match_scan {
   /* `at` is behind an opening bracket: the byte behind its closing one, or NULL when there is none or more than
    * `depth` brackets are open at once (this one not counted).  Brackets of both kinds count alike. */
   const char *(*skip_container)(const char *at, const char *end, int depth);
-  /* Does one of the words (each of two bytes at least) with a quote behind it, or a \u, stand in [at, end)? */
-  bool (*has_word)(const char *at, const char *end, const struct match_piece *words, uint32_t count);
+  /* The quote behind the first of the words (each of two bytes at least) that ends in [at, end), or the backslash of
+   * the first \u; NULL when there is neither.  A word may begin before `at`, down to `start`. */
+  const char *(*next_word)(const char *start, const char *at, const char *end, const struct match_piece *words,
+                           uint32_t count);
 };
 
 bool match_scan_word_ends(const char *start, const char *quote, const struct match_piece *words, uint32_t count);
-/* As has_word, from `at` on; words may begin before that, at `start`. */
-bool match_scan_rest_has_word(const char *start, const char *at, const char *end, const struct match_piece *words,
-                              uint32_t count);
+const char *match_scan_next_word(const char *start, const char *at, const char *end, const struct match_piece *words,
+                                 uint32_t count);
 
 extern const struct match_scan match_scan_portable;
 #if defined(__x86_64__)

@@ -6,8 +6,7 @@
 
 #define WATCHED 32 /* nodes of one watch; with more paths an event hardly ever has them all */
 
-/* The path's last step. */
-static struct match_piece last_key(const struct match_node *node) {
+struct match_piece match_last_key(const struct match_node *node) {
   const struct match_node *parent = node->parent;
   uint32_t slot = 0;
   while (parent->keys[slot].node != node) slot++;
@@ -21,12 +20,11 @@ static bool is_word(const struct match_piece *key) {
   return key->length >= 2;
 }
 
-/* -1: too many words, or the key is none. */
-static int add_word(struct match_watch *watch, struct match_piece key) {
-  for (uint32_t i = 0; i < watch->word_count; i++)
-    if (watch->words[i].length == key.length && memcmp(watch->words[i].text, key.text, key.length) == 0) return 0;
-  if (watch->word_count == MATCH_WORDS || !is_word(&key)) return -1;
-  watch->words[watch->word_count++] = key;
+int match_add_word(struct match_piece words[MATCH_WORDS], uint32_t *count, struct match_piece key) {
+  for (uint32_t i = 0; i < *count; i++)
+    if (words[i].length == key.length && memcmp(words[i].text, key.text, key.length) == 0) return 0;
+  if (*count == MATCH_WORDS || !is_word(&key)) return -1;
+  words[(*count)++] = key;
   return 0;
 }
 
@@ -64,7 +62,7 @@ static const struct match_watch *watch_leaves(struct match_build *build, uint32_
     const struct match_leaf *leaf = build->leaves[i];
     if (keys_only && !leaf->is_key) continue;
     if (add_path(&watch, leaf) != 0) return NULL;
-    words = words && add_word(&watch, last_key(leaf->node)) == 0;
+    words = words && match_add_word(watch.words, &watch.word_count, match_last_key(leaf->node)) == 0;
   }
   if (!words) watch.word_count = 0;
   return keep(build, &watch);

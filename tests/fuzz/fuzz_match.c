@@ -53,6 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int matches = match_run(set, scratch, event, strlen(event), &ids, &error);
     if (matches < 0) abort();
     for (uint32_t i = 0; i < count; i++) compare(expected[i], contains(ids, matches, i), patterns[i], event);
+    for (uint32_t i = 0; i < count && !match_may(set, event, strlen(event)); i++)
+      if (expected[i] > 0) compare(expected[i], 0, patterns[i], event);
   }
   match_set_free(set);
   return 0;

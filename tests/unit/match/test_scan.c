@@ -20,9 +20,9 @@ static void compare_at(const char *text, size_t length, int depth) {
   memcpy(copy, text, length);
   const char *stop = plain->string_stop(copy, copy + length);
   const char *behind = plain->skip_container(copy, copy + length, depth);
-  bool word = plain->has_word(copy, copy + length, words, WORDS);
+  const char *word = plain->next_word(copy, copy, copy + length, words, WORDS);
   for (size_t i = 1; (scan = match_scan_at(i)); i++) {
-    assert_int_equal(scan->has_word(copy, copy + length, words, WORDS), word);
+    assert_ptr_equal(scan->next_word(copy, copy, copy + length, words, WORDS), word);
     assert_ptr_equal(scan->string_stop(copy, copy + length), stop);
     assert_ptr_equal(scan->skip_container(copy, copy + length, depth), behind);
   }
@@ -94,7 +94,8 @@ static void test_words_at_each_position(void **state) {
       for (size_t at = 0, length = strlen(cases[c].text); at + length <= sizeof text; at++) {
         memset(text, '-', sizeof text);
         memcpy(text + at, cases[c].text, length);
-        assert_int_equal(scan->has_word(text, text + sizeof text, words, WORDS), cases[c].found);
-        assert_false(scan->has_word(text, text + at + length - 1, words, WORDS));
+        const char *found = scan->next_word(text, text, text + sizeof text, words, WORDS);
+        assert_ptr_equal(found, !cases[c].found ? NULL : *cases[c].text == '\\' ? text + at : text + at + length - 1);
+        assert_null(scan->next_word(text, text, text + at + length - 1, words, WORDS));
       }
 }
