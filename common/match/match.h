@@ -86,8 +86,9 @@ int match_run(const struct match_set *set, struct match_scratch *scratch, const 
               const uint32_t **ids, struct error *error);
 
 /* 0: no pattern matches, whatever the event's JSON is like; 1: it has to be run to know.  Much quicker than
- * match_run(): it looks for the strings that the rarest fields of the patterns ask for.  It reads, but does not check
- * the event, except that what begins or ends unlike an object is for match_run() to refuse.  Any number of threads. */
+ * match_run(): it looks for the strings that the rarest fields of the patterns ask for.  Of the event's JSON it sees
+ * that strings end and that brackets balance at its end and not deeper than 256: what is otherwise is for match_run()
+ * to refuse. Any number of threads. */
 bool match_may(const struct match_set *set, const char *event, size_t length);
 
 /* ---- for a person who asks why ---- */

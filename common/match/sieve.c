@@ -44,10 +44,10 @@ static bool passes(const struct match_set *set, const char *at, const char *end)
 bool match_may(const struct match_set *set, const char *event, size_t length) {
   const struct match_sieve *sieve = set->sieve;
   const char *end = event + length;
-  if (!sieve || length < 2 || *event != '{' || end[-1] != '}') return true; /* what is odd is looked at in full */
+  if (!sieve || length < 2 || *event != '{') return true;
   for (const char *at = event; (at = set->scan->next_word(event, at, end, sieve->words, sieve->word_count)); at++)
     if (*at == '\\' || passes(set, at + 1, end)) return true;
-  return false;
+  return set->scan->skip_container(event + 1, end, MATCH_EVENT_DEPTH - 1) != end; /* no object: to be refused */
 }
 
 /* ---- the set ---- */

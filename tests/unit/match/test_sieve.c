@@ -73,6 +73,9 @@ static void test_what_passes(void **state) {
   assert_true(match_may(set, "[1]", 3));
   assert_true(match_may(set, "", 0));
   assert_true(match_may(set, "{\"a\":", 5));
+  assert_true(match_may(set, "{\"a\":1}x", 8));
+  assert_true(match_may(set, "{}{}", 4));
+  assert_false(match_may(set, "{}", 2));
   match_set_free(set);
 }
 
