@@ -317,7 +317,7 @@ static json_t *read_call(struct journal *journal, const struct step_call *call, 
 static json_t *found_effect(struct journal *journal, const struct step_call *call) {
   struct live *now = NULL;
   struct error error = {0};
-  if (unit_read(journal->unit, &now, &error) != VERDICT_GO) return NULL;
+  if (unit_read(journal->unit, journal->one, &now, &error) != VERDICT_GO) return NULL;
   json_t *result = created_by(now, call->run);
   live_free(now);
   return result;
@@ -392,7 +392,7 @@ static enum verdict left_half_done(struct journal *journal, struct error *error)
   struct live *live = NULL;
   struct error problem = {0};
   if (journal->effects == 0) return VERDICT_GO;
-  enum verdict verdict = unit_read(journal->unit, &live, &problem);
+  enum verdict verdict = unit_read(journal->unit, journal->one, &live, &problem);
   if (verdict == VERDICT_GO) verdict = journal_verified(journal->unit, journal->one, live, "failed", error);
   live_free(live);
   return problem.class == ERROR_NONE ? verdict : VERDICT_GO;

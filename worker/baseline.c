@@ -96,7 +96,7 @@ static enum verdict accept_change(struct noting *noting, struct error *error) {
   if (verdict == VERDICT_DONE && noting->needs_live) {
     json_decref(record);
     record = NULL;
-    verdict = unit_read(noting->unit, &live, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
+    verdict = unit_read(noting->unit, noting->one, &live, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
     noting->live = live;
     if (live && update(noting->unit->worker, noting->one->subject, note, noting, &record, error) != 0)
       verdict = VERDICT_LATER;

@@ -136,17 +136,23 @@ enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *e
 }
 
 /* ---- read ---- */
-enum verdict unit_read(struct unit *unit, struct live **live, struct error *error) {
+enum verdict unit_read(struct unit *unit, const struct unit_case *one, struct live **live, struct error *error) {
   unsigned char wanted[64] = {0};
   struct aws_role role;
   struct reader reader = unit_reader(unit, &role);
   int found;
-  for (size_t i = 0; i < unit->case_count; i++)
+  if (one) guardrail_wants(one->guardrail, wanted);
+  for (size_t i = 0; !one && i < unit->case_count; i++)
     if (unit->cases[i].stage != STAGE_DONE) guardrail_wants(unit->cases[i].guardrail, wanted);
   *live = live_get(&reader, &unit->place, unit->resource, unit->id, wanted, &found, error);
-  if (found >= 0) return VERDICT_GO;
-  metric_add(&worker_metrics[M_ERRORS], 1, "read", error_class_name(error->class));
-  record_reach(unit->worker, unit->account, unit->region, error);
+  const struct error *unread = *live ? live_unread(*live, NULL) : found < 0 ? error : NULL;
+  if (!unread) return VERDICT_GO;
+  metric_add(&worker_metrics[M_ERRORS], 1, "read", error_class_name(unread->class));
+  record_reach(unit->worker, unit->account, unit->region, unread);
+  if (*live && !one) return VERDICT_GO;
+  if (*live) *error = *unread;
+  live_free(*live);
+  *live = NULL;
   return VERDICT_LATER;
 }
 
@@ -258,7 +264,7 @@ static enum verdict gate_breaker(struct unit *unit, struct unit_case *one, struc
 /* Reads and judges again under the lease; replaces *finding.  AGAIN: there is nothing left to do. */
 static enum verdict look_again(struct unit *unit, struct unit_case *one, struct live **live, json_t **finding,
                                struct error *error) {
-  enum verdict verdict = unit_read(unit, live, error);
+  enum verdict verdict = unit_read(unit, one, live, error);
   if (verdict != VERDICT_GO) return verdict;
   verdict = unit_resolve(unit, one, *live, error);
   if (verdict != VERDICT_GO) return verdict;
@@ -276,7 +282,7 @@ enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct err
   if (has_begun(unit, one, &begun, error) != 0) return VERDICT_LATER;
   if (!begun) return VERDICT_GO;
   enum verdict verdict = unit_lease(unit, one, error); /* whoever works on it has the lease */
-  if (verdict == VERDICT_GO) verdict = unit_read(unit, &live, error);
+  if (verdict == VERDICT_GO) verdict = unit_read(unit, one, &live, error);
   if (verdict == VERDICT_GO) verdict = unit_resolve(unit, one, live, error);
   live_free(live);
   return verdict;

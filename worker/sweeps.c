@@ -23,14 +23,15 @@ struct sweep {
   char region[40];
   struct place place;
   const struct guardrail *guardrails[64];
-  json_t *violating[64]; /* finding ids seen, by guardrail */
+  json_t *kept[64];    /* by guardrail, ids of the findings that stay open: seen again, or not judged */
+  size_t unjudged[64]; /* resources, by guardrail */
   size_t count;
   int tries;
   size_t resources, found;
 };
 
 static void sweep_free(struct sweep *sweep) {
-  for (size_t i = 0; i < sweep->count; i++) json_decref(sweep->violating[i]);
+  for (size_t i = 0; i < sweep->count; i++) json_decref(sweep->kept[i]);
   json_decref(sweep->request);
   delivery_drop(sweep->delivery);
   accounts_drop(sweep->accounts);
@@ -50,12 +51,25 @@ static json_t *sweep_judge(const struct sweep *sweep, const struct guardrail *gu
   struct occasion occasion = {0};
   char subject[640];
   snprintf(subject, sizeof subject, "%s|%s", guardrail->name, json_string_value(live->arn));
-  if (guardrail->baseline && baseline_sweep(sweep->delivery->worker, guardrail, subject, live, &occasion, error) != 0)
+  if (guardrail->baseline && !live_unread(live, guardrail) &&
+      baseline_sweep(sweep->delivery->worker, guardrail, subject, live, &occasion, error) != 0)
     return NULL;
   json_t *finding = guardrail_judge(guardrail, &sweep->place, live, &occasion, error);
   json_decref(occasion.baseline);
   json_decref(occasion.changes);
   return finding;
+}
+
+/* What was found there before stays open.  Said once a sweep. */
+static void not_judged(struct sweep *sweep, size_t i, const struct live *live, const struct error *error) {
+  const struct guardrail *guardrail = sweep->guardrails[i];
+  char subject[640], id[33];
+  snprintf(subject, sizeof subject, "%s|%s", guardrail->name, json_string_value(live->arn));
+  finding_id(subject, id);
+  json_array_append_new(sweep->kept[i], json_string(id));
+  if (sweep->unjudged[i]++ == 0)
+    log_warn("a resource could not be judged", LOG_TEXT("guardrail", guardrail->name),
+             LOG_TEXT("resource", json_string_value(live->id)), LOG_ERROR(error));
 }
 
 /* Judges one listed resource; a finding makes (or joins) its unit. */
@@ -67,8 +81,7 @@ static int sweep_one(struct live *live, void *argument) {
     struct error error = {0};
     json_t *finding = sweep_judge(sweep, sweep->guardrails[i], live, &error);
     if (!finding) {
-      log_warn("a resource could not be judged", LOG_TEXT("guardrail", sweep->guardrails[i]->name),
-               LOG_TEXT("resource", json_string_value(live->id)), LOG_ERROR(&error));
+      not_judged(sweep, i, live, &error);
     } else if (!json_is_empty(finding)) {
       if (!unit)
         unit = unit_open(sweep->delivery, sweep->bundle, sweep->accounts, sweep->account, sweep->resource,
@@ -77,7 +90,7 @@ static int sweep_one(struct live *live, void *argument) {
         char id[33];
         unit_add(unit, sweep->guardrails[i]);
         finding_id(unit->cases[unit->case_count - 1].subject, id);
-        json_array_append_new(sweep->violating[i], json_string(id));
+        json_array_append_new(sweep->kept[i], json_string(id));
       }
     }
     json_decref(finding);
@@ -92,15 +105,24 @@ static int sweep_one(struct live *live, void *argument) {
   return sweep->delivery->worker->stopping;
 }
 
-/* Findings that this sweep did not see again are closed; a failed or denied read never gets here. */
+/* Findings that this sweep did not see again are closed; a list that failed or was denied never gets here. */
 static void close_absent(struct sweep *sweep) {
   for (size_t i = 0; i < sweep->count; i++) {
     struct error error = {0};
     int64_t closed = 0;
     if (state_findings_close_absent(sweep->delivery->worker->state, sweep->guardrails[i]->name, sweep->account->id,
-                                    sweep->region, sweep->violating[i], &closed, &error) != 0)
+                                    sweep->region, sweep->kept[i], &closed, &error) != 0)
       log_warn("findings could not be closed", LOG_TEXT("guardrail", sweep->guardrails[i]->name), LOG_ERROR(&error));
   }
+}
+
+/* Every resource was given, if not everything about it. */
+static void seen_whole(struct sweep *sweep) {
+  struct error error = {0};
+  close_absent(sweep);
+  if (state_population(sweep->delivery->worker->state, sweep->account->id, sweep->region, sweep->resource->name,
+                       (int64_t)sweep->resources, &error) != 0)
+    log_debug("the number of resources could not be kept", LOG_ERROR(&error));
 }
 
 static void sweep_task(void *argument);
@@ -147,14 +169,13 @@ static void sweep_task(void *argument) {
   if (was_swept(sweep)) return sweep_done(sweep, "repeated");
   for (size_t i = 0; i < sweep->count; i++) {
     guardrail_wants(sweep->guardrails[i], wanted);
-    json_array_clear(sweep->violating[i]);
+    json_array_clear(sweep->kept[i]);
+    sweep->unjudged[i] = 0;
   }
   sweep->resources = sweep->found = 0;
-  if (live_list(&reader, &sweep->place, sweep->resource, wanted, sweep_one, sweep, &error) == 0) {
-    close_absent(sweep);
-    if (state_population(worker->state, sweep->account->id, sweep->region, sweep->resource->name,
-                         (int64_t)sweep->resources, &error) != 0)
-      log_debug("the number of resources could not be kept", LOG_ERROR(&error));
+  int listed = live_list(&reader, &sweep->place, sweep->resource, wanted, sweep_one, sweep, &error);
+  if (listed >= 0) seen_whole(sweep);
+  if (listed == 0) {
     record_reach(worker, sweep->account, sweep->region, NULL);
     return sweep_done(sweep, "done");
   }
@@ -183,7 +204,7 @@ static const char *open_sweep(struct sweep *sweep) {
         bundle_guardrail(sweep->bundle, json_is_string(name) ? json_string_value(name) : "");
     if (!guardrail || guardrail->resource != sweep->resource || sweep->count >= 64) continue;
     if (!guardrail_in_scope(guardrail, &sweep->place)) continue;
-    sweep->violating[sweep->count] = json_array();
+    sweep->kept[sweep->count] = json_array();
     sweep->guardrails[sweep->count++] = guardrail;
   }
   snprintf(sweep->delivery->sweep, sizeof sweep->delivery->sweep, "%s|%s|%s", sweep->account->id, sweep->region,

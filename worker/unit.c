@@ -176,7 +176,7 @@ static const struct live *look(struct unit *unit, struct glance *glance, enum ve
       unit->listed = NULL;
       glance->verdict = VERDICT_GO;
     } else {
-      glance->verdict = unit_read(unit, &glance->live, &glance->error);
+      glance->verdict = unit_read(unit, NULL, &glance->live, &glance->error);
     }
   }
   *verdict = glance->verdict;
@@ -220,15 +220,19 @@ static enum verdict nothing_found(struct unit *unit, struct unit_case *one, stru
 /* Into a new account nobody may for some minutes: its roles are still being made. */
 static int is_new(const struct account *account) { return account->joined_ms > clock_wall_ms() - NEW_ACCOUNT_MS; }
 
+/* A denied account is reported once; its sweeps keep trying, its events do not pile up. */
+static enum verdict not_read(const struct unit *unit, const struct error *error, enum verdict verdict) {
+  return error->class == ERROR_DENIED && !is_new(unit->account) ? VERDICT_DONE : verdict;
+}
+
 static enum verdict advance_look(struct unit *unit, struct unit_case *one, struct glance *glance, struct error *error) {
   enum verdict verdict = unit_peek(unit, one, error);
   if (verdict != VERDICT_GO) return verdict;
   const struct live *live = look(unit, glance, &verdict, error);
-  if (verdict != VERDICT_GO) /* a denied account is reported once; its sweeps keep trying, its events do not pile up */
-    return error->class == ERROR_DENIED && !is_new(unit->account) ? VERDICT_DONE : verdict;
+  if (verdict != VERDICT_GO) return not_read(unit, error, verdict);
   if ((one->settled_ms = settles_at(one, live))) return VERDICT_SETTLE;
   json_t *finding = judge(unit, one, live, error);
-  if (!finding) return VERDICT_LATER;
+  if (!finding) return not_read(unit, error, VERDICT_LATER);
   verdict = unit_take_over(unit, one, error);
   if (verdict != VERDICT_GO || json_is_empty(finding)) {
     json_decref(finding);

@@ -140,8 +140,9 @@ enum verdict gate_fight(struct unit *unit, struct unit_case *one, json_t *findin
 /* The action is at its end: its outcome is told, and it is no longer indexed as open.  DONE, or LATER. */
 enum verdict unit_close(struct unit *unit, struct unit_case *one, struct error *error);
 
-/* Reads the resource with what the cases that want a look use.  VERDICT_GO with *live (NULL: gone). */
-enum verdict unit_read(struct unit *unit, struct live **live, struct error *error);
+/* Reads the resource with all that the case uses.  VERDICT_GO with *live (NULL: gone).  `one` NULL: with what all cases
+ * use that want a look; a context that cannot be read is told, and blinds those alone that use it (live_unread). */
+enum verdict unit_read(struct unit *unit, const struct unit_case *one, struct live **live, struct error *error);
 
 /* record.c: writes a finding's new status.  `evidence` may be NULL.  GO, or LATER when state cannot be written. */
 enum verdict record_finding(struct unit *unit, struct unit_case *one, const char *status, json_t *evidence,

@@ -30,10 +30,10 @@ def place():
 
 
 class Place:
-    """A prod account of the stack: its strangers, its administrators, groups and what they let through."""
+    """An account of the stack (unless said: of prod): its strangers, its administrators, groups and what they let through."""
 
-    def __init__(self, stack):
-        self.stack, self.account = stack, stack.ids[0]
+    def __init__(self, stack, account=None):
+        self.stack, self.account = stack, account or stack.ids[0]
         self.past = stack.direct(self.account).client("ec2", REGION)
         self.stranger = stack.stranger(self.account).client("ec2", REGION)
         self.admin = stack.role_session(self.account, role="network-admin", session="ann").client("ec2", REGION)
@@ -84,6 +84,11 @@ class Place:
             )
             for rule in self.rules(group)
         }  # fmt: skip
+
+    def image(self, group):
+        """Every field of its rules but what AWS chooses anew."""
+        rules = [{k: v for k, v in rule.items() if "SecurityGroupRule" not in k} for rule in self.rules(group)]
+        return sorted(json.dumps(rule, sort_keys=True) for rule in rules)
 
     def swept(self, groups):
         """Sweeps, and waits until each group has its baseline."""
@@ -240,6 +245,48 @@ def test_what_was_held_back_is_reverted_without_its_event_but_nothing_newer(plac
     wait_idle(stack)
     assert {call["params"]["GroupId"] for call in place.mutations(mark)} == {strange}
     assert place.shown(settled) == after
+
+
+def meddle(place, group):
+    """A stranger widens a rule, and adds one with a description and tags; what they left, before anybody reacts."""
+    place.stack.tap.events(delay=4)
+    place.change(place.stranger, group, "ingress", "ipv4", "modify")
+    place.stranger.authorize_security_group_egress(
+        GroupId=group, IpPermissions=[place.permission("ipv6", 22)],
+        TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": [{"Key": "ticket", "Value": "12"}]}],
+    )  # fmt: skip
+    place.stack.tap.events(delay=0)
+    return place.image(group)
+
+
+def test_dev_is_told_an_exception_holds_and_an_undo_stays(place):
+    stack, dev = place.stack, Place(place.stack, place.stack.ids[-1])
+    reverted, excepted, told = (one.group([one.permission("ipv4")]) for one in (place, place, dev))
+    for one, groups in ((place, [reverted, excepted]), (dev, [told])):
+        one.swept(groups)
+    before = place.image(reverted)
+    words = ("--owner", "ann@example.com", "--reason", "agreed", "--for", "1h")
+    stack.parapet("exceptions", "add", "--guardrail", GUARDRAIL, "--account", place.account, "--resource", excepted, *words, check=True)
+    theirs = {group: meddle(one, group) for one, group in ((place, reverted), (place, excepted), (dev, told))}
+    stack.wait_until(lambda: place.image(reverted) == before, 60, "the changes are reverted", 0.5)
+    wait_idle(stack)
+    assert {record["status"] for record in place.findings(excepted)} == {"excepted"}
+    assert {record["status"] for record in place.findings(told)} == {"open"}
+    assert place.image(excepted) == theirs[excepted] and dev.image(told) == theirs[told]
+
+    actions = json.loads(stack.parapet("actions", "list", "--limit", "1000", "--output", "json", check=True).stdout)
+    mine = [action["action"] for action in actions if action["resource"] == reverted]  # the newest first
+    for action in mine:
+        undone = stack.parapet("undo", action, *words)
+        assert undone.returncode == 0, undone.stdout + undone.stderr
+    assert mine and place.image(reverted) == theirs[reverted]
+    wait_idle(stack)
+    mark = stack.tap.mark()
+    place.swept([])
+    dev.swept([])
+    wait_idle(stack)
+    assert place.mutations(mark) == []
+    assert place.image(reverted) == theirs[reverted] and place.image(excepted) == theirs[excepted]
 
 
 def test_the_baseline_survives_redis(place):

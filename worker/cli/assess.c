@@ -116,7 +116,7 @@ static void list_task(void *argument) {
   struct error error = {0};
   for (size_t i = 0; i < assessment->bundle->guardrail_count; i++)
     if (applies(listing, i)) guardrail_wants(assessment->bundle->guardrails[i], uses);
-  if (live_list(&reader, &listing->place, listing->resource, uses, judge_one, listing, &error) != 0)
+  if (live_list(&reader, &listing->place, listing->resource, uses, judge_one, listing, &error) < 0)
     assess_unreadable(assessment, &listing->place, listing->resource->name, &error);
   pthread_mutex_lock(&assessment->lock);
   assessment->reads_done++;

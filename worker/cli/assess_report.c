@@ -13,6 +13,12 @@ int assess_severity(const char *word) {
   return -1;
 }
 
+static int by_text(const json_t *left, const json_t *right, const char *const *keys) {
+  int order = 0;
+  for (; *keys && order == 0; keys++) order = strcmp(json_text_at(left, *keys, NULL), json_text_at(right, *keys, NULL));
+  return order;
+}
+
 /* ---- gathering ---- */
 void assess_found(struct assessment *assessment, const struct guardrail *guardrail, const struct place *place,
                   const struct live *live, json_t *finding) {
@@ -26,14 +32,24 @@ void assess_found(struct assessment *assessment, const struct guardrail *guardra
   pthread_mutex_unlock(&assessment->lock);
 }
 
+/* The same guardrail cannot judge a thousand resources: that is one row.  (AWS's reasons differ from call to call.) */
+static int is_told(const json_t *rows, const json_t *row) {
+  static const char *const keys[] = {"account", "region", "what", "code", NULL};
+  const json_t *told;
+  size_t index;
+  json_array_foreach(rows, index, told) if (by_text(told, row, keys) == 0) return 1;
+  return 0;
+}
+
 void assess_unreadable(struct assessment *assessment, const struct place *place, const char *what,
                        const struct error *error) {
   json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "account", place->account, "region",
                           place->region ? place->region : "all", "what", what, "class", error_class_name(error->class),
                           "code", error->code, "reason", error->message);
   pthread_mutex_lock(&assessment->lock);
-  json_array_append_new(assessment->unreadable, row);
+  if (!is_told(assessment->unreadable, row)) json_array_append(assessment->unreadable, row);
   pthread_mutex_unlock(&assessment->lock);
+  json_decref(row);
 }
 
 void assess_progress(const struct assessment *assessment) {
@@ -45,12 +61,6 @@ void assess_progress(const struct assessment *assessment) {
 }
 
 /* ---- in order ---- */
-static int by_text(const json_t *left, const json_t *right, const char *const *keys) {
-  int order = 0;
-  for (; *keys && order == 0; keys++) order = strcmp(json_text_at(left, *keys, NULL), json_text_at(right, *keys, NULL));
-  return order;
-}
-
 /* The worst first; then by place. */
 static int compare_findings(const void *left, const void *right) {
   static const char *const keys[] = {"account", "region", "guardrail", "resource", NULL};

@@ -68,6 +68,11 @@ json_t *guardrail_judge(const struct guardrail *guardrail, const struct place *p
                         const struct occasion *occasion, struct error *error) {
   struct view view;
   json_t *finding = NULL;
+  const struct error *unread = live_unread(live, guardrail);
+  if (unread) {
+    if (error) *error = *unread;
+    return NULL;
+  }
   view_open(&view, guardrail, place, live, occasion);
   if (guardrail->where) {
     json_t *applies = jmes_search(guardrail->where, live->item, view_scope(&view), error);

@@ -17,7 +17,9 @@ void live_free(struct live *live) {
   json_decref(live->arn);
   json_decref(live->item);
   for (size_t i = 0; live->contexts && i < live->resource->context_count; i++) json_decref(live->contexts[i]);
+  for (size_t i = 0; live->unread && i < live->resource->context_count; i++) free(live->unread[i]);
   free(live->contexts);
+  free(live->unread);
   free(live);
 }
 
@@ -64,12 +66,13 @@ static json_t *whole_id(const json_t *own, const struct live *parent) {
 static struct live *live_new(const struct place *place, const struct resource *resource, json_t *item,
                              const struct live *parent, struct error *error) {
   struct live *live = calloc(1, sizeof *live);
-  if (!live || !(live->contexts = calloc(resource->context_count + 1, sizeof *live->contexts))) {
-    free(live);
+  if (live) live->resource = resource;
+  if (!live || !(live->contexts = calloc(resource->context_count + 1, sizeof *live->contexts)) ||
+      !(live->unread = calloc(resource->context_count + 1, sizeof *live->unread))) {
+    live_free(live);
     error_set(error, ERROR_FATAL, "Memory", "out of memory");
     return NULL;
   }
-  live->resource = resource;
   live->item = json_incref(item);
   live->id = jmes_search(resource->id, item, NULL, error);
   if (parent && json_is_string(live->id)) {
@@ -225,14 +228,29 @@ static json_t *item_with_id(const struct resource *resource, json_t *items, cons
   return NULL;
 }
 
-static int get_contexts(const struct reader *reader, const struct place *place, struct live *live,
-                        const unsigned char *wanted, struct error *error) {
+static void mark_unread(struct live *live, size_t context, const struct error *why) {
+  if (!(live->unread[context] = malloc(sizeof *why))) abort();
+  *live->unread[context] = *why;
+}
+
+const struct error *live_unread(const struct live *live, const struct guardrail *guardrail) {
+  unsigned char used[64] = {0};
+  if (guardrail) guardrail_wants(guardrail, used);
+  for (size_t i = 0; live->unread && i < live->resource->context_count; i++)
+    if (live->unread[i] && (!guardrail || used[i])) return live->unread[i];
+  return NULL;
+}
+
+/* One that cannot be read is marked, and the others are read all the same.  (What is built on it cannot be read either,
+ * for want of its variable; who uses that uses both, and the first one tells why.) */
+static void get_contexts(const struct reader *reader, const struct place *place, struct live *live,
+                         const unsigned char *wanted) {
   for (size_t i = 0; i < live->resource->context_count; i++) {
-    if (!wanted[i] || live->contexts[i]) continue;
-    live->contexts[i] = read_context(reader, place, live, &live->resource->contexts[i], error);
-    if (!live->contexts[i]) return -1;
+    struct error why = {0};
+    if (!wanted[i] || live->contexts[i] || live->unread[i]) continue;
+    live->contexts[i] = read_context(reader, place, live, &live->resource->contexts[i], &why);
+    if (!live->contexts[i]) mark_unread(live, i, &why);
   }
-  return 0;
 }
 
 /* The parent of a nested resource; as live_get. */
@@ -260,10 +278,7 @@ struct live *live_get(const struct reader *reader, const struct place *place, co
   *found = id_value && (items || absent) ? 0 : -1;
   if (item) {
     live = live_new(place, resource, item, parent, error);
-    if (live && get_contexts(&once, place, live, wanted, error) != 0) {
-      live_free(live);
-      live = NULL;
-    }
+    if (live) get_contexts(&once, place, live, wanted);
     *found = live ? 1 : -1;
   }
   live_free(parent);
@@ -321,40 +336,6 @@ static json_t *joined_items(struct joined *table, const char *id) {
   return entry ? json_incref(entry->items) : json_array();
 }
 
-static int list_contexts(const struct reader *reader, const struct place *place, const struct resource *resource,
-                         const unsigned char *wanted, struct joined **tables, struct error *error) {
-  for (size_t i = 0; i < resource->context_count; i++) {
-    int absent;
-    if (!wanted[i] || !resource->contexts[i].by) continue;
-    struct view view;
-    place_view(&view, place, NULL, NULL);
-    json_t *items = read_items(reader, place, &resource->contexts[i].read, NULL, view_scope(&view), &absent, error);
-    view_close(&view);
-    if (!items && !absent) return -1;
-    int result = items ? join_items(&resource->contexts[i], items, &tables[i], error) : 0;
-    json_decref(items);
-    if (result != 0) return -1;
-  }
-  return 0;
-}
-
-/* The contexts of one listed resource: joined ones from their tables, those of the place from the resource that was
- * first to read them, the others by reads of its own. */
-static int sweep_contexts(const struct reader *reader, const struct place *place, struct live *live,
-                          const unsigned char *wanted, struct joined **tables, json_t **shared, struct error *error) {
-  const struct resource *resource = live->resource;
-  for (size_t i = 0; i < resource->context_count; i++) {
-    if (wanted[i] && resource->contexts[i].by)
-      live->contexts[i] = joined_items(tables[i], json_string_value(live->id));
-    else if (resource->contexts[i].per_place)
-      live->contexts[i] = json_incref(shared[i]);
-  }
-  if (get_contexts(reader, place, live, wanted, error) != 0) return -1;
-  for (size_t i = 0; i < resource->context_count; i++)
-    if (resource->contexts[i].per_place && !shared[i]) shared[i] = json_incref(live->contexts[i]);
-  return 0;
-}
-
 struct listing { /* a sweep of one kind of resource */
   const struct reader *reader;
   const struct place *place;
@@ -365,35 +346,73 @@ struct listing { /* a sweep of one kind of resource */
   struct error *error;
   struct joined **tables; /* contexts joined by their key … */
   json_t **shared;        /* … and those of the place, by index */
+  struct error *unread;   /* by index: why it is no use to read the context any more; class NONE: it is */
   int joined;             /* the tables are there */
   int result, ended;      /* ended: somebody said enough, or nothing more can be read */
 };
+
+static void list_context(struct listing *listing, size_t i) {
+  const struct context *context = &listing->resource->contexts[i];
+  struct view view;
+  int absent;
+  place_view(&view, listing->place, NULL, NULL);
+  json_t *items = read_items(listing->reader, listing->place, &context->read, NULL, view_scope(&view), &absent,
+                             &listing->unread[i]);
+  view_close(&view);
+  if (items) join_items(context, items, &listing->tables[i], &listing->unread[i]);
+  json_decref(items);
+}
+
+static void list_contexts(struct listing *listing) {
+  for (size_t i = 0; i < listing->resource->context_count; i++)
+    if (listing->wanted[i] && listing->resource->contexts[i].by) list_context(listing, i);
+}
+
+/* Reading it for the next resource would end the same way, and cost as much.  What one resource denies another may not.
+ */
+static int fails_for_all(const struct context *context, const struct error *why) {
+  return context->per_place ||
+         (why->class != ERROR_DENIED && why->class != ERROR_MISSING && why->class != ERROR_INVALID);
+}
+
+/* The contexts of one listed resource: joined ones from their tables, those of the place from the resource that was
+ * first to read them, the others by reads of its own. */
+static void sweep_contexts(struct listing *listing, struct live *live) {
+  const struct resource *resource = live->resource;
+  for (size_t i = 0; i < resource->context_count; i++) {
+    if (listing->unread[i].class != ERROR_NONE)
+      mark_unread(live, i, &listing->unread[i]);
+    else if (listing->wanted[i] && resource->contexts[i].by)
+      live->contexts[i] = joined_items(listing->tables[i], json_string_value(live->id));
+    else if (resource->contexts[i].per_place)
+      live->contexts[i] = json_incref(listing->shared[i]);
+  }
+  get_contexts(listing->reader, listing->place, live, listing->wanted);
+  for (size_t i = 0; i < resource->context_count; i++) {
+    const struct context *context = &resource->contexts[i];
+    if (context->per_place && !listing->shared[i]) listing->shared[i] = json_incref(live->contexts[i]);
+    if (live->unread[i] && fails_for_all(context, live->unread[i])) listing->unread[i] = *live->unread[i];
+  }
+}
 
 /* Gives the items of one list; parent NULL: there is but one list. */
 static void give(struct listing *listing, json_t *items, const struct live *parent) {
   size_t index;
   json_t *item;
-  if (json_array_size(items) > 0 && !listing->joined++ &&
-      list_contexts(listing->reader, listing->place, listing->resource, listing->wanted, listing->tables,
-                    listing->error) != 0) {
-    listing->result = -1;
-    listing->ended = 1;
-  }
+  if (json_array_size(items) > 0 && !listing->joined++) list_contexts(listing);
   json_array_foreach(items, index, item) {
     if (listing->ended) return;
-    struct error problem = {0};
-    struct live *live = live_new(listing->place, listing->resource, item, parent, &problem);
-    int read = live ? sweep_contexts(listing->reader, listing->place, live, listing->wanted, listing->tables,
-                                     listing->shared, &problem)
-                    : -1;
-    if (read == 0) {
-      listing->ended = listing->each(live, listing->argument) != 0;
-      continue;
+    struct live *live = live_new(listing->place, listing->resource, item, parent, listing->error);
+    if (!live) {
+      listing->result = -1;
+      listing->ended = 1;
+      return;
     }
-    listing->ended = !live || (problem.class != ERROR_DENIED && problem.class != ERROR_MISSING);
-    listing->result = -1;
-    if (listing->error) *listing->error = problem;
-    live_free(live);
+    sweep_contexts(listing, live);
+    const struct error *unread = live_unread(live, NULL);
+    if (unread && listing->result == 0 && listing->error) *listing->error = *unread;
+    if (unread && listing->result == 0) listing->result = 1;
+    listing->ended = listing->each(live, listing->argument) != 0;
   }
 }
 
@@ -439,9 +458,10 @@ int live_list(const struct reader *reader, const struct place *place, const stru
                             .argument = argument,
                             .error = error,
                             .tables = calloc(resource->context_count + 1, sizeof(struct joined *)),
-                            .shared = calloc(resource->context_count + 1, sizeof(json_t *))};
+                            .shared = calloc(resource->context_count + 1, sizeof(json_t *)),
+                            .unread = calloc(resource->context_count + 1, sizeof(struct error))};
   once.answers = json_object();
-  if (!listing.tables || !listing.shared ||
+  if (!listing.tables || !listing.shared || !listing.unread ||
       (resource->parent && live_list(reader, place, resource->parent, nothing, list_within, &listing, error) != 0))
     listing.result = -1;
   else if (!resource->parent)
@@ -451,5 +471,6 @@ int live_list(const struct reader *reader, const struct place *place, const stru
   json_decref(once.answers);
   free(listing.tables);
   free(listing.shared);
+  free(listing.unread);
   return listing.result;
 }

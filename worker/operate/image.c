@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "functions/functions.h"
+
 enum { FRESH_LENGTH = 6 /* shorter texts are words, no names */ };
 
 struct comparison {
@@ -15,13 +18,25 @@ struct comparison {
 /* What AWS changes by itself. */
 static int is_volatile(const char *key) {
   static const char *const names[] = {"LastUsed*",    "PasswordLastUsed", "LastAccess*", "LatestRestorableTime",
-                                      "Approximate*", "LastModified*",    "RevisionId",  "ResponseMetadata"};
+                                      "Approximate*", "LastModified*",    "RevisionId",  "ResponseMetadata",
+                                      "RoleLastUsed", "UpdateDate"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (fnmatch(names[i], key, 0) == 0) return 1;
   return 0;
 }
 
 static int same(struct comparison *comparison, const json_t *was, const json_t *is);
+
+/* A policy's next version, which nobody may choose: "v7". */
+static int is_version(const char *text) {
+  return *text == 'v' && text[1] && text[1 + strspn(text + 1, "0123456789")] == '\0';
+}
+
+/* A version or a time changes where it stands; others of the same text are none of its business. */
+static int names_one_thing(const char *text) {
+  int64_t time;
+  return !is_version(text) && clock_parse(text, &time) != 0;
+}
 
 /* "…/sgr-1" and "…/sgr-2" where sgr-2 is fresh: the same but for the name. */
 static int renamed(struct comparison *comparison, const char *was, const char *is) {
@@ -34,7 +49,7 @@ static int renamed(struct comparison *comparison, const char *was, const char *i
     if (length <= head + tail || strncmp(was, is, head) != 0 || strcmp(was + length - tail, at + strlen(text)) != 0)
       continue;
     char *old = strndup(was + head, length - head - tail);
-    if (old && comparison->renames) {
+    if (old && comparison->renames && names_one_thing(text)) {
       json_object_set(comparison->renames, old, name);
       json_object_set_new(comparison->renames, was, json_string(is));
     }
@@ -44,16 +59,24 @@ static int renamed(struct comparison *comparison, const char *was, const char *i
   return 0;
 }
 
-static int same_text(struct comparison *comparison, const char *was, const char *is) {
-  if (strcmp(was, is) == 0) return 1;
-  if (*was == '{' && *is == '{') {
-    json_t *left = json_parse(was, strlen(was), NULL), *right = json_parse(is, strlen(is), NULL);
-    int equal = left && right && same(comparison, left, right);
-    json_decref(left);
-    json_decref(right);
-    return equal;
-  }
-  return renamed(comparison, was, is);
+/* The policy that the text is (IAM encodes some of them); new, NULL: it is none. */
+static json_t *document(const json_t *text) {
+  const char *start = json_string_value(text);
+  if (!start || (*start != '{' && strncmp(start, "%7B", 3) != 0)) return NULL;
+  json_t *value = function_policy_document((json_t *const *)&text, 1, NULL, NULL);
+  if (json_is_object(value)) return value;
+  json_decref(value);
+  return NULL;
+}
+
+static int same_text(struct comparison *comparison, const json_t *was, const json_t *is) {
+  const char *old = json_string_value(was), *new = json_string_value(is);
+  if (strcmp(old, new) == 0) return 1;
+  json_t *left = document(was), *right = document(is);
+  int equal = left && right ? same(comparison, left, right) : renamed(comparison, old, new);
+  json_decref(left);
+  json_decref(right);
+  return equal;
 }
 
 static int same_members(struct comparison *comparison, const json_t *was, const json_t *is) {
@@ -98,8 +121,7 @@ static int same(struct comparison *comparison, const json_t *was, const json_t *
   if (json_is_empty(was) && json_is_empty(is)) return json_is_false(was) == json_is_false(is);
   if (json_is_object(was) && json_is_object(is)) return same_members(comparison, was, is);
   if (json_is_array(was) && json_is_array(is)) return same_elements(comparison, was, is);
-  if (json_is_string(was) && json_is_string(is))
-    return same_text(comparison, json_string_value(was), json_string_value(is));
+  if (json_is_string(was) && json_is_string(is)) return same_text(comparison, was, is);
   return was && is && json_same(was, is);
 }
 
@@ -178,10 +200,10 @@ static json_t *canonical_list(const json_t *list) {
 
 /* What changes by itself and what is empty left out, lists in order, policies as values.  New. */
 static json_t *canonical(const json_t *value) {
-  const char *key, *text = json_string_value(value);
+  const char *key;
   json_t *member, *copy;
   if (json_is_array(value)) return canonical_list(value);
-  if (text && *text == '{' && (copy = json_parse(text, strlen(text), NULL))) {
+  if ((copy = document(value))) {
     member = canonical(copy);
     json_decref(copy);
     return member;
@@ -215,8 +237,10 @@ json_t *image_fresh(const json_t *results, const json_t *known) {
   const char *text;
   gather(results, found);
   gather(known, old);
-  json_object_foreach(found, text, unused) if (strlen(text) >= FRESH_LENGTH && !json_object_get(old, text))
-      json_array_append_new(fresh, json_string(text));
+  json_object_foreach(found, text, unused) {
+    int is_name = strlen(text) >= FRESH_LENGTH || is_version(text);
+    if (is_name && !json_object_get(old, text)) json_array_append_new(fresh, json_string(text));
+  }
   json_decref(found);
   json_decref(old);
   return fresh;

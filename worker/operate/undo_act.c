@@ -340,7 +340,7 @@ enum verdict undo_look(struct undo *undo, struct error *error) {
   if ((verdict = unit_lease(undo->unit, &undo->unit->cases[0], error)) != VERDICT_GO) return verdict;
   int resumed = resume(undo, error);
   if (resumed < 0) return VERDICT_LATER;
-  if ((verdict = unit_read(undo->unit, &live, error)) != VERDICT_GO) return verdict;
+  if ((verdict = unit_read(undo->unit, undo->journal.one, &live, error)) != VERDICT_GO) return verdict;
   undo->journal.live = live;
   if (!resumed) verdict = compare(undo, live);
   if (verdict == VERDICT_GO && json_is_true(json_object_get(undo->job->arguments, "dry_run"))) verdict = plan(undo);
@@ -418,7 +418,7 @@ static enum verdict finish(struct undo *undo, const struct live *live, json_t *d
 
 enum verdict undo_verify(struct undo *undo, struct error *error) {
   struct live *live = NULL;
-  enum verdict verdict = unit_read(undo->unit, &live, error);
+  enum verdict verdict = unit_read(undo->unit, undo->journal.one, &live, error);
   if (verdict != VERDICT_GO) return verdict;
   json_t *before = image_renamed(json_object_get(undo->images, "before"), undo->renames);
   json_t *now = journal_image(live, &undo->guardrail), *fresh = fresh_names(undo), *renames = json_object();

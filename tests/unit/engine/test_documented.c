@@ -1,6 +1,7 @@
 /* Guardrails over what AWS is documented to answer, where the emulator of the integration tests cannot show it: its
- * queues are the tap's own and have no policies; its root user has no keys and no device; its new trails have no
- * selectors, where AWS's have one; it has no keys that AWS manages.  The seam is the client's transport. */
+ * queues answer an empty map where AWS leaves it out; its root user has no keys and no device; its new trails have no
+ * selectors, where AWS's have one; it has no keys that AWS manages; in it nobody's network hangs on somebody else's
+ * transit gateway.  The seam is the client's transport. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,8 +19,12 @@
 #define OK(text) \
   { .status = 200, .body = (text) }
 
-static const struct place place = {
-    .account = "111111111111", .region = "eu-west-1", .environment = "prod", .unit = "", .partition = "aws"};
+static struct place place = {/* the test adds the organization */
+                             .account = "111111111111",
+                             .region = "eu-west-1",
+                             .environment = "prod",
+                             .unit = "",
+                             .partition = "aws"};
 
 struct documented {
   const char *name, *guardrail, *id;
@@ -62,7 +67,47 @@ struct documented {
   "\\\"Resource\\\": "                                                                                    \
   "\\\"*\\\"" condition "}]}\"}"
 
+#define ATTACHMENT(state, gateway, network)                                                                \
+  "<DescribeTransitGatewayAttachmentsResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">"         \
+  "<requestId>r</requestId><transitGatewayAttachments><item><transitGatewayAttachmentId>tgw-attach-1"      \
+  "</transitGatewayAttachmentId><transitGatewayId>tgw-1</transitGatewayId><transitGatewayOwnerId>" gateway \
+  "</transitGatewayOwnerId><resourceOwnerId>" network                                                      \
+  "</resourceOwnerId><resourceType>vpc</resourceType><resourceId>"                                         \
+  "vpc-1</resourceId><state>" state                                                                        \
+  "</state></item></transitGatewayAttachments>"                                                            \
+  "</DescribeTransitGatewayAttachmentsResponse>"
+#define OURS "111111111111"
+#define THEIRS "888888888888"
+
 static const struct documented rows[] = {
+    {"a stranger's network on our transit gateway",
+     "transit-gateway-with-strangers",
+     "tgw-attach-1",
+     {OK(ATTACHMENT("available", OURS, THEIRS))},
+     1,
+     1,
+     NULL},
+    {"our network on a stranger's transit gateway, asked for",
+     "transit-gateway-with-strangers",
+     "tgw-attach-1",
+     {OK(ATTACHMENT("pendingAcceptance", THEIRS, OURS))},
+     1,
+     1,
+     NULL},
+    {"our network on our gateway",
+     "transit-gateway-with-strangers",
+     "tgw-attach-1",
+     {OK(ATTACHMENT("available", OURS, OURS))},
+     1,
+     0,
+     NULL},
+    {"a stranger's that was rejected",
+     "transit-gateway-with-strangers",
+     "tgw-attach-1",
+     {OK(ATTACHMENT("rejected", OURS, THEIRS))},
+     1,
+     0,
+     NULL},
     {"a queue for everybody",
      "queue-policy-public",
      "q",
@@ -166,6 +211,8 @@ static void test_what_aws_answers(void **state) {
   fake_environment();
   struct bundle *bundle = bundle_load("worker/playbooks", NULL, &error);
   assert_non_null(bundle);
+  place.organization = json_pack("[s]", place.account);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) check_row(bundle, &rows[i]);
+  json_decref(place.organization);
   bundle_drop(bundle);
 }

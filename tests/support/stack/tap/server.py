@@ -334,7 +334,7 @@ class Tap:
         operation = call.operation
         if operation is None or call.principal is None or not operation.mutating or operation.is_data:
             return code, message
-        if operation.service in ("sts", "sqs") or not self.events["on"] or call.notes.get("emulator"):
+        if operation.service == "sts" or not self.events["on"] or call.notes.get("emulator"):
             return code, message
         try:
             event = cloudtrail.envelope(cloudtrail.record(call, status, fields, body, code, message))
