@@ -174,6 +174,8 @@ static void sweep_task(void *argument) {
   }
   sweep->resources = sweep->found = 0;
   int listed = live_list(&reader, &sweep->place, sweep->resource, wanted, sweep_one, sweep, &error);
+  /* A worker that ends has seen a part: what it did not see is not gone.  Another one sweeps anew. */
+  if (worker->stopping) return sweep_abandon(sweep);
   if (listed >= 0) seen_whole(sweep);
   if (listed == 0) {
     record_reach(worker, sweep->account, sweep->region, NULL);

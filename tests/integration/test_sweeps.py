@@ -1,5 +1,7 @@
 """The schedule finds what no event told: everywhere, and in spite of an account that lets nobody in."""
 
+import time
+
 from spine import (
     HTTPS, ROLE_ARNS, SSH, assert_journal_closed, assert_narrowed_once, assert_whole, counts, effects, own_mutations, shown, start_collector,
     start_worker, statuses, sweep, wait_fixed, wait_idle,
@@ -102,3 +104,25 @@ def test_sweep_closes_what_is_gone_and_finds_what_dev_leaves(stack):
     wait_idle(stack)
     assert statuses(stack)[kept] == "open"
     assert own_mutations(stack) == []
+
+
+def test_a_worker_that_ends_amid_a_sweep_closes_nothing(stack):
+    """What it did not come to see is not gone; another worker sweeps anew."""
+    dev, region = stack.ids[-1], "us-east-1"
+    groups = stack.plant(dev, region, [SSH], count=3)
+    worker = start_worker(stack)
+    sweep(stack, [(dev, region)])
+    stack.wait_until(lambda: counts(stack) == {"open": 3}, 60, lambda: f"three open: {counts(stack)}")
+    wait_idle(stack)
+    mark = stack.tap.mark()
+    stack.tap.fault({"service": "ec2", "operation": "DescribeSecurityGroups", "account": dev}, delay_ms=4000, count=1)
+    sweep(stack, [(dev, region)])
+    time.sleep(1.5)  # the list is on its way
+    assert worker.terminate(25) == 0, worker.log_tail()
+    assert stack.calls(mark, operation="DescribeSecurityGroups", account=dev), "it was not amid its sweep"
+    assert counts(stack) == {"open": 3}
+    mark = stack.tap.mark()
+    start_worker(stack)
+    stack.wait_until(lambda: stack.calls(mark, operation="DescribeSecurityGroups", account=dev), 60, "the sweep to come again", 0.3)
+    wait_idle(stack)
+    assert counts(stack) == {"open": 3} and set(statuses(stack)) == set(groups)
