@@ -120,8 +120,7 @@ json_t *explain_guardrail(const struct guardrail *guardrail) {
 static void print_line(const char *label, const char *text) { printf("%-10s %s\n", label, text); }
 
 static void print_value(const char *label, const json_t *value) {
-  char *text =
-      json_is_string(value) ? strdup(json_string_value(value)) : json_written(value);
+  char *text = json_is_string(value) ? strdup(json_string_value(value)) : json_written(value);
   print_line(label, text ? text : "-");
   free(text);
 }

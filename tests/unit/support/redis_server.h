@@ -16,7 +16,8 @@ struct redis_server {
 
 /* 0 when there is no redis-server on this machine (said once on standard output): skip() then. */
 int redis_server_available(void);
-/* options: NULL-terminated pairs such as "--requirepass", "secret" (at most 12 words), or NULL.  NULL: did not start. */
+/* options: NULL-terminated pairs such as "--requirepass", "secret" (at most 12 words), or NULL.  NULL: did not start.
+ */
 struct redis_server *redis_server_start(const char *const *options);
 /* Ends it, removes its directory, frees.  NULL is accepted. */
 void redis_server_stop(struct redis_server *server);
