@@ -226,7 +226,7 @@ static void adopt_intents(struct keeper *keeper) {
     json_t *intent = json_object_get(row, "intent"), *packed = json_object_get(intent, "unit");
     if (!packed || json_integer_value(json_object_get(intent, "begun_ms")) > old) continue;
     log_info("an action was left open", LOG_TEXT("subject", json_text_at(row, "subject", NULL)));
-    if (state_park(worker->state, json_text_at(row, "subject", NULL), packed, now, &error) != 0)
+    if (state_park_begun(worker->state, json_text_at(row, "subject", NULL), packed, now, &error) != 0)
       log_debug("it stays open for now", LOG_ERROR(&error));
   }
   json_decref(list);

@@ -132,8 +132,9 @@ static enum verdict park(struct unit *unit, struct unit_case *one, int64_t due_m
   json_t *packed = unit_pack(unit, one);
   json_t *entry = json_pack("{s:O, s:I, s:b}", "unit", packed, "due", (json_int_t)due_ms, "released", unit->released);
   enum verdict verdict = VERDICT_LATER;
+  int begun = due_ms > 0 && one->action[0]; /* it has its grant, and may have its first effect */
   if (mirror_put(unit->worker->producer, "parked", one->subject, entry, error) == 0 &&
-      state_park(unit->worker->state, one->subject, packed, due_ms, error) == 0) {
+      (begun ? state_park_begun : state_park)(unit->worker->state, one->subject, packed, due_ms, error) == 0) {
     verdict = VERDICT_DONE;
     metric_add(&worker_metrics[M_PARKED], 1, one->guardrail->name, due_ms ? "retry" : "gate");
   }

@@ -1,6 +1,7 @@
 -- KEYS: guard, parked, units, released, takes.
 -- ARGV: guard, subject, unit, due (0: until it is released), the most there may be,
---       '' or, when a record is put back: released, waiting.
+--       '', or begun (an action that is open: it comes back by itself, whoever else waits for an operator), or, when a
+--       record is put back: released, waiting.
 local subject, due, kind = ARGV[2], tonumber(ARGV[4]), ARGV[6]
 local before = redis.call('ZSCORE', KEYS[2], subject)
 if not before and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[5]) then

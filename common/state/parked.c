@@ -13,7 +13,8 @@ static void parked_keys(struct state_call *call) {
   state_call_keys(call, "parked", "parked:units", "parked:released", "parked:takes", NULL);
 }
 
-int state_park(struct state *state, const char *subject, json_t *unit, int64_t due_ms, struct error *error) {
+static int park(struct state *state, const char *subject, json_t *unit, int64_t due_ms, const char *kind,
+                struct error *error) {
   struct state_call call;
   state_call_begin(&call, state, STATE_SCRIPT_park);
   parked_keys(&call);
@@ -21,8 +22,16 @@ int state_park(struct state *state, const char *subject, json_t *unit, int64_t d
   state_call_json(&call, unit);
   state_call_range(&call, "a parked unit's due time", due_ms, 0, LATEST_DUE_MS);
   state_call_number(&call, MOST_PARKED);
-  state_call_text(&call, "");
+  state_call_text(&call, kind);
   return state_call_done(&call, error);
+}
+
+int state_park(struct state *state, const char *subject, json_t *unit, int64_t due_ms, struct error *error) {
+  return park(state, subject, unit, due_ms, "", error);
+}
+
+int state_park_begun(struct state *state, const char *subject, json_t *unit, int64_t due_ms, struct error *error) {
+  return park(state, subject, unit, due_ms, "begun", error);
 }
 
 static int unpark(struct state *state, const char *subject, enum state_guard guard, int always, struct error *error) {

@@ -212,6 +212,9 @@ int state_baseline_put(struct state *state, const char *subject, json_t *record,
  * (the operator paid for it) until it is done or parked with 0.  Its member `account` is what a release by account
  * asks. */
 int state_park(struct state *state, const char *subject, json_t *unit, int64_t due_ms, struct error *error);
+/* The same for what has an action open: it is due at due_ms even where something else of its subject waits for its
+ * release, since an action that was begun is brought to its end. */
+int state_park_begun(struct state *state, const char *subject, json_t *unit, int64_t due_ms, struct error *error);
 /* Makes those whose subject's guardrail (or account, or all: scope as above) waits for a release due, one every
  * 1000/pace ms from now on, marked released.  *count: how many. */
 int state_parked_release(struct state *state, const char *scope, double pace, int64_t *count, struct error *error);

@@ -118,6 +118,27 @@ static void test_parking_again_collapses(void **unused) {
   state_close(state);
 }
 
+/* An event that came again waits for its release; the action that the first one began does not. */
+static void test_what_is_begun_comes_back_by_itself(void **unused) {
+  (void)unused;
+  struct redis_server *server = fresh_redis();
+  if (!server) skip();
+  struct state *state = joined_state(server, "a");
+  json_t *unit = parse("{\"account\": \"1\", \"n\": 2}");
+  park(state, "s", "1", 1, 0);
+  park(state, "s", "1", 2, 1);
+  assert_int_equal(take_count(state), 0);
+  OK(state_park_begun(state, "s", unit, 1, &error));
+  json_t *entries = take(state, 10, MINUTE);
+  assert_int_equal(json_array_size(entries), 1);
+  expect_entry(entries, 0, "s", 2, 0);
+  json_decref(entries);
+  OK(state_unpark(state, "s", &error));
+  assert_int_equal(total(state), 0);
+  json_decref(unit);
+  state_close(state);
+}
+
 static void test_what_is_parked_while_its_predecessor_is_worked_on_stays(void **unused) {
   (void)unused;
   struct redis_server *server = fresh_redis();
