@@ -92,7 +92,7 @@ enum verdict unit_mark_answered(struct unit *unit, struct unit_case *one, struct
   return state_seen_mark(unit->worker->state, key, ANSWERED_MS, error) == 0 ? VERDICT_GO : VERDICT_LATER;
 }
 
-static int was_answered(struct unit *unit, struct unit_case *one, int *answered, struct error *error) {
+int unit_was_answered(struct unit *unit, struct unit_case *one, int *answered, struct error *error) {
   char key[800];
   *answered = 0;
   if (unit->delivery->kind != DELIVERY_EVENT || !*answered_key(unit, one, key)) return 0;
@@ -129,7 +129,7 @@ enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *e
   int begun = 0, answered = 0;
   if (answer == STATE_REFUSED_OPEN && has_begun(unit, one, &begun, error) != 0) return VERDICT_LATER;
   if (answer == STATE_GRANTED || begun) return VERDICT_GO;
-  if (was_answered(unit, one, &answered, error) != 0) return VERDICT_LATER;
+  if (unit_was_answered(unit, one, &answered, error) != 0) return VERDICT_LATER;
   if (!answered) return refused(one, answer, scope, error);
   refuse(one, "answered");
   return VERDICT_DONE;

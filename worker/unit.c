@@ -323,12 +323,23 @@ static void wait_later(struct unit *unit, struct unit_case *one, const struct er
   }
 }
 
+/* The same event, in the hands of a worker that its partition was taken from, may have got its grant before the breaker
+ * opened, and have been answered while this one was being parked: its finding then stays as it is.  (What is parked
+ * does, too: another event may have joined it.  It is looked at once more when it is released.) */
+static int answered_meanwhile(struct unit *unit, struct unit_case *one) {
+  int answered = 0;
+  return unit_was_answered(unit, one, &answered, NULL) == 0 && answered;
+}
+
 static void hold_back(struct unit *unit, struct unit_case *one, int64_t due_ms, const char *status,
                       struct error *error) {
   char reason[256];
   snprintf(reason, sizeof reason, "%s", error->message);
-  if (park(unit, one, due_ms, error) == VERDICT_DONE &&
-      record_finding(unit, one, status, one->finding_value, reason, error) == VERDICT_GO)
+  if (park(unit, one, due_ms, error) != VERDICT_DONE)
+    wait_later(unit, one, error);
+  else if (answered_meanwhile(unit, one))
+    one->stage = STAGE_DONE;
+  else if (record_finding(unit, one, status, one->finding_value, reason, error) == VERDICT_GO)
     one->stage = STAGE_DONE;
   else
     wait_later(unit, one, error);
