@@ -335,11 +335,9 @@ static void hold_back(struct unit *unit, struct unit_case *one, int64_t due_ms, 
                       struct error *error) {
   char reason[256];
   snprintf(reason, sizeof reason, "%s", error->message);
-  if (park(unit, one, due_ms, error) != VERDICT_DONE)
-    wait_later(unit, one, error);
-  else if (answered_meanwhile(unit, one))
-    one->stage = STAGE_DONE;
-  else if (record_finding(unit, one, status, one->finding_value, reason, error) == VERDICT_GO)
+  if (park(unit, one, due_ms, error) == VERDICT_DONE &&
+      (answered_meanwhile(unit, one) ||
+       record_finding(unit, one, status, one->finding_value, reason, error) == VERDICT_GO))
     one->stage = STAGE_DONE;
   else
     wait_later(unit, one, error);
