@@ -13,6 +13,7 @@
 
 enum {
   WAKE_EVERY_MS = 2,
+  REST_MS = 1000,
   ANSWER_WAIT_MS = 500,
   FORGET = 256 /* rounds until the longest queue seen counts for a third */
 };
@@ -94,6 +95,12 @@ int bus_refill_is_low(struct bus_refill *refill, size_t *queued) {
   if (now < refill->next_wake_ms) return 0;
   refill->next_wake_ms = now + WAKE_EVERY_MS;
   return 1;
+}
+
+void bus_refill_rest(struct bus_refill *refill) {
+  if (!refill) return;
+  refill->longest = 0;
+  refill->next_wake_ms = clock_monotonic_ms() + REST_MS;
 }
 
 void bus_refill_wake(struct bus_refill *refill) {
