@@ -130,6 +130,19 @@ static const char *string_stop_128(const char *at, const char *end) {
   return stop_bytewise(at, end);
 }
 
+/* What one block shows: `ends`, where two bytes and a quote stand that may end a word, and `escapes`, bit by bit from
+ * `at` on.  The first that counts, or NULL. */
+static inline const char *first_stop(const char *start, const char *at, uint32_t ends, uint32_t escapes,
+                                     const struct match_piece *words, uint32_t count) {
+  const char *escape = escapes ? at + __builtin_ctz(escapes) : NULL;
+  for (; ends; ends &= ends - 1) {
+    const char *quote = at + __builtin_ctz(ends) + 2;
+    if (escape && escape < quote) break;
+    if (match_scan_word_ends(start, quote, words, count)) return quote;
+  }
+  return escape;
+}
+
 /* A word's last two bytes and the quote behind it, 16 places at once. */
 static const char *next_word_128(const char *start, const char *at, const char *end, const struct match_piece *words,
                                  uint32_t count) {
@@ -146,13 +159,8 @@ static const char *next_word_128(const char *start, const char *at, const char *
       any = _mm_or_si128(any, _mm_and_si128(_mm_cmpeq_epi8(a, first[i]), _mm_cmpeq_epi8(b, second[i])));
     any = _mm_and_si128(any, _mm_cmpeq_epi8(c, _mm_set1_epi8('"')));
     __m128i escape = _mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8('\\')), _mm_cmpeq_epi8(b, _mm_set1_epi8('u')));
-    unsigned escapes = (unsigned)_mm_movemask_epi8(escape);
-    const char *stop = escapes ? at + __builtin_ctz(escapes) : NULL;
-    for (unsigned mask = (unsigned)_mm_movemask_epi8(any); mask; mask &= mask - 1) {
-      const char *quote = at + __builtin_ctz(mask) + 2;
-      if (stop && stop < quote) break;
-      if (match_scan_word_ends(start, quote, words, count)) return quote;
-    }
+    const char *stop =
+        first_stop(start, at, (uint32_t)_mm_movemask_epi8(any), (uint32_t)_mm_movemask_epi8(escape), words, count);
     if (stop) return stop;
   }
   return match_scan_next_word(start, at, end, words, count);
@@ -212,13 +220,8 @@ AVX2 static const char *next_word_256(const char *start, const char *at, const c
     any = _mm256_and_si256(any, _mm256_cmpeq_epi8(c, _mm256_set1_epi8('"')));
     __m256i escape =
         _mm256_and_si256(_mm256_cmpeq_epi8(a, _mm256_set1_epi8('\\')), _mm256_cmpeq_epi8(b, _mm256_set1_epi8('u')));
-    uint32_t escapes = (uint32_t)_mm256_movemask_epi8(escape);
-    const char *stop = escapes ? at + __builtin_ctz(escapes) : NULL;
-    for (uint32_t mask = (uint32_t)_mm256_movemask_epi8(any); mask; mask &= mask - 1) {
-      const char *quote = at + __builtin_ctz(mask) + 2;
-      if (stop && stop < quote) break;
-      if (match_scan_word_ends(start, quote, words, count)) return quote;
-    }
+    const char *stop = first_stop(start, at, (uint32_t)_mm256_movemask_epi8(any),
+                                  (uint32_t)_mm256_movemask_epi8(escape), words, count);
     if (stop) return stop;
   }
   return match_scan_next_word(start, at, end, words, count);
