@@ -50,6 +50,7 @@ static void let_go(struct block *block) {
     free(block);
     return;
   }
+  if (!mine.kept) pthread_setspecific(thread_end, &mine); /* also of a thread that only lets go */
   block->next = mine.kept;
   mine.kept = block;
   mine.kept_count++;
