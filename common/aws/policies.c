@@ -105,17 +105,16 @@ static int put_group(struct making *making, const json_t *group) {
 
 /* The companions that occur anywhere in the groups go into each policy; found in the first. */
 static void find_companions(struct making *making, const json_t *groups) {
-  for (size_t i = 0; i < sizeof companion_operations / sizeof *companion_operations; i++) {
-    char action[128], *text = json_written(groups);
-    char quoted[128];
+  char *text = json_written(groups);
+  for (size_t i = 0; text && i < sizeof companion_operations / sizeof *companion_operations; i++) {
+    char action[128], quoted[128];
     snprintf(quoted, sizeof quoted, "\"%s\"", companion_operations[i]);
-    int occurs = text && strstr(text, quoted) != NULL;
-    free(text);
-    if (!occurs) continue;
+    if (!strstr(text, quoted)) continue;
     aws_iam_action(companion_operations[i], action, sizeof action);
     json_array_append_new(making->companions, json_string(action));
     json_object_set_new(making->made->places, action, json_integer(0));
   }
+  free(text);
 }
 
 static int put_all(struct making *making, const json_t *groups) {

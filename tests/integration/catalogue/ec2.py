@@ -261,11 +261,7 @@ def database_is_public(client, one):
 
 
 def database_snapshot(client, bad):
-    name = f"catalogue-{next(numbers)}"
-    client("rds").create_db_instance(
-        DBInstanceIdentifier=name, DBInstanceClass="db.t3.micro", Engine="postgres", AllocatedStorage=20,
-        MasterUsername="ann", MasterUserPassword="not-a-secret-1", PubliclyAccessible=False,
-    )  # fmt: skip
+    name = database(client, False)
     client("rds").create_db_snapshot(DBSnapshotIdentifier=name, DBInstanceIdentifier=name)
     client("rds").modify_db_snapshot_attribute(
         DBSnapshotIdentifier=name, AttributeName="restore", ValuesToAdd=["all" if bad else "222222222222"]
