@@ -118,6 +118,11 @@ for name in sys.argv[1:]:
 sys.exit(failed)'
 }
 
+# What jansson hands out as text is not free()'s in our programs (json_use_blocks): json_text() and json_written() are.
+check_texts() {
+  ! grep -rn 'json_dumps(' common worker producer --include='*.c'
+}
+
 # Nothing of the machine it was written on, and no package registry by name: those come from the clients' own settings.
 check_places() {
   local hosts='(pypi\.org|pythonhosted\.org|repo1?\.maven|registry\.npmjs|(deb|security)\.debian\.org|proxy\.golang'
@@ -147,6 +152,7 @@ stage clang-tidy ${#sources[@]} files check_tidy
 stage cppcheck ${#sources[@]} files check_cppcheck
 stage scripts ${#scripts[@]} files check_scripts
 stage python ${#pythons[@]} files check_python
+stage texts ${#sources[@]} files check_texts
 stage places "$(files '*' | wc -l)" files check_places
 
 if ((failures > 0)); then
