@@ -34,7 +34,7 @@ struct aws_http_response { /* filled by the transport; freed by aws_http_respons
   int status;
   struct aws_http_header *headers;
   size_t header_count;
-  char *body;
+  char *body; /* NULL, or with a NUL behind body_length */
   size_t body_length;
 };
 struct aws_transport {

@@ -1,6 +1,9 @@
 #include "aws/model.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +12,6 @@
 #include "base/buffer.h"
 #include "base/config.h"
 
-#define PARTITIONS_CEILING ((size_t)4 << 20)
 #define NAMES_CEILING 4096 /* services */
 
 /* One service of the directory.  `service` is written once under `lock`, which only those wait for who want the same.
@@ -53,13 +55,39 @@ static int compare_slots(const void *left, const void *right) {
   return strcmp(((const struct slot *)left)->name, ((const struct slot *)right)->name);
 }
 
-static int read_names(struct aws_models *models, struct error *error) {
-  char *path = join_path(models->directory, "services.txt", "");
-  size_t length;
+/* The descriptor, or -1 with *error (MISSING or INVALID). */
+static int open_file(const struct aws_models *models, const char *name, const char *suffix, struct error *error) {
+  char *path = join_path(models->directory, name, suffix);
   if (!path) return out_of_memory(error);
-  models->names_text = aws_inflate_file(path, (size_t)1 << 20, &length, error); /* plain text passes as it is */
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0)
+    error_set(error, errno == ENOENT ? ERROR_MISSING : ERROR_INVALID, "Models", "%s cannot be read: %s", path,
+              strerror(errno));
   free(path);
-  if (!models->names_text) return -1;
+  return file;
+}
+
+static FILE *open_text(const struct aws_models *models, const char *name, struct error *error) {
+  int file = open_file(models, name, "", error);
+  FILE *in = file >= 0 ? fdopen(file, "r") : NULL;
+  if (in || file < 0) return in;
+  close(file);
+  out_of_memory(error);
+  return NULL;
+}
+
+/* services.txt as one text. */
+static int read_names_text(struct aws_models *models, struct error *error) {
+  FILE *in = open_text(models, "services.txt", error);
+  if (!in) return -1;
+  size_t room = 0;
+  ssize_t got = getdelim(&models->names_text, &room, '\0', in);
+  fclose(in);
+  return got >= 0 ? 0 : error_set(error, ERROR_INVALID, "Models", "%s/services.txt is empty", models->directory);
+}
+
+static int read_names(struct aws_models *models, struct error *error) {
+  if (read_names_text(models, error) != 0) return -1;
   models->slots = calloc(NAMES_CEILING, sizeof *models->slots);
   if (!models->slots) return out_of_memory(error);
   char *rest = models->names_text;
@@ -105,15 +133,8 @@ void aws_models_close(struct aws_models *models) {
 }
 
 static struct aws_service *load(const struct aws_models *models, const char *name, struct error *error) {
-  char *path = join_path(models->directory, name, ".model.gz");
-  size_t length;
-  if (!path) {
-    out_of_memory(error);
-    return NULL;
-  }
-  char *text = aws_inflate_file(path, AWS_MODEL_CEILING, &length, error);
-  free(path);
-  return text ? aws_service_load(name, text, length, error) : NULL;
+  int file = open_file(models, name, ".model", error);
+  return file >= 0 ? aws_service_load(name, file, error) : NULL;
 }
 
 static void no_such_service(const struct aws_models *models, const char *name, struct error *error) {
@@ -150,15 +171,12 @@ const struct aws_service *aws_models_service(struct aws_models *models, const ch
 }
 
 static json_t *load_partitions(const struct aws_models *models, struct error *error) {
-  char *path = join_path(models->directory, "partitions", ".json.gz");
-  size_t length;
-  char *text = path ? aws_inflate_file(path, PARTITIONS_CEILING, &length, error) : NULL;
-  free(path);
-  if (!text) return NULL;
+  FILE *in = open_text(models, "partitions.json", error);
+  if (!in) return NULL;
   json_error_t wrong;
-  json_t *partitions = json_loadb(text, length, 0, &wrong);
-  free(text);
-  if (!partitions) error_set(error, ERROR_INVALID, "Models", "partitions.json.gz, line %d: %s", wrong.line, wrong.text);
+  json_t *partitions = json_loadf(in, 0, &wrong);
+  fclose(in);
+  if (!partitions) error_set(error, ERROR_INVALID, "Models", "partitions.json, line %d: %s", wrong.line, wrong.text);
   return partitions;
 }
 

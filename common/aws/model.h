@@ -1,4 +1,4 @@
-/* Service models: botocore's data, stripped and compressed by models.py, loaded lazily, immutable once loaded.
+/* Service models: botocore's data, stripped by models.py, read piece by piece, immutable once read.
  * Internal to common/aws and the conformance program.  Thread-safe. */
 #ifndef PARAPET_AWS_MODEL_H
 #define PARAPET_AWS_MODEL_H

@@ -1,4 +1,4 @@
-/* How a service is kept: the text of its model, cut into pieces that are parsed when first asked for. */
+/* How a service is kept: a table of its model's pieces, which are read and parsed when first asked for. */
 #ifndef PARAPET_AWS_MODEL_INTERNAL_H
 #define PARAPET_AWS_MODEL_INTERNAL_H
 
@@ -27,12 +27,13 @@ struct aws_operation {
 /* One line of the model.  value, shape and operation are written once, under the service's lock, and read without. */
 struct aws_piece {
   enum aws_piece_kind kind;
-  const char *name;
-  const char *text; /* its JSON, NUL-terminated; NULL when the value was given */
-  size_t length;
+  uint32_t name;           /* where it begins in the service's names */
+  uint32_t offset, length; /* of its JSON in the file */
   _Atomic(json_t *) value;
-  _Atomic(struct aws_shape *) shape;
-  _Atomic(struct aws_operation *) operation;
+  union { /* by kind */
+    _Atomic(struct aws_shape *) shape;
+    _Atomic(struct aws_operation *) operation;
+  };
 };
 
 enum aws_protocol {
@@ -47,26 +48,24 @@ enum aws_protocol {
 
 struct aws_service {
   char *name;
-  char *text; /* the whole model, lines and words ended by NUL; NULL when made from values */
-  struct aws_piece *pieces;
+  int file;                 /* the model, open; -1 when made from values */
+  char *names;              /* of the pieces, each ended by NUL */
+  struct aws_piece *pieces; /* sorted by kind and name */
   size_t piece_count;
-  uint32_t *table; /* open hash table of piece indexes + 1, 0 free */
-  size_t table_size;
   json_t *metadata;
   enum aws_protocol protocol;
   pthread_mutex_t lock; /* guards the first parse of a piece; recursive, since compiling a shape reads others */
 };
 
-#define AWS_MODEL_CEILING ((size_t)64 << 20) /* bytes of one model, inflated */
+#define AWS_MODEL_CEILING ((size_t)64 << 20) /* bytes of one model */
 
-/* A service from the text of a model file; takes `text` (of `length` bytes, malloc'ed, freed in every case). */
-struct aws_service *aws_service_load(const char *name, char *text, size_t length, struct error *error);
-/* Reads and inflates a gzip file into a NUL-terminated text; NULL with *error (MISSING, INVALID when damaged). */
-char *aws_inflate_file(const char *path, size_t ceiling, size_t *length, struct error *error);
+/* A service from an open model file; takes `file`, which is closed with the service, or here when it is refused. */
+struct aws_service *aws_service_load(const char *name, int file, struct error *error);
 
 /* The piece of that kind and name, or NULL.  Its parsed value (borrowed), or NULL when there is none or it is no JSON.
  */
 struct aws_piece *aws_service_piece(const struct aws_service *service, enum aws_piece_kind kind, const char *name);
+const char *aws_piece_name(const struct aws_service *service, const struct aws_piece *piece);
 json_t *aws_piece_value(const struct aws_service *service, struct aws_piece *piece);
 /* New NULL-terminated list of the names of a kind (the strings are borrowed); NULL when out of memory. */
 const char **aws_service_names(const struct aws_service *service, enum aws_piece_kind kind);

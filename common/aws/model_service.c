@@ -96,7 +96,7 @@ const struct aws_operation *aws_service_operation(const struct aws_service *serv
   pthread_mutex_lock(lock);
   operation = atomic_load_explicit(&piece->operation, memory_order_relaxed);
   if (!operation) {
-    operation = aws_operation_compile(service, piece->name, aws_piece_value(service, piece), error);
+    operation = aws_operation_compile(service, aws_piece_name(service, piece), aws_piece_value(service, piece), error);
     atomic_store_explicit(&piece->operation, operation, memory_order_release);
   }
   pthread_mutex_unlock(lock);

@@ -226,7 +226,7 @@ static struct aws_shape *compile(const struct aws_service *service, struct aws_p
   json_t *definition = aws_piece_value(service, piece);
   struct aws_shape *shape = calloc(1, sizeof *shape);
   if (!shape) return NULL;
-  shape->name = piece->name;
+  shape->name = aws_piece_name(service, piece);
   if (fill_shape(shape, service, definition) == 0) return shape;
   aws_shape_free(shape);
   return NULL;

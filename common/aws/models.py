@@ -6,10 +6,11 @@
 The pin is one line in pip's requirements form, with the wheel's SHA-256.  The wheel is taken from --wheels (default:
 "wheels" beside the out directory) or fetched there with pip.  Out come, with reproducible bytes:
 
-    SERVICE.model.gz     one text line a piece: "KIND NAME JSON", kinds metadata, operation, shape, paginator, waiter,
-                         ruleset.  Pieces are parsed when first used, so a large service costs little until then.
-    partitions.json.gz   botocore's partitions.json
-    services.txt         the service names, one a line, sorted
+    SERVICE.model     one text line a piece: "KIND NAME JSON", kinds operation, shape, paginator, waiter, ruleset, metadata.
+                      Not compressed: a piece is read where it stands when it is first used, and the rest never.
+                      Metadata comes last: a file that was cut off has none.
+    partitions.json   botocore's partitions.json
+    services.txt      the service names, one a line, sorted
 
 Documentation, examples, patterns, enumerations and other things that no code reads are left out.
 """
@@ -141,7 +142,6 @@ def strip_operation(operation):
 
 def pieces(data, folder):
     model = read_with_extras(data, folder, "service-2")
-    yield "metadata", "-", model["metadata"]
     for name, operation in model["operations"].items():
         yield "operation", name, strip_operation(operation)
     for name, shape in model["shapes"].items():
@@ -157,17 +157,11 @@ def pieces(data, folder):
         for parameter in ruleset.get("parameters", {}).values():
             parameter.pop("documentation", None)
         yield "ruleset", "-", ruleset
+    yield "metadata", "-", model["metadata"]
 
 
 def compact(value):
     return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
-
-
-def compress(text):
-    out = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=out, mtime=0) as file:
-        file.write(text.encode("ascii"))
-    return out.getvalue()
 
 
 def write_if_changed(path, data):
@@ -189,14 +183,13 @@ def stale(out, digest):
 
 def build(data, out):
     services = data.latest()
+    files = {"partitions.json": compact(data.read("partitions.json")), "services.txt": "".join(f"{name}\n" for name, _ in services)}
     for service, folder in services:
-        text = "".join(f"{kind} {name} {compact(value)}\n" for kind, name, value in pieces(data, folder))
-        write_if_changed(os.path.join(out, f"{service}.model.gz"), compress(text))
-    write_if_changed(os.path.join(out, "partitions.json.gz"), compress(compact(data.read("partitions.json"))))
-    write_if_changed(os.path.join(out, "services.txt"), "".join(f"{name}\n" for name, _ in services).encode("ascii"))
-    kept = {f"{name}.model.gz" for name, _ in services}
+        files[f"{service}.model"] = "".join(f"{kind} {name} {compact(value)}\n" for kind, name, value in pieces(data, folder))
+    for name, text in files.items():
+        write_if_changed(os.path.join(out, name), text.encode("ascii"))
     for name in os.listdir(out):
-        if name.endswith(".model.gz") and name not in kept:
+        if name.endswith((".model", ".gz")) and name not in files:
             os.remove(os.path.join(out, name))
 
 
@@ -213,9 +206,9 @@ def main():
         wheels = arguments.wheels or os.path.join(os.path.dirname(os.path.abspath(out)), "wheels")
         build(Data(fetch_wheel(arguments.pin, wheels)), out)
         write_if_changed(mark_path, mark.encode("ascii"))
-    files = [name for name in os.listdir(out) if name.endswith(".gz")]
+    files = [name for name in os.listdir(out) if name.endswith(".model")]
     size = sum(os.path.getsize(os.path.join(out, name)) for name in files)
-    print(f"models: {len(files) - 1} services, {size / 1e6:.1f} MB in {out}")
+    print(f"models: {len(files)} services, {size / 1e6:.1f} MB in {out}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ int aws_serialize_as(const struct aws_service *service, const struct aws_operati
                      const struct aws_serialize_options *options, struct aws_request *request, struct error *error);
 
 /* New result, or NULL with *error: code, message, request id as the protocol tells them, class as aws_call says;
- * request_id (may be NULL, 96 bytes) is filled in both cases. */
+ * request_id (may be NULL, 96 bytes) is filled in both cases.  The body is used up: XML is read in place. */
 json_t *aws_parse(const struct aws_service *service, const struct aws_operation *operation,
                   const struct aws_http_response *response, char *request_id, struct error *error);
 /* How timestamps appear in results: RFC 3339 text (the product), or epoch seconds (the conformance program). */

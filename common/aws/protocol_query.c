@@ -178,8 +178,8 @@ static json_t *read_result(struct aws_parsing *parsing, const struct aws_xml_nod
 }
 
 json_t *aws_parse_query(struct aws_parsing *parsing) {
-  struct aws_xml *xml = aws_xml_parse(parsing->response->body ? parsing->response->body : "",
-                                      parsing->response->body_length, parsing->error);
+  char nothing[] = "", *body = parsing->response->body;
+  struct aws_xml *xml = aws_xml_parse_in_place(body ? body : nothing, parsing->response->body_length, parsing->error);
   if (!xml) return NULL;
   json_t *result = read_result(parsing, aws_xml_root(xml));
   aws_xml_free(xml);

@@ -7,7 +7,7 @@
 #define CHUNK_LEAST ((size_t)1 << 10)
 #define CHUNK_MOST ((size_t)64 << 10)
 
-/* The document and the nodes live in chunks that are freed together. */
+/* The nodes, and a document that was copied, live in chunks that are freed together. */
 struct chunk {
   struct chunk *next;
   size_t used, size;
@@ -32,7 +32,7 @@ static struct chunk *add_chunk(struct aws_xml *xml, size_t size) {
 }
 
 static void *take_raw(struct aws_xml *xml, size_t size) {
-  size = (size + 15) & ~(size_t)15;
+  size = (size + 7) & ~(size_t)7;
   struct chunk *chunk = xml->chunks;
   if (!chunk || chunk->size - chunk->used < size) chunk = add_chunk(xml, size);
   if (!chunk) return NULL;
@@ -48,24 +48,23 @@ void *aws_xml_take(struct aws_xml *xml, size_t size) {
 
 void aws_xml_set_root(struct aws_xml *xml, const struct aws_xml_node *root) { xml->root = root; }
 
-/* A copy to write into; NUL-terminated. */
-static char *copy_document(struct aws_xml *xml, const char *text, size_t length) {
-  char *copy = length < MEMORY_CEILING ? take_raw(xml, length + 1) : NULL;
-  if (!copy) return NULL;
-  memcpy(copy, text, length);
-  if (length * 2 > xml->chunk_size) xml->chunk_size = length * 2 < CHUNK_MOST ? length * 2 : CHUNK_MOST;
-  copy[length] = '\0';
-  return copy;
+static struct aws_xml *new_tree(size_t length, struct error *error) {
+  struct aws_xml *xml = calloc(1, sizeof *xml);
+  if (!xml) {
+    error_set(error, ERROR_FATAL, "OutOfMemory", "out of memory");
+    return NULL;
+  }
+  xml->chunk_size = length * 2 < CHUNK_MOST ? length * 2 : CHUNK_MOST;
+  if (xml->chunk_size < CHUNK_LEAST) xml->chunk_size = CHUNK_LEAST;
+  return xml;
 }
 
-struct aws_xml *aws_xml_parse(const char *text, size_t length, struct error *error) {
-  struct aws_xml *xml = calloc(1, sizeof *xml);
-  struct aws_xml_scan *scan = calloc(1, sizeof *scan);
-  if (xml) xml->chunk_size = CHUNK_LEAST;
-  char *copy = xml ? copy_document(xml, text, length) : NULL;
+/* Reads `text`, in which the nodes' names and texts stay; takes `xml`. */
+static struct aws_xml *scan(struct aws_xml *xml, char *text, size_t length, struct error *error) {
+  struct aws_xml_scan *scan = text ? calloc(1, sizeof *scan) : NULL;
   int result = -1;
-  if (scan && copy) {
-    *scan = (struct aws_xml_scan){.xml = xml, .start = copy, .end = copy + length};
+  if (scan) {
+    *scan = (struct aws_xml_scan){.xml = xml, .start = text, .end = text + length};
     result = aws_xml_scan(scan);
     if (result != 0) error_set(error, ERROR_FATAL, "NotAnAnswer", "the answer is no XML: %s", scan->wrong);
   } else {
@@ -75,6 +74,20 @@ struct aws_xml *aws_xml_parse(const char *text, size_t length, struct error *err
   if (result == 0) return xml;
   aws_xml_free(xml);
   return NULL;
+}
+
+struct aws_xml *aws_xml_parse_in_place(char *text, size_t length, struct error *error) {
+  struct aws_xml *xml = new_tree(length, error);
+  return xml ? scan(xml, text, length, error) : NULL;
+}
+
+struct aws_xml *aws_xml_parse(const char *text, size_t length, struct error *error) {
+  struct aws_xml *xml = new_tree(length, error);
+  if (!xml) return NULL;
+  char *copy = length < MEMORY_CEILING ? take_raw(xml, length + 1) : NULL;
+  if (copy) memcpy(copy, text, length);
+  if (copy) copy[length] = '\0';
+  return scan(xml, copy, length, error);
 }
 
 void aws_xml_free(struct aws_xml *xml) {

@@ -4,6 +4,7 @@
 #define PARAPET_AWS_XML_INTERNAL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -15,8 +16,8 @@ struct aws_xml_attribute {
 struct aws_xml_node {
   const char *name;
   const char *text; /* UTF-8; of an element without children; "" when it has none */
-  size_t text_length;
-  unsigned name_hash; /* aws_hash_byte over the name: members are found by it */
+  uint32_t text_length;
+  uint32_t name_hash; /* aws_hash_byte over the name: members are found by it */
   const struct aws_xml_attribute *attributes;
   const struct aws_xml_node *first, *next; /* child, sibling */
 };
@@ -24,6 +25,8 @@ struct aws_xml_node {
 struct aws_xml;
 /* New; NULL with *error (FATAL "NotAnAnswer") when it is no well-formed XML, too deep or too large. */
 struct aws_xml *aws_xml_parse(const char *text, size_t length, struct error *error);
+/* The same without a copy: `text`, which must end with a NUL behind `length`, is changed, and must live as long. */
+struct aws_xml *aws_xml_parse_in_place(char *text, size_t length, struct error *error);
 void aws_xml_free(struct aws_xml *xml);
 const struct aws_xml_node *aws_xml_root(const struct aws_xml *xml);
 /* The first child of that name, or NULL; `node` may be NULL. */

@@ -1,7 +1,7 @@
 /* XML read in place.  An answer of EC2 is half a megabyte of short elements: a general parser spends most of its time
- * on handing over one name and one text after another, and we spent ours on copying them.  Here the document is copied
- * once, names and texts stay where they are and end with a NUL over the byte that followed them ('>', '<', a quote),
- * which has been read by then.  References shrink what they stand in, so they too are resolved in place.
+ * on handing over one name and one text after another, and we spent ours on copying them.  Here names and texts stay
+ * where they are and end with a NUL over the byte that followed them ('>', '<', a quote), which has been read by then.
+ * References shrink what they stand in, so they too are resolved in place.
  *
  * It takes what AWS sends and refuses what no document may be (tags that do not match, a second root, characters that
  * are none).  Two things are outside of it on purpose: document types, hence entities of one's own, are refused, and
@@ -213,7 +213,7 @@ static void close_node(struct aws_xml_scan *scan) {
   if (open->node->first || open->text_end == open->text) return;
   *open->text_end = '\0';
   open->node->text = open->text;
-  open->node->text_length = (size_t)(open->text_end - open->text);
+  open->node->text_length = (uint32_t)(open->text_end - open->text);
 }
 
 static int read_start_tag(struct aws_xml_scan *scan) {

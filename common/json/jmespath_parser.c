@@ -501,6 +501,14 @@ static void mark_rooted(struct jmes *expression, uint32_t index) {
   }
 }
 
+/* An expression is read once and kept for good. */
+static void give_back_room(struct jmes *expression) {
+  struct jmes_node *nodes = realloc(expression->nodes, expression->count * sizeof *nodes);
+  if (!nodes) return;
+  expression->nodes = nodes;
+  expression->capacity = expression->count;
+}
+
 int jmes_parse(struct jmes *expression, const struct jmes_tokens *tokens, const struct jmes_function *functions,
                struct error *error) {
   struct parser parser = {.expression = expression, .token = tokens->list, .functions = functions, .error = error};
@@ -508,5 +516,6 @@ int jmes_parse(struct jmes *expression, const struct jmes_tokens *tokens, const 
   if (expression->root == JMES_NONE) return -1;
   if (expect(&parser, TOKEN_END) != 0) return -1;
   mark_rooted(expression, expression->root);
+  give_back_room(expression);
   return 0;
 }

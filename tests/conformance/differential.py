@@ -432,7 +432,7 @@ def services_of():
 def main(arguments):
     services = services_of()
     chosen = [argument.partition(".")[::2] for argument in arguments]
-    size = {name: (BUILD / "models" / f"{name}.model.gz").stat().st_size for name in services}
+    size = {name: (BUILD / "models" / f"{name}.model").stat().st_size for name in services}
     subjects = chosen or [(name, "") for name in sorted(services, key=size.get, reverse=True)]
     total = Report()
     with multiprocessing.Pool(min(os.cpu_count() or 1, 4), maxtasksperchild=20) as pool:

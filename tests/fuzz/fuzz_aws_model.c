@@ -1,8 +1,11 @@
-/* Bytes as a model file (inflated): every operation is compiled, written with a few parameters, and reads an answer. */
+/* Bytes as a model file: every operation is compiled, written with a few parameters, and reads an answer. */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "aws/protocol_internal.h"
 
@@ -23,9 +26,9 @@ static void use_operation(const struct aws_service *service, const struct aws_op
     json_decref(params);
   }
   for (size_t i = 0; i < sizeof answers / sizeof *answers * 2; i++) {
-    const char *body = answers[i / 2];
-    struct aws_http_response response = {
-        .status = i % 2 ? 400 : 200, .body = (char *)body, .body_length = strlen(body)};
+    char body[64];
+    int length = snprintf(body, sizeof body, "%s", answers[i / 2]);
+    struct aws_http_response response = {.status = i % 2 ? 400 : 200, .body = body, .body_length = (size_t)length};
     struct error error = {0};
     json_t *result = aws_parse(service, operation, &response, NULL, &error);
     if (!result == (error.class == ERROR_NONE)) abort();
@@ -34,12 +37,10 @@ static void use_operation(const struct aws_service *service, const struct aws_op
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  char *text = malloc(size + 1);
-  if (!text) abort();
-  memcpy(text, data, size);
-  text[size] = '\0';
+  int file = memfd_create("model", MFD_CLOEXEC);
+  if (file < 0 || write(file, data, size) != (ssize_t)size || lseek(file, 0, SEEK_SET) != 0) abort();
   struct error error = {0};
-  struct aws_service *service = aws_service_load("fuzz", text, size, &error);
+  struct aws_service *service = aws_service_load("fuzz", file, &error);
   if (!service) {
     if (error.class == ERROR_NONE) abort();
     return 0;

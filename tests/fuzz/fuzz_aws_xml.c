@@ -50,10 +50,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const int statuses[] = {200, 400, 503};
   struct aws_http_header header = {"x-h", "Sun, 25 Jan 2015 08:00:00 GMT"};
   if (!services[0]) make_services();
-  char *copy = malloc(size ? size : 1); /* of its exact size, so that a byte read behind it is noticed */
+  char *copy = malloc(size + 1); /* of its exact size, so that a byte read behind it is noticed */
   if (!copy) abort();
-  memcpy(copy, data, size);
   for (size_t i = 0; i < COUNT * 3; i++) {
+    memcpy(copy, data, size); /* the one before has used it up */
+    copy[size] = '\0';
     const struct aws_service *service = services[i % COUNT];
     struct aws_http_response response = {
         .status = statuses[i / COUNT], .headers = &header, .header_count = 1, .body = copy, .body_length = size};

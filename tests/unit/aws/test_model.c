@@ -5,15 +5,18 @@
 #include <stdint.h>
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
-#include <zlib.h>
 #include <cmocka.h>
 
 #include "aws/models.h"
 #include "aws/reference.h"
 
 static struct aws_service *load_text(const char *text, struct error *error) {
-  return aws_service_load("test", strdup(text), strlen(text), error);
+  int file = memfd_create("model", MFD_CLOEXEC);
+  assert_int_equal(write(file, text, strlen(text)), (int)strlen(text));
+  assert_int_equal(lseek(file, 0, SEEK_SET), 0);
+  return aws_service_load("test", file, error);
 }
 
 static void test_damaged_models_are_refused(void **state) {
@@ -26,6 +29,7 @@ static void test_damaged_models_are_refused(void **state) {
       "metadata - []\n",                 /* metadata of another type */
       "operation A {}\nshape B {}\n",    /* no metadata */
       "metadata - {}\nshape OnlyName\n", /* a cut line */
+      "shape A {}\nmetadata - {}",       /* without its end */
   };
   for (size_t i = 0; i < TIMES(texts); i++) {
     struct error error = {0};
@@ -74,19 +78,19 @@ static void test_no_models_is_said_plainly(void **state) {
 }
 
 /* A models directory with one service whose file is cut off in the middle. */
-static void test_truncated_files_are_refused(void **state) {
-  (void)state;
+static void refuse_cut_off(off_t cut) {
   char directory[] = "/tmp/parapet-models-XXXXXX", path[64];
   assert_non_null(mkdtemp(directory));
   snprintf(path, sizeof path, "%s/services.txt", directory);
   FILE *file = fopen(path, "w");
   fputs("cut\n", file);
   fclose(file);
-  snprintf(path, sizeof path, "%s/cut.model.gz", directory);
-  gzFile whole = gzopen(path, "wb");
-  for (int i = 0; i < 2000; i++) gzprintf(whole, "shape S%d {\"type\":\"string\",\"min\":%d}\n", i, i * 7919 % 1000);
-  gzclose(whole);
-  assert_int_equal(truncate(path, 1000), 0);
+  snprintf(path, sizeof path, "%s/cut.model", directory);
+  file = fopen(path, "w");
+  for (int i = 0; i < 2000; i++) fprintf(file, "shape S%04d {\"type\":\"string\"}\n", i);
+  fputs("metadata - {\"protocol\":\"json\"}\n", file);
+  fclose(file);
+  assert_int_equal(truncate(path, cut), 0);
   struct error error = {0};
   struct aws_models *models = aws_models_open(directory, &error);
   assert_non_null(models);
@@ -97,6 +101,45 @@ static void test_truncated_files_are_refused(void **state) {
   snprintf(path, sizeof path, "%s/services.txt", directory);
   unlink(path);
   rmdir(directory);
+}
+
+static void test_truncated_files_are_refused(void **state) {
+  (void)state;
+  refuse_cut_off(1000);           /* within a line */
+  refuse_cut_off(28 * (off_t)10); /* behind one */
+  refuse_cut_off(0);
+}
+
+/* What is not there any more when it is asked for is an error of that call alone. */
+static void test_a_file_that_shrinks_is_no_crash(void **state) {
+  (void)state;
+  static const char text[] =
+      "operation A {\"name\":\"A\"}\noperation B {\"name\":\"B\"}\nmetadata - {\"protocol\":\"json\"}\n";
+  struct error error = {0};
+  int file = memfd_create("model", MFD_CLOEXEC);
+  assert_int_equal(write(file, text, sizeof text - 1), (int)sizeof text - 1);
+  lseek(file, 0, SEEK_SET);
+  int ours = dup(file);
+  struct aws_service *service = aws_service_load("test", file, &error);
+  assert_non_null(service);
+  assert_non_null(aws_service_operation(service, "A", &error));
+  assert_int_equal(ftruncate(ours, 30), 0);
+  assert_null(aws_service_operation(service, "B", &error));
+  assert_int_equal(error.class, ERROR_FATAL);
+  assert_non_null(aws_service_operation(service, "A", &error));
+  aws_service_free(service);
+  close(ours);
+}
+
+static void test_of_two_equal_pieces_the_first_counts(void **state) {
+  (void)state;
+  struct error error = {0};
+  struct aws_service *service =
+      load_text("shape A {\"min\":1}\nshape B {}\nshape A {\"min\":2}\nmetadata - {\"protocol\":\"json\"}\n", &error);
+  assert_non_null(service);
+  assert_int_equal(json_integer_value(json_object_get(aws_service_shape(service, "A"), "min")), 1);
+  assert_non_null(aws_service_shape(service, "B"));
+  aws_service_free(service);
 }
 
 static void test_names_are_suggested(void **state) {

@@ -59,17 +59,18 @@ static int run_case(json_t *suite, json_t *one) {
   const struct aws_operation *operation = aws_service_operation(service, name, &error);
   assert_non_null(operation);
   make_response(json_object_get(one, "response"), &response);
-  struct buffer events = {0};
-  if (strstr(title, "Event Stream")) { /* binary: the case has it as base64 */
-    assert_int_equal(aws_base64_decode(&events, response.body, response.body_length), 0);
-    response.body = events.data;
-    response.body_length = events.length;
-  }
+  struct buffer body = {0};
+  if (strstr(title, "Event Stream")) /* binary: the case has it as base64 */
+    assert_int_equal(aws_base64_decode(&body, response.body, response.body_length), 0);
+  else
+    assert_int_equal(buffer_add(&body, response.body, response.body_length), 0);
+  response.body = body.data;
+  response.body_length = body.length;
   json_t *result = aws_parse_as(service, operation, &response, AWS_TIMESTAMPS_EPOCH, 1, request_id, &error);
   int is_fault = json_object_get(one, "errorCode") != NULL;
   int wrong = is_fault ? result != NULL || check_fault(one, &error, title) : check_result(one, result, &error, title);
   json_decref(result);
-  buffer_free(&events);
+  buffer_free(&body);
   free(response.headers);
   aws_service_free(service);
   json_decref(operations);
@@ -129,13 +130,14 @@ static json_t *parse_named(struct aws_models *models, const char *operation, int
     *colon = '\0';
     headers[1] = (struct aws_http_header){copy, colon + 1};
   }
-  struct aws_http_response response = {.status = status,
-                                       .headers = headers,
-                                       .header_count = header ? 2 : 1,
-                                       .body = (char *)body,
-                                       .body_length = length};
+  struct buffer bytes = {0};
+  assert_int_equal(buffer_add(&bytes, body, length), 0);
+  struct aws_http_response response = {
+      .status = status, .headers = headers, .header_count = header ? 2 : 1, .body = bytes.data, .body_length = length};
   assert_int_equal(aws_models_operation(models, operation, &service, &found, error), 0);
-  return aws_parse(service, found, &response, request_id, error);
+  json_t *result = aws_parse(service, found, &response, request_id, error);
+  buffer_free(&bytes);
+  return result;
 }
 
 static void test_faults(void **state) {
