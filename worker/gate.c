@@ -78,25 +78,24 @@ static int has_begun(struct unit *unit, struct unit_case *one, int *begun, struc
 /* ---- events that come again ---- */
 enum { ANSWERED_MS = 24 * 3600 * 1000 };
 
-/* As an event of its own among those that were seen; "": no event. */
-static const char *answered_key(const struct unit *unit, const struct unit_case *one, char key[800]) {
+const char *unit_answer(const struct unit *unit, const struct unit_case *one, char key[ANSWER_KEY_BYTES]) {
   const struct delivery *delivery = unit->delivery;
   key[0] = '\0';
-  if (delivery->kind != DELIVERY_SWEEP && delivery->id[0]) snprintf(key, 800, "%s|%s", delivery->id, one->subject);
+  if (delivery->kind != DELIVERY_SWEEP && delivery->id[0])
+    snprintf(key, ANSWER_KEY_BYTES, "%s|%s", delivery->id, one->subject);
   return key;
 }
 
 enum verdict unit_mark_answered(struct unit *unit, struct unit_case *one, struct error *error) {
-  char key[800];
-  if (!*answered_key(unit, one, key)) return VERDICT_GO;
+  char key[ANSWER_KEY_BYTES];
+  if (!*unit_answer(unit, one, key)) return VERDICT_GO;
   return state_seen_mark(unit->worker->state, key, ANSWERED_MS, error) == 0 ? VERDICT_GO : VERDICT_LATER;
 }
 
-int unit_was_answered(struct unit *unit, struct unit_case *one, int *answered, struct error *error) {
-  char key[800];
+static int was_answered(struct unit *unit, struct unit_case *one, int *answered, struct error *error) {
+  char key[ANSWER_KEY_BYTES];
   *answered = 0;
-  if (unit->delivery->kind != DELIVERY_EVENT || !*answered_key(unit, one, key)) return 0;
-  return state_seen(unit->worker->state, key, answered, error);
+  return *unit_answer(unit, one, key) ? state_seen(unit->worker->state, key, answered, error) : 0;
 }
 
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error) {
@@ -129,8 +128,9 @@ enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *e
   int begun = 0, answered = 0;
   if (answer == STATE_REFUSED_OPEN && has_begun(unit, one, &begun, error) != 0) return VERDICT_LATER;
   if (answer == STATE_GRANTED || begun) return VERDICT_GO;
-  if (unit_was_answered(unit, one, &answered, error) != 0) return VERDICT_LATER;
+  if (was_answered(unit, one, &answered, error) != 0) return VERDICT_LATER;
   if (!answered) return refused(one, answer, scope, error);
+  if (unit->delivery->kind == DELIVERY_PARKED) return VERDICT_GO; /* another event may have joined it: look */
   refuse(one, "answered");
   return VERDICT_DONE;
 }

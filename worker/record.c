@@ -70,23 +70,35 @@ static void observe_fixed(const struct unit *unit, const struct unit_case *one) 
                  "matched-fixed");
 }
 
+/* Parked unread says what is not known: the same event may be in the hands of another worker, which got its grant
+ * before the breaker opened.  Once that one has answered it, its finding stays as it is. 1: written, 0: not, -1: error.
+ */
+static int write_finding(struct unit *unit, struct unit_case *one, json_t *record, const char *status, char *was,
+                         struct error *error) {
+  struct state *state = unit->worker->state;
+  char answer[ANSWER_KEY_BYTES] = "";
+  int written = 1, unread = strcmp(status, "parked") == 0 && !one->finding_value;
+  if (strcmp(status, "closed") == 0)
+    return state_finding_close(state, json_text_at(record, "id", NULL), was, error) == 0 ? 1 : -1;
+  if (unread) unit_answer(unit, one, answer);
+  return state_finding_put_unless_seen(state, record, answer, was, &written, error) == 0 ? written : -1;
+}
+
 enum verdict record_finding(struct unit *unit, struct unit_case *one, const char *status, json_t *evidence,
                             const char *note, struct error *error) {
   struct worker *worker = unit->worker;
   char was[32] = "";
   json_t *record = finding_record(unit, one, status, evidence, note);
   if (!record) return VERDICT_LATER;
-  int closing = strcmp(status, "closed") == 0;
-  int result = closing ? state_finding_close(worker->state, json_text_at(record, "id", NULL), was, error)
-                       : state_finding_put(worker->state, record, was, error);
-  if (result != 0) {
-    if (one->stage == STAGE_VERIFY) { /* acted and looked: only the writing is left */
-      json_decref(one->record);
-      one->record = json_incref(record);
-      one->stage = STAGE_RECORD;
-    }
+  int closing = strcmp(status, "closed") == 0, written = write_finding(unit, one, record, status, was, error);
+  if (written < 0 && one->stage == STAGE_VERIFY) { /* acted and looked: only the writing is left */
+    json_decref(one->record);
+    one->record = json_incref(record);
+    one->stage = STAGE_RECORD;
+  }
+  if (written != 1) {
     json_decref(record);
-    return VERDICT_LATER;
+    return written < 0 ? VERDICT_LATER : VERDICT_GO;
   }
   int was_open = *was && strcmp(was, "closed") != 0 && strcmp(was, "fixed") != 0;
   if (!closing || was_open) {

@@ -258,7 +258,6 @@ static enum verdict advance_look(struct unit *unit, struct unit_case *one, struc
 static enum verdict recorded(struct unit *unit, struct unit_case *one, struct error *error) {
   one->stage = STAGE_CLOSE;
   if (approve_forget(unit, one, error) != VERDICT_GO) return VERDICT_LATER;
-  if (unit_mark_answered(unit, one, error) != VERDICT_GO) return VERDICT_LATER;
   return unit_close(unit, one, error);
 }
 
@@ -278,7 +277,8 @@ static enum verdict advance_verify(struct unit *unit, struct unit_case *one, str
     json_decref(finding);
     return VERDICT_LATER;
   }
-  verdict = journal_verified(unit, one, live, fixed ? "fixed" : "failed", error);
+  verdict = unit_mark_answered(unit, one, error); /* before the finding: see record_finding */
+  if (verdict == VERDICT_GO) verdict = journal_verified(unit, one, live, fixed ? "fixed" : "failed", error);
   if (verdict == VERDICT_GO)
     verdict = record_finding(unit, one, fixed ? "fixed" : "failed", fixed ? one->finding_value : finding,
                              fixed ? NULL : "acted but not fixed: the violation is still there", error);
@@ -323,21 +323,12 @@ static void wait_later(struct unit *unit, struct unit_case *one, const struct er
   }
 }
 
-/* The same event, in the hands of a worker that its partition was taken from, may have got its grant before the breaker
- * opened, and have been answered while this one was being parked: its finding then stays as it is.  (What is parked
- * does, too: another event may have joined it.  It is looked at once more when it is released.) */
-static int answered_meanwhile(struct unit *unit, struct unit_case *one) {
-  int answered = 0;
-  return unit_was_answered(unit, one, &answered, NULL) == 0 && answered;
-}
-
 static void hold_back(struct unit *unit, struct unit_case *one, int64_t due_ms, const char *status,
                       struct error *error) {
   char reason[256];
   snprintf(reason, sizeof reason, "%s", error->message);
   if (park(unit, one, due_ms, error) == VERDICT_DONE &&
-      (answered_meanwhile(unit, one) ||
-       record_finding(unit, one, status, one->finding_value, reason, error) == VERDICT_GO))
+      record_finding(unit, one, status, one->finding_value, reason, error) == VERDICT_GO)
     one->stage = STAGE_DONE;
   else
     wait_later(unit, one, error);

@@ -109,7 +109,9 @@ enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *e
 /* The event led to an action, and that is at its end: should the event come again (its worker died before it could
  * finish the message), an open breaker does not park it anew.  GO, or LATER. */
 enum verdict unit_mark_answered(struct unit *unit, struct unit_case *one, struct error *error);
-int unit_was_answered(struct unit *unit, struct unit_case *one, int *answered, struct error *error); /* 0, or -1 */
+enum { ANSWER_KEY_BYTES = 800 };
+/* That mark's name among the events that were seen, `key`; "" when no event led to the unit. */
+const char *unit_answer(const struct unit *unit, const struct unit_case *one, char key[ANSWER_KEY_BYTES]);
 /* A guardrail with a baseline: notes what the event changed, before anything can hold the unit back.  DONE: the change
  * is accepted (`own`, or by the guardrail's `accept`). */
 enum verdict unit_note(struct unit *unit, struct unit_case *one, int own, struct error *error);

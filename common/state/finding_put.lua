@@ -1,8 +1,9 @@
 -- KEYS: guard, findings (by time of change), records, status (id -> status|time), by-status (status|time|id), counts,
---       places (guardrail|account|region|id, of those whose violation is still there).
+--       places (guardrail|account|region|id, of those whose violation is still there), and, if it must not be there, a
+--       mark that its event was answered.
 -- ARGV: guard, id, record, status, the most there may be, guardrail|account|region|, 1: the violation is still there,
 --       the record that must be there now ('': whatever).
--- The status before, '' when it is new; nil: another record is there.
+-- The status before, '' when it is new; nil: another record is there, or the mark.
 local function forget_status(id)
   local old = redis.call('HGET', KEYS[4], id)
   if not old then
@@ -17,6 +18,9 @@ local function forget_status(id)
 end
 
 local id, status = ARGV[2], ARGV[4]
+if KEYS[8] and redis.call('EXISTS', KEYS[8]) == 1 then
+  return false
+end
 if ARGV[8] ~= '' and redis.call('HGET', KEYS[3], id) ~= ARGV[8] then
   return false
 end

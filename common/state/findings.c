@@ -37,14 +37,20 @@ static void add_status(struct state_call *call, const char *status) {
   state_call_text(call, status);
 }
 
-/* instead_of: the record's text that must be there now, "" for whatever.  1: written, 0: another is there, -1: error.
- */
-static int store(struct state *state, const char *id, const json_t *finding, const char *instead_of,
+struct condition {
+  const char *instead_of; /* the record's text that must be there now, "" for whatever */
+  const char *unseen;     /* what must not be among the seen events, "" for nothing */
+};
+static const struct condition always = {"", ""};
+
+/* 1: written, 0: the condition does not hold, -1: error. */
+static int store(struct state *state, const char *id, const json_t *finding, const struct condition *condition,
                  enum state_guard guard, char *was, struct error *error) {
   const char *status = json_text_at(finding, "status", NULL);
   struct state_call call;
   state_call_begin_guarded(&call, state, STATE_SCRIPT_finding_put, guard);
   state_finding_keys(&call);
+  if (*condition->unseen) state_call_key(&call, "seen:", condition->unseen);
   state_call_id(&call, "a finding's id", id);
   state_call_json(&call, finding);
   add_status(&call, status);
@@ -52,7 +58,7 @@ static int store(struct state *state, const char *id, const json_t *finding, con
   state_finding_place(&call, json_text_at(finding, "guardrail", NULL), json_text_at(finding, "account", NULL),
                       json_text_at(finding, "region", NULL));
   state_call_number(&call, state_finding_counts_as_open(status));
-  state_call_text(&call, instead_of);
+  state_call_text(&call, condition->instead_of);
   redisReply *reply = state_call_run(&call, error);
   if (!reply) return -1;
   int written = reply->type != REDIS_REPLY_NIL;
@@ -63,19 +69,28 @@ static int store(struct state *state, const char *id, const json_t *finding, con
 
 int state_finding_replace(struct state *state, const json_t *finding, const char *instead_of, int *written,
                           struct error *error) {
-  *written = store(state, json_text_at(finding, "id", NULL), finding, instead_of, STATE_GUARD_EPOCH, NULL, error);
+  struct condition condition = {instead_of, ""};
+  *written = store(state, json_text_at(finding, "id", NULL), finding, &condition, STATE_GUARD_EPOCH, NULL, error);
+  return *written < 0 ? -1 : 0;
+}
+
+int state_finding_put_unless_seen(struct state *state, json_t *finding, const char *event_id, char *was, int *written,
+                                  struct error *error) {
+  struct condition condition = {"", event_id};
+  if (was) *was = '\0';
+  const char *id = json_string_value(json_object_get(finding, "id"));
+  *written = store(state, id, finding, &condition, STATE_GUARD_EPOCH, was, error);
   return *written < 0 ? -1 : 0;
 }
 
 int state_finding_put(struct state *state, json_t *finding, char *was, struct error *error) {
-  if (was) *was = '\0';
-  const char *id = json_string_value(json_object_get(finding, "id"));
-  return store(state, id, finding, "", STATE_GUARD_EPOCH, was, error) < 0 ? -1 : 0;
+  int written;
+  return state_finding_put_unless_seen(state, finding, "", was, &written, error);
 }
 
 int state_finding_store(struct state *state, const char *id, const json_t *value, enum state_guard guard,
                         struct error *error) {
-  if (value) return store(state, id, value, "", guard, NULL, error) < 0 ? -1 : 0;
+  if (value) return store(state, id, value, &always, guard, NULL, error) < 0 ? -1 : 0;
   struct state_call call;
   state_call_begin_guarded(&call, state, STATE_SCRIPT_finding_drop, guard);
   state_finding_keys(&call);

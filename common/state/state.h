@@ -240,6 +240,9 @@ int state_parked_has(struct state *state, const char *subject, int *parked, stru
  * 30 days after the last change (= the last put).  The status is 1 to 31 of a-z, 0-9, - and _.  *was: the status before
  * ("" if new; at least 32 bytes; may be NULL). */
 int state_finding_put(struct state *state, json_t *finding, char *was, struct error *error);
+/* The same, unless `event_id` was marked as seen ("": put it anyway): both in one step.  *written 0 or 1. */
+int state_finding_put_unless_seen(struct state *state, json_t *finding, const char *event_id, char *was, int *written,
+                                  struct error *error);
 int state_finding_get(struct state *state, const char *id, json_t **finding, struct error *error);
 /* Its violation is gone: an open, failed, fought, parked, waiting or excepted finding becomes closed; another, or none,
  * stays as it is. *was as above. */

@@ -108,6 +108,38 @@ def test_what_stands_parked_is_judged_again_when_it_comes_back(stack):
     assert_narrowed_once(stack, [kept])
 
 
+def test_what_was_answered_meanwhile_is_looked_at_not_parked_again(stack):
+    """A worker parks what it still waits for while another one ends the same event's action, and the breaker is open when
+    it comes back: it is looked at, since only a violation that is there may be told as parked."""
+    account, region = stack.ids[0], "us-east-1"
+    start_collector(stack)
+    limits = {**UNLIMITED, "breaker.override": "ssh-open-to-internet=1/10m"}
+    start_worker(stack, **limits)
+    done, other = stack.plant(account, region, count=2)
+    open_to_internet(stack, [(account, region, done)])
+    wait_fixed(stack, [done], 60)
+    open_to_internet(stack, [(account, region, other)])
+    stack.wait_until(lambda: counts(stack) == {"fixed": 1, "parked": 1}, 60, lambda: f"one parked: {counts(stack)}")
+    redis = stack.redis.client()
+    (subject, packed), = redis.hgetall("parapet:v1:parked:units").items()
+    intents = [record["value"] for record in stack.topic("parapet.actions") if record["value"]["kind"] == "intent"]
+    event = next(intent["trigger"] for intent in intents if intent["resource"] == done)
+
+    def comes_back():
+        mine = subject.replace(other, done)
+        redis.hset("parapet:v1:parked:units", mine, json.dumps({**json.loads(packed), "id": done, "event_id": event}))
+        redis.zadd("parapet:v1:parked", {mine: redis.time()[0] * 1000})
+        return mine
+
+    mine = comes_back()
+    stack.wait_until(lambda: redis.zscore("parapet:v1:parked", mine) is None, 30, "it is looked at, and done")
+    assert statuses(stack) == {done: "fixed", other: "parked"} and counts(stack) == {"fixed": 1, "parked": 1}
+    stack.direct(account).client("ec2", region).authorize_security_group_ingress(GroupId=done, IpPermissions=[SSH])
+    comes_back()
+    stack.wait_until(lambda: counts(stack) == {"parked": 2}, 30, lambda: f"what is there is parked: {counts(stack)}")
+    assert_narrowed_once(stack, [done])
+
+
 def test_a_backlog_of_old_events_is_one_look_a_resource(stack):
     """Sixty events of an hour ago, of three groups: each group is looked at about once, and put right once."""
     account, region = stack.ids[0], "us-east-1"

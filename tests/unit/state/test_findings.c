@@ -57,6 +57,29 @@ static void test_bad_findings_are_refused(void **unused) {
   state_close(state);
 }
 
+static void test_what_was_seen_meanwhile_is_not_put(void **unused) {
+  (void)unused;
+  struct redis_server *server = fresh_redis();
+  if (!server) skip();
+  struct state *state = joined_state(server, "a");
+  char was[32];
+  int written = 0;
+  json_t *parked = parse("{\"id\":\"f\",\"status\":\"parked\"}");
+  OK(state_finding_put_unless_seen(state, parked, "e|s", was, &written, &error));
+  assert_int_equal(written, 1);
+  put(state, "f", "fixed", 1, "parked");
+  OK(state_seen_mark(state, "e|s", 60000, &error));
+  OK(state_finding_put_unless_seen(state, parked, "e|s", was, &written, &error));
+  assert_int_equal(written, 0);
+  assert_string_equal(was, "");
+  expect_counts(state, "{\"fixed\":1}");
+  OK(state_finding_put_unless_seen(state, parked, "other|s", was, &written, &error));
+  assert_int_equal(written, 1);
+  assert_string_equal(was, "fixed");
+  json_decref(parked);
+  state_close(state);
+}
+
 static void test_status_changes_move_between_the_lists(void **unused) {
   (void)unused;
   struct redis_server *server = fresh_redis();
