@@ -376,11 +376,16 @@ struct sight { /* what the look at the raw bytes of the newest event found */
   struct match_scratch *scratch;
   const uint32_t *ids;
   int count;
-  long unmatched; /* counted here, told in one go */
+  int unmatched; /* counted here, told TOLD_AT_ONCE at a time */
   struct error error;
 };
 
-enum { PREFETCHED = 4096 }; /* bytes */
+enum { PREFETCHED = 4096 /* bytes */, TOLD_AT_ONCE = 1024 };
+
+static void tell_unmatched(struct sight *sight) {
+  if (sight->unmatched > 0) metric_add(&worker_metrics[M_EVENTS], sight->unmatched, "unmatched");
+  sight->unmatched = 0;
+}
 
 /* Another processor has just written the message: its lines are asked for all at once, not one after the other. */
 static enum bus_sight look_at(const char *value, size_t length, void *argument) {
@@ -390,7 +395,7 @@ static enum bus_sight look_at(const char *value, size_t length, void *argument) 
                      ? match_run(sight->matcher, sight->scratch, value, length, &sight->ids, &sight->error)
                      : 0;
   if (sight->count != 0) return BUS_KEEP;
-  sight->unmatched++;
+  if (++sight->unmatched == TOLD_AT_ONCE) tell_unmatched(sight);
   return BUS_DONE;
 }
 
@@ -400,7 +405,7 @@ static void sift(const struct feed *feed, struct match_scratch *scratch) {
   struct sight sight = {.matcher = bundle->matcher, .scratch = scratch};
   struct error error = {0};
   struct bus_message *message = bus_sift(feed->consumer, POLL_MS, look_at, &sight, &error);
-  if (sight.unmatched > 0) metric_add(&worker_metrics[M_EVENTS], (double)sight.unmatched, "unmatched");
+  tell_unmatched(&sight);
   if (!message && error.class != ERROR_NONE) log_debug("consumer", LOG_ERROR(&error));
   if (message && sight.count < 0) submit_rejected(feed, message, sight.error.message);
   if (message && sight.count > 0) /* counted when it has its units: it may turn out a duplicate, or a dead letter */
