@@ -40,7 +40,7 @@ int match_build_nodes(struct match_build *build);
 int match_build_watches(struct match_build *build);
 struct match_piece match_last_key(const struct match_node *node); /* the last step of its path */
 /* Adds the key to the words unless it is there.  -1: they are too many, or the key is no word for match_scan. */
-int match_add_word(struct match_piece words[MATCH_WORDS], uint32_t *count, struct match_piece key);
+int match_add_word(struct match_words *words, struct match_piece key);
 /* Finds out what an event must have; a set that has no sieve walks all events. */
 void match_build_sieve(struct match_build *build);
 /* Puts each rule's fields into order: the least likely to be met first, those that may be absent last. */

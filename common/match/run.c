@@ -273,7 +273,7 @@ static const struct match_node *step(const struct match_node *node, const char *
  * key of any of them, that is the end.  If it has, where no rule can match the rest is skipped, keys are still looked
  * at, and where one is repeated the event is walked once more, patiently; else the walk goes on. */
 static bool may_come_again(const struct run *run, const struct match_watch *watch) {
-  return watch->word_count == 0 || run->scan->next_word(run->at, run->at, run->end, watch->words, watch->word_count);
+  return watch->words.count == 0 || run->scan->has_word(run->at, run->end, &watch->words);
 }
 
 static int give_up(struct run *run, const struct match_watch *watch) {

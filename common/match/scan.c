@@ -32,32 +32,41 @@ static const char *skip_container(const char *at, const char *end, int depth) {
   return NULL;
 }
 
-bool match_scan_word_ends(const char *start, const char *quote, const struct match_piece *words, uint32_t count) {
-  for (uint32_t i = 0; i < count; i++)
-    if ((size_t)(quote - start) >= words[i].length &&
-        memcmp(quote - words[i].length, words[i].text, words[i].length) == 0)
-      return true;
-  return false;
+static const char *next_quote(const char *at, const char *end) {
+  return at < end ? memchr(at, '"', (size_t)(end - at)) : NULL;
 }
 
-const char *match_scan_next_word(const char *start, const char *at, const char *end, const struct match_piece *words,
-                                 uint32_t count) {
-  const char *escape = memmem(at, (size_t)(end - at), "\\u", 2);
-  if (escape) end = escape;
-  for (const char *quote = at; quote < end && (quote = memchr(quote, '"', (size_t)(end - quote))); quote++)
-    if (match_scan_word_ends(start, quote, words, count)) return quote;
-  return escape;
+static bool has_word(const char *at, const char *end, const struct match_words *words) {
+  for (const char *quote = at; (quote = next_quote(quote, end)); quote++)
+    if (match_word_ends(at, quote, words)) return true;
+  return memmem(at, (size_t)(end - at), "\\u", 2);
 }
 
-const struct match_scan match_scan_portable = {"portable", string_stop, skip_container, match_scan_next_word};
+static bool passes_over(const char *event, const char *end, int depth, const struct match_words *words,
+                        match_word_counts *counts, const void *context) {
+  for (const char *quote = event; (quote = next_quote(quote, end)); quote++)
+    if (match_word_ends(event, quote, words) && counts(context, quote + 1, end)) return false;
+  return !memmem(event, (size_t)(end - event), "\\u", 2) && skip_container(event + 1, end, depth) == end;
+}
+
+const struct match_scan match_scan_portable = {"portable", string_stop, skip_container, has_word, passes_over};
+
+#if defined(__x86_64__)
+static bool has_avx2(void) {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt") &&
+         __builtin_cpu_supports("pclmul");
+}
+
+static bool has_avx512(void) { return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("bmi2"); }
+#endif
 
 /* From plain to fast; each can run where the ones before it can. */
 const struct match_scan *match_scan_at(size_t i) {
   if (i == 0) return &match_scan_portable;
 #if defined(__x86_64__)
   if (i == 1) return &match_scan_sse2;
-  if (i == 2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt"))
-    return &match_scan_avx2;
+  if (i == 2 && has_avx2()) return &match_scan_avx2;
+  if (i == 3 && has_avx2() && has_avx512()) return &match_scan_avx512;
 #endif
   return NULL;
 }

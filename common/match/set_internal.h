@@ -2,19 +2,29 @@
 #ifndef PARAPET_MATCH_SET_INTERNAL_H
 #define PARAPET_MATCH_SET_INTERNAL_H
 
+#include <string.h>
+
 #include "match/match_internal.h"
 
 /* ---- the paths that the set uses: a tree of keys (build.c, tree.c) ---- */
 
 #define MATCH_WORDS 4
+#define MATCH_MARK 4 /* bytes */
+
+/* What scanners look for in front of a quote.  Most of what is no word shows it in two bytes, `mark` before the quote:
+ * there keys differ more than at their end. */
+struct match_words {
+  uint32_t count;
+  uint32_t mark; /* MATCH_MARK, or the length of the shortest if that is less; two at least */
+  struct match_piece list[MATCH_WORDS];
+};
 
 /* Paths that have come, and whether one can come again in what is left of an event (watch.c).  It cannot when none of
  * the words stands there: the paths' last keys, in front of their closing quote. */
 struct match_watch {
   const struct match_node **nodes; /* on the way to the paths, their ends included */
   uint32_t node_count;
-  uint32_t word_count; /* 0: too many, or one that JSON may spell in other ways than with \u */
-  struct match_piece words[MATCH_WORDS];
+  struct match_words words; /* none: too many, or one that JSON may spell in other ways than with \u */
 };
 
 struct match_leaf {
@@ -104,7 +114,10 @@ typedef void match_found(void *context, uint32_t field);
 void match_index_search(const struct match_index *index, const struct match_value *value, struct match_scratch *scratch,
                         match_found *found, void *context);
 
-/* ---- scanning (scan.c, scan_x86.c) ---- */
+/* ---- scanning (scan.c; scan_sse2.c, scan_avx2.c, scan_avx512.c) ---- */
+
+/* One of the words ends in front of the quote before `at`: does it count? */
+typedef bool match_word_counts(const void *context, const char *at, const char *end);
 
 /* Several implementations, one answer. */
 struct match_scan {
@@ -114,19 +127,28 @@ struct match_scan {
   /* `at` is behind an opening bracket: the byte behind its closing one, or NULL when there is none or more than
    * `depth` brackets are open at once (this one not counted).  Brackets of both kinds count alike. */
   const char *(*skip_container)(const char *at, const char *end, int depth);
-  /* The quote behind the first of the words (each of two bytes at least) that ends in [at, end), or the backslash of
-   * the first \u; NULL when there is neither.  A word may begin before `at`, down to `start`. */
-  const char *(*next_word)(const char *start, const char *at, const char *end, const struct match_piece *words,
-                           uint32_t count);
+  /* Does one of the words, with a quote behind it, or a \u stand in [at, end)? */
+  bool (*has_word)(const char *at, const char *end, const struct match_words *words);
+  /* `event` is an opening bracket.  Is there nothing to be seen: its closing one is the byte before `end`, with no more
+   * than `depth` others open at once, no word counts, and there is no \u? */
+  bool (*passes_over)(const char *event, const char *end, int depth, const struct match_words *words,
+                      match_word_counts *counts, const void *context);
 };
 
-bool match_scan_word_ends(const char *start, const char *quote, const struct match_piece *words, uint32_t count);
-const char *match_scan_next_word(const char *start, const char *at, const char *end, const struct match_piece *words,
-                                 uint32_t count);
+/* Does one of the words end in front of the quote, no part of it before `start`? */
+static inline bool match_word_ends(const char *start, const char *quote, const struct match_words *words) {
+  for (uint32_t i = 0; i < words->count; i++) {
+    const struct match_piece *word = &words->list[i];
+    if ((size_t)(quote - start) >= word->length && quote[-2] == word->text[word->length - 2] &&
+        memcmp(quote - word->length, word->text, word->length) == 0)
+      return true;
+  }
+  return false;
+}
 
 extern const struct match_scan match_scan_portable;
 #if defined(__x86_64__)
-extern const struct match_scan match_scan_sse2, match_scan_avx2;
+extern const struct match_scan match_scan_sse2, match_scan_avx2, match_scan_avx512;
 #endif
 const struct match_scan *match_scan_best(void);   /* for this processor */
 const struct match_scan *match_scan_at(size_t i); /* every one that this processor can run; NULL behind the last */

@@ -10,16 +10,15 @@
 #include "match/build_internal.h"
 
 struct match_sieve {
-  uint32_t word_count;
-  struct match_piece words[MATCH_WORDS]; /* the paths' last keys */
-  struct match_piece *values;            /* open addressing; text NULL: free */
+  struct match_words words;   /* the paths' last keys */
+  struct match_piece *values; /* open addressing; text NULL: free */
   uint32_t mask;
 };
 
 /* ---- an event ---- */
 
 static const char *behind_spaces(const char *at, const char *end) {
-  while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')) at++;
+  while (at < end && *at <= ' ' && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')) at++;
   return at;
 }
 
@@ -31,7 +30,8 @@ static bool has_value(const struct match_sieve *sieve, const char *text, size_t 
 }
 
 /* Behind one of the words: is it a key whose value may be one of those asked for? */
-static bool passes(const struct match_set *set, const char *at, const char *end) {
+static bool passes(const void *context, const char *at, const char *end) {
+  const struct match_set *set = context;
   at = behind_spaces(at, end);
   if (at == end || *at != ':') return false; /* a value that reads like the key */
   at = behind_spaces(at + 1, end);
@@ -45,9 +45,7 @@ bool match_may(const struct match_set *set, const char *event, size_t length) {
   const struct match_sieve *sieve = set->sieve;
   const char *end = event + length;
   if (!sieve || length < 2 || *event != '{') return true;
-  for (const char *at = event; (at = set->scan->next_word(event, at, end, sieve->words, sieve->word_count)); at++)
-    if (*at == '\\' || passes(set, at + 1, end)) return true;
-  return set->scan->skip_container(event + 1, end, MATCH_EVENT_DEPTH - 1) != end; /* no object: to be refused */
+  return !set->scan->passes_over(event, end, MATCH_EVENT_DEPTH - 1, &sieve->words, passes, set);
 }
 
 /* ---- the set ---- */
@@ -140,7 +138,7 @@ static int fill(struct match_build *build, const struct choice *choice, struct m
     if (!choice->chosen[i]) continue;
     count += set->fields[i].count;
     struct match_piece key = match_last_key(build->leaves[set->fields[i].path_index]->node);
-    if (match_add_word(sieve->words, &sieve->word_count, key) != 0) return -1;
+    if (match_add_word(&sieve->words, key) != 0) return -1;
   }
   while (size < count * 2) size *= 2;
   sieve->values = match_arena_array(&build->set->arena, size, sizeof *sieve->values);

@@ -20,11 +20,13 @@ static bool is_word(const struct match_piece *key) {
   return key->length >= 2;
 }
 
-int match_add_word(struct match_piece words[MATCH_WORDS], uint32_t *count, struct match_piece key) {
-  for (uint32_t i = 0; i < *count; i++)
-    if (words[i].length == key.length && memcmp(words[i].text, key.text, key.length) == 0) return 0;
-  if (*count == MATCH_WORDS || !is_word(&key)) return -1;
-  words[(*count)++] = key;
+int match_add_word(struct match_words *words, struct match_piece key) {
+  for (uint32_t i = 0; i < words->count; i++)
+    if (words->list[i].length == key.length && memcmp(words->list[i].text, key.text, key.length) == 0) return 0;
+  if (words->count == MATCH_WORDS || !is_word(&key)) return -1;
+  if (words->count == 0) words->mark = MATCH_MARK;
+  if (key.length < words->mark) words->mark = (uint32_t)key.length;
+  words->list[words->count++] = key;
   return 0;
 }
 
@@ -62,9 +64,9 @@ static const struct match_watch *watch_leaves(struct match_build *build, uint32_
     const struct match_leaf *leaf = build->leaves[i];
     if (keys_only && !leaf->is_key) continue;
     if (add_path(&watch, leaf) != 0) return NULL;
-    words = words && match_add_word(watch.words, &watch.word_count, match_last_key(leaf->node)) == 0;
+    words = words && match_add_word(&watch.words, match_last_key(leaf->node)) == 0;
   }
-  if (!words) watch.word_count = 0;
+  if (!words) watch.words.count = 0;
   return keep(build, &watch);
 }
 
@@ -85,7 +87,7 @@ int match_build_watches(struct match_build *build) {
   find_keys(build);
   if (set->always_count == 0) set->keys = watch_leaves(build, 0, set->leaf_count, true);
   set->all = watch_leaves(build, 0, set->leaf_count, false);
-  if (set->all && set->all->word_count == 0) set->all = NULL;
+  if (set->all && set->all->words.count == 0) set->all = NULL;
   for (uint32_t i = 0; i < set->leaf_count; i++)
     if (build->needed_by[i] == set->plan_count) build->leaves[i]->needed = watch_leaves(build, i, i + 1, false);
   return 0;

@@ -25,7 +25,7 @@ static struct match_set *build(const char *const *patterns) {
 static void expect(struct match_set *set, const char *event, bool may) {
   for (size_t s = 0; match_scan_at(s); s++)
     for (int pad = 0; pad < 70; pad++) {
-      char padded[600];
+      char padded[700];
       int length = snprintf(padded, sizeof padded, "{\"pad\":\"%.*s\",%s", pad,
                             "......................................................................", event + 1);
       set->scan = match_scan_at(s);
@@ -76,6 +76,45 @@ static void test_what_passes(void **state) {
   assert_true(match_may(set, "{\"a\":1}x", 8));
   assert_true(match_may(set, "{}{}", 4));
   assert_false(match_may(set, "{}", 2));
+  match_set_free(set);
+}
+
+/* What is no object, and only that: bytes behind the closing bracket, spaces too, are none of it. */
+static void test_what_is_no_object_passes(void **state) {
+  (void)state;
+  struct match_set *set = build((const char *const[]){"{\"detail\": {\"eventName\": [\"RunInstances\"]}}", NULL});
+  static const struct {
+    const char *event;
+    bool may;
+  } rows[] = {
+      {"{\"a\":1}", false},
+      {"{\"a\":1} ", true},
+      {"{\"a\":1}\n", true},
+      {"{\"a\":1}}", true},
+      {"{\"a\":1}x", true},
+      {"{\"a\":1", true},
+      {"{\"a\":1]", false},  /* brackets of both kinds count alike */
+      {"{\"a\":\"1}", true}, /* the string does not end */
+      {"{\"a\":\"1\\\"}", true},
+      {"{\"a\":\"1\\\\\"}", false},
+      {"{\"a\":\"}{[\"}", false},
+      {"{\"a\":\"\\u0062\"}", true},
+      {"{\"a\":\"\\\\u\"}", true}, /* no escape, but who knows */
+      {"{\"a\":\"\\n\\t\\/u\"}", false},
+      {"{\"a\":1}{\"eventName\":\"x\"}", true},
+      {"{\"eventName\":\"x\x01\"}", true}, /* no JSON */
+      {"{\"eventName\":", true},
+      {"{\"eventName\"", true},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) expect(set, rows[i].event, rows[i].may);
+  for (int depth = 254; depth < 258; depth++) {
+    char event[600];
+    int length = snprintf(event, sizeof event, "{\"a\":");
+    memset(event + length, '[', (size_t)depth);
+    memset(event + length + depth, ']', (size_t)depth);
+    snprintf(event + length + 2 * depth, 2, "}");
+    expect(set, event, depth > 255);
+  }
   match_set_free(set);
 }
 
