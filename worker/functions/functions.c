@@ -1,6 +1,7 @@
 /* The table of domain functions.  All take null as "nothing". */
 #include "functions/functions.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -51,6 +52,18 @@ static json_t *function_glob(json_t *const *arguments, size_t count, const struc
     if (pattern && engine_glob(pattern, text)) return json_true();
   }
   return json_false();
+}
+
+static json_t *function_lower(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
+                              struct error *error) {
+  (void)count, (void)scope, (void)error;
+  const char *text = text_or_null(arguments[0]);
+  char *small = text ? strdup(text) : NULL;
+  for (char *at = small; at && *at; at++)
+    if (*at >= 'A' && *at <= 'Z') *at = (char)(*at - 'A' + 'a');
+  json_t *answer = small ? json_string(small) : json_null();
+  free(small);
+  return answer;
 }
 
 static json_t *function_parse_json(json_t *const *arguments, size_t count, const struct jmes_scope *scope,
@@ -129,6 +142,7 @@ const struct jmes_function engine_functions[] = {
      "it "
      "names no account"},
     {"glob", 2, 2, function_glob, "glob(text, pattern or patterns): * is any run of characters, ? any one"},
+    {"lower", 1, 1, function_lower, "lower(text): with small letters for A to Z; null for what is no text"},
     {"parse_json", 1, 1, function_parse_json, "parse_json(text): the value, or null when the text is no JSON"},
     {"json_equal", 2, 2, function_json_equal, "json_equal(a, b): equal by value; texts are parsed first"},
     {"policy_public_statements", 1, 1, function_policy_public_statements,

@@ -248,12 +248,13 @@ def image_is_public(client, one):
 
 
 def database(client, bad):
-    name = f"catalogue-{next(numbers)}"
+    """RDS stores the name in small letters, and knows it however it is spelt."""
+    name = f"Catalogue-{next(numbers)}"
     client("rds").create_db_instance(
         DBInstanceIdentifier=name, DBInstanceClass="db.t3.micro", Engine="postgres", AllocatedStorage=20,
         MasterUsername="ann", MasterUserPassword="not-a-secret-1", PubliclyAccessible=bad,
     )  # fmt: skip
-    return name
+    return name.lower()
 
 
 def database_is_public(client, one):
@@ -264,7 +265,7 @@ def database_snapshot(client, bad):
     name = database(client, False)
     client("rds").create_db_snapshot(DBSnapshotIdentifier=name, DBInstanceIdentifier=name)
     client("rds").modify_db_snapshot_attribute(
-        DBSnapshotIdentifier=name, AttributeName="restore", ValuesToAdd=["all" if bad else "222222222222"]
+        DBSnapshotIdentifier=name.title(), AttributeName="restore", ValuesToAdd=["all" if bad else "222222222222"]
     )
     return name
 
