@@ -255,6 +255,16 @@ def test_other_services(stack, account):
     assert len(stack.tap.emitted()) == before
 
 
+def test_an_answer_of_rds_is_told_without_its_wrapper(stack, account):
+    stack.stranger(account).client("rds", REGION).create_db_instance(
+        DBInstanceIdentifier="Shop", DBInstanceClass="db.t3.micro", Engine="postgres", AllocatedStorage=20,
+        MasterUsername="ann", MasterUserPassword="not-a-secret-1",
+    )  # fmt: skip
+    detail, _ = last_event(stack)
+    assert detail["requestParameters"]["dBInstanceIdentifier"] == "Shop"
+    assert detail["responseElements"]["dBInstanceIdentifier"] == "shop"
+
+
 def test_global_services_are_told_in_us_east_1_only(stack):
     stack.stranger().client("iam", "eu-west-1").create_user(UserName="eve")
     assert stack.tap.queue_depth("us-east-1") == (1, 0)

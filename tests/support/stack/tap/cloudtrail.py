@@ -246,6 +246,8 @@ def _response_elements(call, status, headers, body):
     if call.operation.service in ("s3", "s3control"):
         return None
     result = parse_response(call.operation, status, headers, body) if shape is not None else {}
+    if call.operation.service == "rds" and len(result) == 1:
+        (result,) = result.values()  # shown are the members of the DBInstance, not itself
     if call.operation.service == "ec2":
         if NEW_DIALECT.fullmatch(call.operation.name):
             shown = {"xmlns": "http://ec2.amazonaws.com/doc/2016-11-15/", "requestId": call.request_id}

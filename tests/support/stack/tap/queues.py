@@ -252,6 +252,18 @@ class Queues:
         context.queue().attributes.update(context.parameters.get("Attributes", {}))
         return {}
 
+    async def _add_permission(self, context):
+        queue, given = context.queue(), context.parameters
+        policy = json.loads(queue.attributes.get("Policy") or '{"Version": "2012-10-17", "Statement": []}')
+        policy["Statement"].append({
+            "Sid": given["Label"], "Effect": "Allow",
+            "Principal": {"AWS": [f"arn:aws:iam::{account}:root" for account in given["AWSAccountIds"]]},
+            "Action": [f"SQS:{action}" for action in given["Actions"]],
+            "Resource": f"arn:aws:sqs:{context.region}:{context.account}:{queue.name}",
+        })  # fmt: skip
+        queue.attributes["Policy"] = json.dumps(policy)
+        return {}
+
     async def _purge_queue(self, context):
         context.queue().purge()
         return {}
