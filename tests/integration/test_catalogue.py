@@ -3,22 +3,28 @@ leaves the right twin alone; a dev account only hears of it, where the site has 
 state back, which then stays for as long as its exception holds.
 
 One stack serves all rows.  A row breaks something in the prod account and in the dev account, and makes the nearly same,
-but right, thing in a second prod account, in which nothing may then happen at all."""
+but right, thing in a second prod account, in which nothing may then happen at all.  Every event that the guardrails name is
+shown: by a row, by a call that wakes what another row shows, or, where moto has no such call, by a record alone."""
 
 import json
-import re
+import os
 import shutil
+import subprocess
 import time
 import uuid
 
 import pytest
+import yaml
 from catalogue import DEV, GLOBAL, PROD, REGION, ROLE_ARNS, TWIN, Row, numbers
 from catalogue.ec2 import described_rule, everything_inside, everything_is_open, from_everywhere, ingress_rules, tcp
 from catalogue.policies import AccountBlock
 from catalogue.rows import PARAMS, ROWS
+from catalogue.wakes import RECORDED, WAKES
 from spine import wait_idle
 from stack.environment import ROOT, Stack
 
+GUARDRAILS = ROOT / "worker" / "playbooks" / "guardrails"
+PLAYBOOKS = {path.stem: yaml.safe_load(path.read_text()) for path in GUARDRAILS.glob("*.yaml")}
 UNLIMITED = {
     "breaker.account_actions": 0, "breaker.organization_actions": 0, "breaker.undo_actions": 0,
     "fight.rounds": 0,  # the rows break the same account, Region or detector again and again
@@ -45,7 +51,7 @@ def client_of(stack, caller, row):
 
     def client(service, region=row.region):
         if service == "sqs" and direct:  # queues are the tap's own
-            return stack.stranger(caller.account).client(service, region)
+            return Untold(stack, stack.stranger(caller.account).client(service, region))
         if service != "s3control":
             return caller.client(service, region)
         url = stack.moto.url_for(caller.account) if direct else caller.url
@@ -54,7 +60,8 @@ def client_of(stack, caller, row):
     def tell(detail, source="aws.organizations", kind="AWS API Call via CloudTrail", delivered=caller.account):
         """AWS's own record of what is no call of a service that moto has."""
         if not direct and stack.telling:
-            stack.send(GLOBAL, [recorded(detail, source, kind, delivered)])
+            stack.told.append(recorded(detail, source, kind, delivered))
+            stack.send(GLOBAL, stack.told[-1:])
 
     def tell_management(name, **detail):
         """What the organization's management account (the twin, here) is told of an account."""
@@ -69,6 +76,23 @@ def client_of(stack, caller, row):
     return client
 
 
+class Untold:
+    """A client whose calls the tap makes no events of."""
+
+    def __init__(self, stack, client):
+        self._stack, self._client = stack, client
+
+    def __getattr__(self, name):
+        def call(**parameters):
+            self._stack.tap.events(on=False)
+            try:
+                return getattr(self._client, name)(**parameters)
+            finally:
+                self._stack.tap.events(on=self._stack.telling)
+
+        return call
+
+
 def recorded(detail, source, kind, account):
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     detail = {"eventVersion": "1.08", "awsRegion": GLOBAL, "eventTime": now, "eventID": str(uuid.uuid4()),
@@ -81,6 +105,7 @@ def recorded(detail, source, kind, account):
 def cloud():
     accounts = [{"id": PROD, "environment": "prod"}, {"id": TWIN, "environment": "prod"}, {"id": DEV, "environment": "dev"}]
     with Stack(accounts=accounts, regions=[REGION, GLOBAL], guardrails=None, faketime=True) as stack:
+        stack.told = []
         stack.playbooks = with_params(stack)
         stack.direct(PROD).client("s3", GLOBAL).create_bucket(Bucket="catalogue-archive")
         stack.start_worker(patience="1s,4s", **UNLIMITED)
@@ -124,7 +149,7 @@ def evidence(stack, row, account, resource):
 
 
 def sweep(stack, row, guardrails=()):
-    kind = json.loads(json.dumps(RESOURCES[row.guardrail]))
+    kind = PLAYBOOKS[row.guardrail]["resource"]
     now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
     requests = []
     for account in (PROD, TWIN, DEV):
@@ -136,25 +161,13 @@ def sweep(stack, row, guardrails=()):
     stack.produce("parapet.sweeps", requests)
 
 
-def _resources():
-    from stack.environment import ROOT
-
-    kinds = {}
-    for path in (ROOT / "worker" / "playbooks" / "guardrails").glob("*.yaml"):
-        kinds[path.stem] = re.search(r"^resource: (\S+)$", path.read_text(), re.M).group(1)
-    return kinds
-
-
-RESOURCES = _resources()
-
-
 def own_mutations(stack, since):
     return stack.mutations(since, role=ROLE_ARNS)
 
 
 def make(stack, row):
     """{account: id} of what the row makes, by a stranger; the past is long ago where the row says so."""
-    made = {}
+    made, stack.told = {}, []
     stack.tap.events(on=stack.telling and not row.old)  # nobody is told now of what was then
     for account in (PROD, TWIN, DEV):
         caller = stack.stranger(account)
@@ -167,19 +180,26 @@ def make(stack, row):
     return made
 
 
+def events_told(stack, mark):
+    """The records of what strangers did since, oldest first; last those that were sent (client.tell)."""
+    ids = {call.get("event") for call in stack.calls(mark, principal="*:user/*")}
+    made = [event["detail"] for event in stack.tap.emitted(-300)]
+    return [detail for detail in made if detail["eventID"] in ids] + [event["detail"] for event in stack.told]
+
+
 def actions(stack):
     return {message["value"].get("action") for message in stack.topic("parapet.actions")}
 
 
 def acted(stack, row, account, earlier):
-    """What the guardrail did in the account since the earlier actions: {action: resource}, oldest first."""
+    """What the guardrail did in the account since the earlier actions: {action: its event, "" for a sweep}, oldest first."""
     mine = {}
     for message in sorted(stack.topic("parapet.actions"), key=lambda one: one["time"]):
         record = message["value"]
         if record["kind"] != "intent" or record["action"] in earlier:
             continue  # what operators did is told there as well
         if (record["guardrail"], record["account"]) == (row.guardrail, account):
-            mine[record["action"]] = record["resource"]
+            mine.setdefault(record["action"], record.get("trigger"))  # which its first intent tells
     return mine
 
 
@@ -201,16 +221,47 @@ def swept(stack):
     return stack.programs[0].metric("parapet_sweeps_total", outcome="done")
 
 
-# Guardrails that need no row: what they are shown by.
+# Guardrails that need no row, and the events that they are shown by elsewhere.
 ELSEWHERE = {
-    "security-group-change-reverted": "test_revert.py: it has a baseline",
-    "root-used": "below: only its event tells, and people are told",
-    "root-unprotected": "below: moto's root user has neither key nor device, whatever is done",
-}
+    # test_revert.py: it has a baseline
+    "security-group-change-reverted": [
+        "AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress", "RevokeSecurityGroupIngress",
+        "RevokeSecurityGroupEgress", "ModifySecurityGroupRules",
+    ],
+    "root-used": [],  # below: only its event tells, whatever that is, and people are told
+    "root-unprotected": ["CreateAccessKey", "DeactivateMFADevice"],  # below: moto's root user has neither, whatever is done
+}  # fmt: skip
 
 
-def test_every_guardrail_is_shown():
-    assert {row.guardrail for row in ROWS} | set(ELSEWHERE) == set(RESOURCES)
+def triggers():
+    """{(guardrail, name of an event): the expression of the resources that it names} of the playbooks"""
+    found = {}
+    for name, playbook in PLAYBOOKS.items():
+        for trigger in playbook["trigger"].get("events", []):
+            for event in trigger["pattern"]["detail"].get("eventName", []):
+                found[(name, event if isinstance(event, str) else event["equals-ignore-case"])] = trigger["ids"]
+    return found
+
+
+def test_every_guardrail_and_every_event_is_shown():
+    assert {row.guardrail for row in ROWS} | set(ELSEWHERE) == set(PLAYBOOKS)
+    shown = [(row.guardrail, row.event) for row in ROWS + WAKES if row.event]
+    shown += [(guardrail, event) for guardrail, events in ELSEWHERE.items() for event in events]
+    recorded = [(guardrail, one.event) for one in RECORDED for guardrail in one.guardrails]
+    assert {*shown, *recorded} == set(triggers())
+    assert not set(shown) & set(recorded)
+
+
+@pytest.mark.parametrize("one", RECORDED, ids=str)
+def test_what_moto_cannot_do_is_known_as_it_is_recorded(one):
+    detail = {"eventSource": f"{one.service}.amazonaws.com", "eventName": one.event, "eventType": "AwsApiCall", **one.detail}
+    event = recorded(detail, f"aws.{one.service}", "AWS API Call via CloudTrail", PROD)
+    command = [ROOT / os.environ.get("BUILD", "build") / "parapet", "explain", "-", "--output", "json"]
+    done = subprocess.run(command, input=json.dumps(event), capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    (explained,) = json.loads(done.stdout)
+    concerned = {row["guardrail"]: [name for name in row["ids"] if name] for row in explained["guardrails"] if row["matches"]}
+    assert concerned == dict.fromkeys(one.guardrails, one.ids)
 
 
 def ways():
@@ -238,7 +289,9 @@ def test_guardrail(cloud, row, events):
             for key in iam.list_access_keys(UserName=made[account])["AccessKeyMetadata"]:
                 iam.update_access_key(UserName=made[account], AccessKeyId=key["AccessKeyId"], Status="Active")
     was = None
-    if not events:
+    if events:
+        assert row.event in [detail["eventName"] for detail in events_told(stack, mark)]
+    else:
         assert row.broken(client(PROD), made[PROD])
         was = look()
         sweep(stack, row)
@@ -309,9 +362,26 @@ def exception_holds(stack, row, made, earlier):
     stack.wait_until(lambda: not row.broken(client, another), 20, "the fix once the exception is gone", 0.3)
 
 
+@pytest.mark.parametrize("events", [True], indirect=True)
+@pytest.mark.parametrize("row", WAKES, ids=lambda row: f"{row.guardrail}-{row.event}")
+def test_this_event_alone_wakes_it(cloud, events, row):
+    stack, mark, stack.told = cloud, cloud.tap.mark(), []
+    earlier, before = actions(stack), seen(stack, row)
+    one = row.make(client_of(stack, stack.stranger(row.account), row), True)
+    (told,) = events_told(stack, mark)
+    assert told["eventName"] == row.event and "errorCode" not in told
+    key, wanted = (row.account, one), "fixed" if row.fixes else "open"
+    known = len(before.get(key, []))
+    stack.wait_until(lambda: wanted in seen(stack, row).get(key, [])[known:], 30, lambda: f"{wanted}: {seen(stack, row)}", 0.3)
+    assert row.broken(client_of(stack, stack.direct(row.account), row), one) != row.fixes
+    if row.fixes:
+        sweeps = triggers()[(row.guardrail, row.event)] == "`[]`"  # it names no resource
+        assert set(acted(stack, row, row.account, earlier).values()) == {"" if sweeps else told["eventID"]}
+
+
 # ---- the root user ----
 
-ROOT_USED, ROOT_UNPROTECTED = (Row(name, None, None, GLOBAL, fixes=False) for name in ("root-used", "root-unprotected"))
+ROOT_USED, ROOT_UNPROTECTED = (Row(name, "", None, None, GLOBAL, fixes=False) for name in ("root-used", "root-unprotected"))
 # What iam.GetAccountSummary is documented to answer where the root user has a device and no key.
 PROTECTED = """<GetAccountSummaryResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><GetAccountSummaryResult><SummaryMap>
 <entry><key>AccountMFAEnabled</key><value>1</value></entry><entry><key>AccountAccessKeysPresent</key><value>0</value></entry>
@@ -320,9 +390,20 @@ PROTECTED = """<GetAccountSummaryResponse xmlns="https://iam.amazonaws.com/doc/2
 
 @pytest.mark.parametrize("events", [True], indirect=True)
 def test_the_root_user_is_told_of_everywhere(cloud, events):
-    """Signed in, and given a key, in prod and dev; in the twin a user signs in, and the root user has a device."""
+    """Signed in, and in prod given a key, in dev deprived of the device; in the twin a user signs in, and the root user has
+    a device."""
     stack, mark = cloud, cloud.tap.mark()
-    stack.tap.fault({"service": "iam", "operation": "GetAccountSummary", "account": TWIN}, body=PROTECTED, status=200)
+
+    def protect(account):
+        summary = {"service": "iam", "operation": "GetAccountSummary", "account": account}
+        return stack.tap.fault(summary, body=PROTECTED, status=200)
+
+    def told(row, wanted):
+        for account in (PROD, DEV):
+            message = f"{row.guardrail} in {account}: {wanted}"
+            stack.wait_until(lambda: status(stack, row, account, "root") == wanted, 30, message, 0.3)
+
+    protect(TWIN)
     for account in (PROD, TWIN, DEV):
         root = {"type": "Root", "accountId": account, "arn": f"arn:aws:iam::{account}:root"}
         user = {"type": "IAMUser", "accountId": account, "arn": f"arn:aws:iam::{account}:user/ann", "userName": "ann"}
@@ -332,12 +413,20 @@ def test_the_root_user_is_told_of_everywhere(cloud, events):
         kind = "AWS Console Sign In via CloudTrail"
         client.tell({**signed_in, "userIdentity": user if account == TWIN else root}, "aws.signin", kind)
         if account != TWIN:
-            made = {"eventSource": "iam.amazonaws.com", "eventName": "CreateAccessKey", "eventType": "AwsApiCall"}
+            name = "CreateAccessKey" if account == PROD else "DeactivateMFADevice"
+            made = {"eventSource": "iam.amazonaws.com", "eventName": name, "eventType": "AwsApiCall"}
             client.tell({**made, "userIdentity": root}, "aws.iam")
+    told(ROOT_USED, "open")
+    told(ROOT_UNPROTECTED, "open")
+
+    # A sweep sees that all is well, and that it is not.
+    faults = [protect(account) for account in (PROD, DEV)]
     sweep(stack, ROOT_UNPROTECTED)
-    for row in (ROOT_USED, ROOT_UNPROTECTED):
-        for account in (PROD, DEV):
-            stack.wait_until(lambda: status(stack, row, account, "root") == "open", 30, f"{row.guardrail} in {account}", 0.3)
+    told(ROOT_UNPROTECTED, "closed")
+    for fault in faults:
+        stack.tap.clear_faults(fault)
+    sweep(stack, ROOT_UNPROTECTED)
+    told(ROOT_UNPROTECTED, "open")
     wait_idle(stack)
     assert not [key for row in (ROOT_USED, ROOT_UNPROTECTED) for key in seen(stack, row) if key[0] == TWIN]
     assert own_mutations(stack, mark) == []
@@ -346,8 +435,8 @@ def test_the_root_user_is_told_of_everywhere(cloud, events):
 
 # ---- what cannot be read ----
 
-BY_RULES = Row("all-ports-open-inside", everything_inside, everything_is_open)
-BY_INTERFACES = Row("ssh-open-to-internet", described_rule, from_everywhere(22))
+BY_RULES = Row("all-ports-open-inside", "AuthorizeSecurityGroupIngress", everything_inside, everything_is_open)
+BY_INTERFACES = Row("ssh-open-to-internet", "AuthorizeSecurityGroupIngress", described_rule, from_everywhere(22))
 
 
 def open_findings(stack, account):

@@ -18,6 +18,7 @@ numbers = itertools.count(1)
 @dataclasses.dataclass
 class Row:
     guardrail: str
+    event: str  # what tells of it, by CloudTrail's name; of several the one without which nothing is wrong
     make: Callable  # (client(service), bad) → id of the resource; bad: as the guardrail finds it, else the right twin
     broken: Callable  # (client(service), id) → is it as the guardrail finds it?
     region: str = REGION
@@ -28,6 +29,7 @@ class Row:
     only: str = ""  # "event": a further event of a guardrail that another row sweeps; "sweep": no event tells of it
     dev: str = "open"  # what becomes of it in the dev account
     final: str = ""  # what `parapet undo` says where nothing can be taken back
+    account: str = PROD  # of a row that breaks things in one alone
 
     def __str__(self):
         return f"{self.guardrail}-{self.make.__name__}"

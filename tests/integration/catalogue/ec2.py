@@ -90,18 +90,18 @@ def _prefix_list(client, cidr):
     )["PrefixList"]  # fmt: skip
 
 
-def _by_list(made):
-    return {"IpProtocol": "tcp", "FromPort": 3389, "ToPort": 3389, "PrefixListIds": [{"PrefixListId": made["PrefixListId"]}]}
+def _by_list(made, port=3389):
+    return {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "PrefixListIds": [{"PrefixListId": made["PrefixListId"]}]}
 
 
 def prefix_list(client, bad):
     return _group(client, _by_list(_prefix_list(client, "128.0.0.0/1" if bad else KNOWN)))
 
 
-def prefix_list_that_grew(client, bad):
+def prefix_list_that_grew(client, bad, port=3389):
     """The group is right when it is made; the list that it names is changed afterwards."""
-    made = _prefix_list(client, KNOWN)
-    group = _group(client, _by_list(made))
+    made = _prefix_list(client.quietly, KNOWN)
+    group = _group(client.quietly, _by_list(made, port))
     client("ec2").modify_managed_prefix_list(
         PrefixListId=made["PrefixListId"], CurrentVersion=1, AddEntries=[{"Cidr": "0.0.0.0/0" if bad else "192.0.2.0/24"}]
     )

@@ -3,17 +3,19 @@
 from . import REGION, TWIN, numbers
 
 
-def _trail(client, bucket=True, **more):
-    name = f"catalogue-{next(numbers)}"
-    client("s3", REGION).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+def new_trail(client, logging=True, **more):
+    """One for all Regions, of which its CreateTrail alone is told."""
+    name, quietly = f"catalogue-{next(numbers)}", client.quietly
+    quietly("s3", REGION).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     settings = {"IsMultiRegionTrail": True, "EnableLogFileValidation": True, "IncludeGlobalServiceEvents": True, **more}
     client("cloudtrail", REGION).create_trail(Name=name, S3BucketName=name, **settings)
-    client("cloudtrail", REGION).start_logging(Name=name)
+    if logging:
+        quietly("cloudtrail", REGION).start_logging(Name=name)
     return name
 
 
 def trail(client, bad):
-    name = _trail(client)
+    name = new_trail(client)
     if bad:
         client("cloudtrail").stop_logging(Name=name)
     return name
@@ -24,13 +26,13 @@ def trail_stands_still(client, name):
 
 
 def trail_without_validation(client, bad):
-    name = _trail(client)
+    name = new_trail(client)
     client("cloudtrail").update_trail(Name=name, EnableLogFileValidation=not bad)
     return name
 
 
 def trail_of_writes(client, bad):
-    name = _trail(client)
+    name = new_trail(client)
     selector = {
         "ReadWriteType": "WriteOnly" if bad else "All", "IncludeManagementEvents": True,
         "DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}],
@@ -58,8 +60,8 @@ def trail_leaves_something_out(client, name):
 METRICS = ("RootUsed", "TrailChanged", "SignInWithoutMFA")
 
 
-def _trail_with_alarms(client):
-    """A trail whose log group is watched as it should be."""
+def watched_group(client):
+    """A log group that is watched as it should be, and no trail yet: (its name, what a trail says of it)"""
     group, client = f"catalogue-{next(numbers)}", client.quietly
     logs, alarms, sns = client("logs"), client("cloudwatch"), client("sns")
     for old in client("cloudtrail").describe_trails(includeShadowTrails=False)["trailList"]:
@@ -78,15 +80,23 @@ def _trail_with_alarms(client):
         )  # fmt: skip
     arn = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]["arn"]
     arn = arn if arn.endswith(":*") else arn + ":*"
-    account = arn.split(":")[4]
-    role = f"arn:aws:iam::{account}:role/trail"
-    return group, _trail(client, CloudWatchLogsLogGroupArn=arn, CloudWatchLogsRoleArn=role)
+    role = f"arn:aws:iam::{client.account}:role/trail"
+    return group, {"CloudWatchLogsLogGroupArn": arn, "CloudWatchLogsRoleArn": role}
+
+
+def _trail_with_alarms(client):
+    group, of_group = watched_group(client)
+    return group, new_trail(client.quietly, **of_group)
+
+
+def switch_alarms_off(client, group):
+    client("cloudwatch").disable_alarm_actions(AlarmNames=[f"{group}-{metric}" for metric in METRICS])
 
 
 def alarms_switched_off(client, bad):
     group, name = _trail_with_alarms(client)
     if bad:
-        client("cloudwatch").disable_alarm_actions(AlarmNames=[f"{group}-{metric}" for metric in METRICS])
+        switch_alarms_off(client, group)
     return name
 
 
@@ -116,7 +126,7 @@ def nobody_would_hear(client, name):
 
 def last_trail(client, bad):
     found = client("cloudtrail").describe_trails()["trailList"]
-    trails = [(one["Name"], one["HomeRegion"]) for one in found] or [(_trail(client), REGION)]
+    trails = [(one["Name"], one["HomeRegion"]) for one in found] or [(new_trail(client), REGION)]
     *others, (last, home) = trails
     for name, region in others if bad else []:
         client.quietly("cloudtrail", region).delete_trail(Name=name)
@@ -129,12 +139,15 @@ def no_trail_is_left(client, _):
     return client("cloudtrail").describe_trails()["trailList"] == []
 
 
+def put_recorder(config, name):
+    role, group = "arn:aws:iam::123456789012:role/config", {"allSupported": True, "includeGlobalResourceTypes": False}
+    config.put_configuration_recorder(ConfigurationRecorder={"name": name, "roleARN": role, "recordingGroup": group})
+
+
 def _recorder(client):
     config, name = client.quietly("config"), "main"
     if not config.describe_configuration_recorders()["ConfigurationRecorders"]:
-        role = "arn:aws:iam::123456789012:role/config"
-        group = {"allSupported": True, "includeGlobalResourceTypes": False}
-        config.put_configuration_recorder(ConfigurationRecorder={"name": name, "roleARN": role, "recordingGroup": group})
+        put_recorder(config, name)
     if not config.describe_delivery_channels()["DeliveryChannels"]:
         config.put_delivery_channel(DeliveryChannel={"name": name, "s3BucketName": "config-archive"})
     name = config.describe_configuration_recorders()["ConfigurationRecorders"][0]["name"]

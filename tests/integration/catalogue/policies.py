@@ -7,10 +7,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from . import GLOBAL, REGION, TWIN, numbers, policy_text
+from . import GLOBAL, TWIN, numbers, policy_text
 
 
-def _open_policy(action, bad, resource="*"):
+def open_policy(action, bad, resource="*"):
     more = {} if bad else {"Condition": {"StringEquals": {"aws:SourceAccount": TWIN}}}
     return policy_text("*", action, Resource=resource, **more)
 
@@ -19,15 +19,17 @@ def _is_open(text):
     return any(s["Principal"] in ("*", {"AWS": "*"}) and not s.get("Condition") for s in json.loads(text)["Statement"])
 
 
-def _bucket(client):
-    name = f"catalogue-{next(numbers)}"
-    client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+def new_bucket(client, **more):
+    s3, name = client("s3"), f"catalogue-{next(numbers)}"
+    if s3.meta.region_name != GLOBAL:
+        more["CreateBucketConfiguration"] = {"LocationConstraint": s3.meta.region_name}
+    s3.create_bucket(Bucket=name, **more)
     return name
 
 
 def bucket_policy(client, bad):
-    name = _bucket(client)
-    client("s3").put_bucket_policy(Bucket=name, Policy=_open_policy("s3:GetObject", bad, f"arn:aws:s3:::{name}/*"))
+    name = new_bucket(client)
+    client("s3").put_bucket_policy(Bucket=name, Policy=open_policy("s3:GetObject", bad, f"arn:aws:s3:::{name}/*"))
     return name
 
 
@@ -36,7 +38,7 @@ def bucket_policy_is_open(client, name):
 
 
 def bucket_acl(client, bad):
-    name = _bucket(client)
+    name = new_bucket(client)
     client("s3").put_bucket_acl(Bucket=name, ACL="public-read" if bad else "private")
     return name
 
@@ -123,7 +125,7 @@ def key_is_open(client, one):
 def topic(client, bad):
     arn = client("sns").create_topic(Name=f"catalogue-{next(numbers)}")["TopicArn"]
     client("sns").set_topic_attributes(
-        TopicArn=arn, AttributeName="Policy", AttributeValue=_open_policy("sns:Publish", bad, arn)
+        TopicArn=arn, AttributeName="Policy", AttributeValue=open_policy("sns:Publish", bad, arn)
     )
     return arn
 
@@ -139,13 +141,13 @@ def _queue(client, name):
 def queue_policy(client, bad):
     name = f"catalogue-{next(numbers)}"
     url = client.quietly("sqs").create_queue(QueueName=name)["QueueUrl"]
-    client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": _open_policy("sqs:SendMessage", bad)})
+    client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": open_policy("sqs:SendMessage", bad)})
     return name
 
 
 def queue_made_open(client, bad):
     name = f"catalogue-{next(numbers)}"
-    client("sqs").create_queue(QueueName=name, Attributes={"Policy": _open_policy("sqs:SendMessage", bad)})
+    client("sqs").create_queue(QueueName=name, Attributes={"Policy": open_policy("sqs:SendMessage", bad)})
     return name
 
 
