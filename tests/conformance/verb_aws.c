@@ -75,6 +75,7 @@ static char *unbase64(const json_t *text, size_t *length) {
   }
   while (decoded > 0 && size > 0 && from[size - 1] == '=') size--, decoded--;
   *length = (size_t)decoded;
+  bytes[decoded] = '\0'; /* as every transport's body ends */
   return bytes;
 }
 
