@@ -61,6 +61,14 @@ static void publish_finding(struct worker *worker, const char *key, json_t *reco
   free(text);
 }
 
+void record_closed(struct worker *worker, json_t *record) {
+  char subject[640];
+  const char *guardrail = json_text_at(record, "guardrail", NULL);
+  snprintf(subject, sizeof subject, "%s|%s", guardrail, json_text_at(record, "arn", NULL));
+  publish_finding(worker, subject, record);
+  metric_add(&worker_metrics[M_FINDINGS], 1, guardrail, "closed");
+}
+
 static void observe_fixed(const struct unit *unit, const struct unit_case *one) {
   int64_t now = clock_wall_ms();
   if (unit->delivery->event_ms > 0)

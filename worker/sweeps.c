@@ -108,11 +108,15 @@ static int sweep_one(struct live *live, void *argument) {
 /* Findings that this sweep did not see again are closed; a list that failed or was denied never gets here. */
 static void close_absent(struct sweep *sweep) {
   for (size_t i = 0; i < sweep->count; i++) {
+    struct worker *worker = sweep->delivery->worker;
     struct error error = {0};
-    int64_t closed = 0;
-    if (state_findings_close_absent(sweep->delivery->worker->state, sweep->guardrails[i]->name, sweep->account->id,
-                                    sweep->region, sweep->kept[i], &closed, &error) != 0)
+    json_t *closed = json_array(), *record;
+    size_t index;
+    if (state_findings_close_absent(worker->state, sweep->guardrails[i]->name, sweep->account->id, sweep->region,
+                                    sweep->kept[i], closed, &error) != 0)
       log_warn("findings could not be closed", LOG_TEXT("guardrail", sweep->guardrails[i]->name), LOG_ERROR(&error));
+    json_array_foreach(closed, index, record) record_closed(worker, record);
+    json_decref(closed);
   }
 }
 

@@ -147,7 +147,9 @@ enum verdict unit_close(struct unit *unit, struct unit_case *one, struct error *
  * use that want a look; a context that cannot be read is told, and blinds those alone that use it (live_unread). */
 enum verdict unit_read(struct unit *unit, const struct unit_case *one, struct live **live, struct error *error);
 
-/* record.c: writes a finding's new status.  `evidence` may be NULL.  GO, or LATER when state cannot be written. */
+/* record.c: tells of a finding that a sweep closed. */
+void record_closed(struct worker *worker, json_t *record);
+/* Writes a finding's new status.  `evidence` may be NULL.  GO, or LATER when state cannot be written. */
 enum verdict record_finding(struct unit *unit, struct unit_case *one, const char *status, json_t *evidence,
                             const char *note, struct error *error);
 void record_reach(struct worker *worker, const struct account *account, const char *region, const struct error *error);

@@ -10,8 +10,9 @@
 
 #define TRIES 5
 
-/* The record with status closed, in place of what it was.  1: done, 0: another record is there by now, -1: error. */
-static int close_record(struct state *state, const json_t *record, struct error *error) {
+/* The record with status closed, in place of what it was.  1: done, and added to `list` if there is one, 0: another
+ * record is there by now, -1: error. */
+static int close_record(struct state *state, const json_t *record, json_t *list, struct error *error) {
   char now[32];
   int written = 0;
   char *before = json_text(record);
@@ -22,6 +23,7 @@ static int close_record(struct state *state, const json_t *record, struct error 
     error_set(error, ERROR_FATAL, "memory", "out of memory");
   else
     failed = state_finding_replace(state, closed, before, &written, error);
+  if (!failed && written) json_array_append(list, closed);
   json_decref(closed);
   free(before);
   return failed ? -1 : written;
@@ -35,7 +37,7 @@ int state_finding_close(struct state *state, const char *id, char *was, struct e
     if (!record) return 0;
     const char *status = json_text_at(record, "status", NULL);
     if (was) snprintf(was, STATE_STATUS_BYTES + 1, "%s", status);
-    int result = state_finding_counts_as_open(status) ? close_record(state, record, error) : 1;
+    int result = state_finding_counts_as_open(status) ? close_record(state, record, NULL, error) : 1;
     json_decref(record);
     if (result) return result < 0 ? -1 : 0;
   }
@@ -65,10 +67,9 @@ static int list_place(struct state *state, const char *guardrail, const char *ac
 }
 
 int state_findings_close_absent(struct state *state, const char *guardrail, const char *account, const char *region,
-                                const json_t *seen, int64_t *closed, struct error *error) {
+                                const json_t *seen, json_t *closed, struct error *error) {
   json_t *list = NULL, *record;
   size_t index;
-  if (closed) *closed = 0;
   json_t *present = set_of(seen);
   if (!present) return error_set(error, ERROR_FATAL, "memory", "out of memory");
   int result = list_place(state, guardrail, account, region, &list, error);
@@ -77,9 +78,8 @@ int state_findings_close_absent(struct state *state, const char *guardrail, cons
     if (!strcmp(json_text_at(record, "status", NULL), "parked")) continue;
     if (json_object_get(present, json_text_at(record, "id", NULL))) continue;
     /* Changed meanwhile: somebody knows something newer than this sweep. */
-    result = close_record(state, record, error);
+    result = close_record(state, record, closed, error);
     if (result < 0) break;
-    if (closed) *closed += result;
   }
   json_decref(list);
   json_decref(present);

@@ -248,10 +248,10 @@ int state_finding_get(struct state *state, const char *id, json_t **finding, str
  * stays as it is. *was as above. */
 int state_finding_close(struct state *state, const char *id, char *was, struct error *error);
 /* After a whole, successful sweep: closes the open, failed, fought and excepted findings of this guardrail, account and
- * Region whose ids are not in `seen` (an array), and that do not change meanwhile.  *closed: how many; may be NULL.  At
- * most 10,000 a call. */
+ * Region whose ids are not in `seen` (an array), and that do not change meanwhile.  The records, as closed, are added
+ * to `closed`, an array; may be NULL.  At most 10,000 a call. */
 int state_findings_close_absent(struct state *state, const char *guardrail, const char *account, const char *region,
-                                const json_t *seen, int64_t *closed, struct error *error);
+                                const json_t *seen, json_t *closed, struct error *error);
 /* The latest change first; at most 10,000. */
 int state_findings(struct state *state, const char *status /* NULL: all */, size_t limit, json_t **list,
                    struct error *error);

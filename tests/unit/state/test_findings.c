@@ -181,11 +181,13 @@ static void test_closing_ends_only_what_is_still_there(void **unused) {
   state_close(state);
 }
 
-static void close_absent(struct state *state, const char *region, const char *seen, int64_t expected) {
-  json_t *ids = parse(seen);
-  int64_t closed = -1;
-  OK(state_findings_close_absent(state, "ssh", "1", region, ids, &closed, &error));
-  assert_int_equal(closed, expected);
+static void close_absent(struct state *state, const char *region, const char *seen, size_t expected) {
+  json_t *ids = parse(seen), *closed = json_array(), *record;
+  size_t index;
+  OK(state_findings_close_absent(state, "ssh", "1", region, ids, closed, &error));
+  assert_int_equal(json_array_size(closed), expected);
+  json_array_foreach(closed, index, record) assert_string_equal(json_text_at(record, "status", NULL), "closed");
+  json_decref(closed);
   json_decref(ids);
 }
 
