@@ -277,7 +277,7 @@ static enum verdict advance_verify(struct unit *unit, struct unit_case *one, str
     json_decref(finding);
     return VERDICT_LATER;
   }
-  verdict = unit_mark_answered(unit, one, error); /* before the finding: see record_finding */
+  verdict = unit_mark_answered(unit, one, error); /* before the finding, which it shields: see write_finding */
   if (verdict == VERDICT_GO) verdict = journal_verified(unit, one, live, fixed ? "fixed" : "failed", error);
   if (verdict == VERDICT_GO)
     verdict = record_finding(unit, one, fixed ? "fixed" : "failed", fixed ? one->finding_value : finding,

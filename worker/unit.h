@@ -107,7 +107,8 @@ enum verdict {
 
 enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error);
 /* The event led to an action, and that is at its end: should the event come again (its worker died before it could
- * finish the message), an open breaker does not park it anew.  GO, or LATER. */
+ * finish the message), an open breaker does not park it anew, nor is "parked" written over what became of it.  GO, or
+ * LATER. */
 enum verdict unit_mark_answered(struct unit *unit, struct unit_case *one, struct error *error);
 enum { ANSWER_KEY_BYTES = 800 };
 /* That mark's name among the events that were seen, `key`; "" when no event led to the unit. */

@@ -1,12 +1,10 @@
 /* A model file: one line a piece, "KIND NAME JSON", metadata last, so that a file that was cut off has none (see
  * models.py).  Where each piece's JSON stands is kept, and the file open: a piece is read and parsed when it is first
  * asked for, and the rest of a model, mostly all of it, never costs memory. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "aws/model_internal.h"

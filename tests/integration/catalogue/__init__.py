@@ -1,6 +1,7 @@
 """Rows of the catalogue's test: what somebody does, how it shows, and what Parapet is to make of it.
 
-What breaks things lies in the modules, by what it is about; rows.py puts it together with the guardrails."""
+What breaks things lies in the modules, by what it is about; rows.py puts it together with the guardrails, wakes.py has the
+further events that wake them."""
 
 import dataclasses
 import itertools
