@@ -1,6 +1,6 @@
 /* act: the playbook's steps, journaled ahead.
  *
- * For each mutating call: stop and lease are checked (state_may_mutate), the *intent* is made durable (topic
+ * For each mutating call: stop and lease are checked (unit_may_mutate), the *intent* is made durable (topic
  * parapet.actions, acks=all, and indexed in Redis while the action is open), the call is made, its *outcome* follows
  * with the request id and the exact inverse.  A worker killed in between leaves an open intent; whoever gets the
  * resource next resolves it from live state (unit_resolve) before it does anything.  The index in Redis forgets an
@@ -243,14 +243,8 @@ static struct aws_role write_role(const struct journal *journal, const struct st
 }
 
 static int may_mutate(struct journal *journal, struct error *error) {
-  char why[64] = "";
   journal->asked_ms = clock_monotonic_ms(); /* the lease is prolonged from no earlier than now */
-  int go = state_may_mutate(journal->unit->worker->state, &journal->unit->lease,
-                            config_ms(journal->unit->worker->config, "lease"), why, error);
-  if (go == 1) return 0;
-  if (go == 0) error_set(error, ERROR_RETRYABLE, "MayNotMutate", "not now: %s", why);
-  if (go == 0 && strcmp(why, "lease") == 0) journal->unit->leased = 0; /* somebody else's now: take it anew, or wait */
-  return -1;
+  return unit_may_mutate(journal->unit, error);
 }
 
 /* The last thing before a call goes out: what came since (the intent, credentials, the budget) may have taken long. */

@@ -65,8 +65,7 @@ static enum verdict refused(struct unit_case *one, enum state_grant answer, cons
   return VERDICT_PARK;
 }
 
-/* Was an action begun that is not at its end?  (It is not left half done when its breaker opens meanwhile: the grant
- * decides, which it has already.) */
+/* Was an action begun that is not at its end? */
 static int has_begun(struct unit *unit, struct unit_case *one, int *begun, struct error *error) {
   json_t *intent = NULL;
   if (state_intent_get(unit->worker->state, one->subject, &intent, error) != 0) return -1;
@@ -125,9 +124,10 @@ enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *e
   worker_scopes(unit->worker, one->guardrail, unit->account->id, &scopes);
   if (state_breaker_peek(unit->worker->state, scopes.limits, scopes.count, &answer, scope, error) != 0)
     return VERDICT_LATER;
-  int begun = 0, answered = 0;
-  if (answer == STATE_REFUSED_OPEN && has_begun(unit, one, &begun, error) != 0) return VERDICT_LATER;
-  if (answer == STATE_GRANTED || begun) return VERDICT_GO;
+  /* What has its grant, or was begun, is not left half done because its breaker opened meanwhile: the grant decides. */
+  int begun = one->action[0] != '\0', answered = 0;
+  if (answer == STATE_REFUSED_OPEN && !begun && has_begun(unit, one, &begun, error) != 0) return VERDICT_LATER;
+  if (answer == STATE_GRANTED || (answer == STATE_REFUSED_OPEN && begun)) return VERDICT_GO;
   if (was_answered(unit, one, &answered, error) != 0) return VERDICT_LATER;
   if (!answered) return refused(one, answer, scope, error);
   if (unit->delivery->kind == DELIVERY_PARKED) return VERDICT_GO; /* another event may have joined it: look */
@@ -226,8 +226,19 @@ static enum verdict gate_able(struct unit *unit, struct unit_case *one, const st
                                                                                                         : VERDICT_LATER;
 }
 
+int unit_may_mutate(struct unit *unit, struct error *error) {
+  char why[64] = "";
+  int go = state_may_mutate(unit->worker->state, &unit->lease, config_ms(unit->worker->config, "lease"), why, error);
+  if (go == 1) return 0;
+  if (go == 0) error_set(error, ERROR_RETRYABLE, "MayNotMutate", "not now: %s", why);
+  if (go == 0 && strcmp(why, "lease") == 0) unit->leased = 0;
+  return -1;
+}
+
 enum verdict unit_lease(struct unit *unit, struct unit_case *one, struct error *error) {
-  if (unit->leased) return VERDICT_GO;
+  /* One taken at an earlier try may be gone (it ran out, Redis forgot it): no grant is spent on that. */
+  if (unit->leased && unit_may_mutate(unit, error) == 0) return VERDICT_GO;
+  if (unit->leased) return VERDICT_LATER;
   int taken = state_lease_take(unit->worker->state, unit->lease_key, config_ms(unit->worker->config, "lease"),
                                &unit->lease, error);
   if (taken == 1) {
@@ -245,9 +256,9 @@ static enum verdict gate_breaker(struct unit *unit, struct unit_case *one, struc
   struct scopes scopes = {0};
   enum state_grant answer;
   char scope[160] = "";
-  int tripped = 0;
+  int tripped = 0, asked = one->action[0] != '\0';
   worker_scopes(unit->worker, one->guardrail, unit->account->id, &scopes);
-  if (!one->action[0]) {
+  if (!asked) {
     char id[33];
     finding_id(one->subject, id);
     snprintf(one->action, sizeof one->action, "a-%.12s-%llx", id, (unsigned long long)clock_wall_ms());
@@ -257,6 +268,8 @@ static enum verdict gate_breaker(struct unit *unit, struct unit_case *one, struc
     return VERDICT_LATER;
   if (tripped) limits_tripped(unit, one, scope, "limit", "as many actions as its limit allows");
   if (answer == STATE_GRANTED) return VERDICT_GO;
+  if (asked) /* Redis lost it, or it never got there */
+    log_info("a grant asked for before does not stand", LOG_TEXT("action", one->action), LOG_TEXT("scope", scope));
   one->action[0] = '\0';
   return refused(one, answer, scope, error);
 }

@@ -132,6 +132,8 @@ enum verdict unit_act(struct unit *unit, struct unit_case *one, struct live *liv
 enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct live *live, struct error *error);
 /* Takes the lease on the resource, unless the unit has it.  GO, or LATER. */
 enum verdict unit_lease(struct unit *unit, struct unit_case *one, struct error *error);
+/* No stop, and the lease is still ours (prolonged; else the unit has none any more)?  0, or -1 with *error. */
+int unit_may_mutate(struct unit *unit, struct error *error);
 /* If an action was left open: takes the lease, reads, resolves it.  GO (one->resolved tells), or LATER. */
 enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct error *error);
 /* limits.c: tells the breakers how the action ended.  0, or -1 with *error. */
