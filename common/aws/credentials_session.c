@@ -13,10 +13,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "aws/client_internal.h"
 #include "aws/session_internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #define BUCKETS 4096
@@ -80,31 +80,10 @@ size_t aws_sessions_count(struct aws_sessions *sessions) {
 
 /* ---- one session ---- */
 
-static int init_condition(pthread_cond_t *condition) {
-  pthread_condattr_t attributes;
-  if (pthread_condattr_init(&attributes) != 0) return -1;
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  int result = pthread_cond_init(condition, &attributes);
-  pthread_condattr_destroy(&attributes);
-  return result == 0 ? 0 : -1;
-}
-
-static void wait_at_most(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t milliseconds) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += milliseconds / 1000;
-  until.tv_nsec += milliseconds % 1000 * 1000000;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000;
-  }
-  pthread_cond_timedwait(condition, lock, &until);
-}
-
 static struct aws_session *make_session(const char *key, json_t *params, aws_session_fetch *fetch) {
   struct aws_session *session = calloc(1, sizeof *session);
   if (!session || pthread_mutex_init(&session->lock, NULL) != 0) goto none;
-  if (init_condition(&session->landed) != 0) {
+  if (clock_condition_init(&session->landed) != 0) {
     pthread_mutex_destroy(&session->lock);
     goto none;
   }
@@ -198,7 +177,7 @@ static int wait_for_flight(struct aws_client *client, struct aws_session *sessio
   while (session->fetching && session->flights == flight) {
     int64_t left = deadline_ms - aws_client_now(client);
     if (left <= 0) return -1;
-    wait_at_most(&session->landed, &session->lock, left < 1000 ? left : 1000);
+    clock_condition_wait(&session->landed, &session->lock, clock_monotonic_ms() + (left < 1000 ? left : 1000));
   }
   return 0;
 }
@@ -402,7 +381,8 @@ static void *refresh_thread(void *argument) {
   pthread_mutex_lock(&sessions->lock);
   int64_t wait = ROUND_LEAST_MS;
   while (!sessions->stopping) {
-    if (wait > 0 && !sessions->poked) wait_at_most(&sessions->wake, &sessions->lock, wait);
+    if (wait > 0 && !sessions->poked)
+      clock_condition_wait(&sessions->wake, &sessions->lock, clock_monotonic_ms() + wait);
     if (sessions->stopping) break;
     sessions->poked = 0;
     pthread_mutex_unlock(&sessions->lock);
@@ -430,7 +410,7 @@ struct aws_sessions *aws_sessions_open(struct aws_client *client, struct error *
   if (!sessions) goto none;
   sessions->client = client;
   if (pthread_mutex_init(&sessions->lock, NULL) != 0) goto none;
-  if (init_condition(&sessions->wake) != 0) {
+  if (clock_condition_init(&sessions->wake) != 0) {
     pthread_mutex_destroy(&sessions->lock);
     goto none;
   }

@@ -31,6 +31,19 @@ void clock_sleep_ms(int64_t milliseconds) {
   while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {}
 }
 
+int clock_condition_init(pthread_cond_t *condition) {
+  pthread_condattr_t attributes;
+  if (pthread_condattr_init(&attributes) != 0) return -1;
+  int failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) || pthread_cond_init(condition, &attributes);
+  pthread_condattr_destroy(&attributes);
+  return failed ? -1 : 0;
+}
+
+int clock_condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t until_ms) {
+  struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = (long)(until_ms % 1000) * 1000000};
+  return pthread_cond_timedwait(condition, lock, &until) == ETIMEDOUT;
+}
+
 /* Calendar arithmetic of our own, because timegm() takes what is no date (February 31st) and gmtime_r() years of five
  * digits.  A "shifted" year starts on March 1st, so that the leap day is its last; 400 years are 146,097 days. */
 static int64_t days_from_date(int year, int month, int day) {

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/pool_internal.h"
@@ -96,11 +95,6 @@ static void move_due(struct pool *pool, int64_t now) {
   }
 }
 
-static void wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t monotonic_ms) {
-  struct timespec until = {.tv_sec = monotonic_ms / 1000, .tv_nsec = (long)(monotonic_ms % 1000) * 1000000};
-  pthread_cond_timedwait(condition, lock, &until);
-}
-
 static void *keep_time(void *argument) {
   struct pool *pool = argument;
   pthread_mutex_lock(&pool->lock);
@@ -108,20 +102,12 @@ static void *keep_time(void *argument) {
     move_due(pool, clock_monotonic_ms());
     const struct task *first = timer_first(&pool->timers);
     if (first)
-      wait_until(&pool->timing, &pool->lock, first->due);
+      clock_condition_wait(&pool->timing, &pool->lock, first->due);
     else
       pthread_cond_wait(&pool->timing, &pool->lock);
   }
   pthread_mutex_unlock(&pool->lock);
   return NULL;
-}
-
-static void init_condition(pthread_cond_t *condition) {
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(condition, &attributes);
-  pthread_condattr_destroy(&attributes);
 }
 
 static struct pool *pool_new(const struct pool_options *options) {
@@ -135,9 +121,9 @@ static struct pool *pool_new(const struct pool_options *options) {
   snprintf(pool->name, sizeof pool->name, "%s", options->name ? options->name : "pool");
   pool->thread_end = options->thread_end;
   pthread_mutex_init(&pool->lock, NULL);
-  init_condition(&pool->work);
-  init_condition(&pool->timing);
-  init_condition(&pool->idle);
+  clock_condition_init(&pool->work);
+  clock_condition_init(&pool->timing);
+  clock_condition_init(&pool->idle);
   return pool;
 }
 
@@ -244,7 +230,7 @@ int pool_wait_idle(struct pool *pool, int64_t timeout_ms) {
   pthread_mutex_lock(&pool->lock);
   int busy = pool->queue.queued > 0 || pool->running > 0;
   while (busy && clock_monotonic_ms() < deadline) {
-    wait_until(&pool->idle, &pool->lock, deadline);
+    clock_condition_wait(&pool->idle, &pool->lock, deadline);
     busy = pool->queue.queued > 0 || pool->running > 0;
   }
   pthread_mutex_unlock(&pool->lock);

@@ -28,27 +28,6 @@ struct delivery {
   void *argument;
 };
 
-static void conditions_init(pthread_cond_t *condition) {
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(condition, &attributes);
-  pthread_condattr_destroy(&attributes);
-}
-
-/* Waits on a condition (of CLOCK_MONOTONIC) for at most `wait_ms`. */
-static void wait_for(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t wait_ms) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += wait_ms / 1000;
-  until.tv_nsec += (wait_ms % 1000) * 1000000;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000;
-  }
-  pthread_cond_timedwait(condition, lock, &until);
-}
-
 static void count(struct bus_producer *producer, int by) {
   pthread_mutex_lock(&producer->lock);
   producer->pending += by;
@@ -109,7 +88,7 @@ struct bus_producer *bus_producer_open(const struct bus_options *options, struct
     return NULL;
   }
   pthread_mutex_init(&producer->lock, NULL);
-  conditions_init(&producer->moved);
+  clock_condition_init(&producer->moved);
   if (start(producer, options, error) == 0) return producer;
   pthread_cond_destroy(&producer->moved);
   pthread_mutex_destroy(&producer->lock);
@@ -119,10 +98,10 @@ struct bus_producer *bus_producer_open(const struct bus_options *options, struct
 
 /* Waits for a delivery report; the polling thread itself must not (it would wait for itself). */
 static int wait_for_room(struct bus_producer *producer, int64_t deadline) {
-  int64_t left = deadline - clock_monotonic_ms();
-  if (left <= 0 || pthread_equal(pthread_self(), producer->thread)) return -1;
+  int64_t now = clock_monotonic_ms(), until = deadline < now + POLL_MS ? deadline : now + POLL_MS;
+  if (until <= now || pthread_equal(pthread_self(), producer->thread)) return -1;
   pthread_mutex_lock(&producer->lock);
-  if (producer->pending > 0) wait_for(&producer->moved, &producer->lock, left < POLL_MS ? left : POLL_MS);
+  if (producer->pending > 0) clock_condition_wait(&producer->moved, &producer->lock, until);
   pthread_mutex_unlock(&producer->lock);
   return 0;
 }
@@ -183,7 +162,7 @@ static struct waiter *waiter_new(void) {
   struct waiter *waiter = calloc(1, sizeof *waiter);
   if (!waiter) return NULL;
   pthread_mutex_init(&waiter->lock, NULL);
-  conditions_init(&waiter->done_changed);
+  clock_condition_init(&waiter->done_changed);
   waiter->owners = 2;
   return waiter;
 }
@@ -200,8 +179,7 @@ int bus_produce_durably(struct bus_producer *producer, const char *topic, const 
     return -1;
   }
   pthread_mutex_lock(&waiter->lock);
-  for (int64_t left; !waiter->done && (left = deadline - clock_monotonic_ms()) > 0;)
-    wait_for(&waiter->done_changed, &waiter->lock, left);
+  while (!waiter->done && !clock_condition_wait(&waiter->done_changed, &waiter->lock, deadline)) continue;
   struct error result = waiter->error;
   if (!waiter->done) {
     error_set(&result, ERROR_RETRYABLE, "Timeout", "Kafka: not acknowledged within %lld ms (it may still arrive)",
@@ -217,8 +195,7 @@ int bus_produce_durably(struct bus_producer *producer, const char *topic, const 
 int bus_producer_flush(struct bus_producer *producer, int64_t timeout_ms) {
   int64_t deadline = clock_monotonic_ms() + timeout_ms;
   pthread_mutex_lock(&producer->lock);
-  for (int64_t left; producer->pending > 0 && (left = deadline - clock_monotonic_ms()) > 0;)
-    wait_for(&producer->moved, &producer->lock, left);
+  while (producer->pending > 0 && !clock_condition_wait(&producer->moved, &producer->lock, deadline)) continue;
   int64_t pending = producer->pending;
   pthread_mutex_unlock(&producer->lock);
   return pending == 0 ? 0 : -1;

@@ -217,14 +217,11 @@ static void answer_tickets(struct roster *roster) {
 
 /* ---- the thread ---- */
 static void wait_a_pass(struct roster *roster) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  int64_t wait = PASS_MS + (int64_t)(until.tv_nsec / 1000 % PASS_MS); /* the clock's small change is chance enough */
-  until.tv_nsec += (wait % 1000) * 1000000;
-  until.tv_sec += wait / 1000 + until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  int64_t wait = PASS_MS + (int64_t)(now.tv_nsec / 1000 % PASS_MS); /* the clock's small change is chance enough */
   pthread_mutex_lock(&roster->lock);
-  if (!roster->stopping) pthread_cond_timedwait(&roster->changed, &roster->lock, &until);
+  if (!roster->stopping) clock_condition_wait(&roster->changed, &roster->lock, clock_monotonic_ms() + wait);
   pthread_mutex_unlock(&roster->lock);
 }
 
@@ -253,7 +250,6 @@ static void release(struct roster *roster) {
 }
 
 struct roster *roster_open(const struct roster_options *options, struct error *error) {
-  pthread_condattr_t attributes;
   struct accounts *file = accounts_load(options->file, error);
   struct roster *roster = file ? calloc(1, sizeof *roster) : NULL;
   if (!roster) {
@@ -265,10 +261,7 @@ struct roster *roster_open(const struct roster_options *options, struct error *e
   roster->file = file;
   roster->current = accounts_hold(file);
   pthread_mutex_init(&roster->lock, NULL);
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&roster->changed, &attributes);
-  pthread_condattr_destroy(&attributes);
+  clock_condition_init(&roster->changed);
   if (pthread_create(&roster->thread, NULL, run, roster) == 0) return roster;
   error_set(error, ERROR_FATAL, "Thread", "cannot start a thread");
   release(roster);

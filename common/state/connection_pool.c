@@ -1,11 +1,9 @@
 /* Connections are opened when they are needed, and kept.  What matters is the bad case: Redis gone, and 64 threads that
  * ask.  After a failure everybody fails at once, with the same error, for RETRY_PAUSE_MS; then one caller tries, and
  * only when it succeeds the others follow.  So a dead Redis costs one caller its timeout and the others nothing. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "state/state_internal.h"
@@ -14,12 +12,7 @@
 
 int state_pool_init(struct state_pool *pool, const struct state_address *address, unsigned limit, struct error *error) {
   *pool = (struct state_pool){.address = address, .limit = limit};
-  pthread_condattr_t attributes;
-  int failed = pthread_condattr_init(&attributes);
-  if (!failed) {
-    failed = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) || pthread_cond_init(&pool->freed, &attributes);
-    pthread_condattr_destroy(&attributes);
-  }
+  int failed = clock_condition_init(&pool->freed);
   if (!failed && pthread_mutex_init(&pool->lock, NULL)) {
     pthread_cond_destroy(&pool->freed);
     failed = 1;
@@ -68,7 +61,6 @@ static int admit(struct state_pool *pool, struct error *error) {
 /* Under the lock: waits for a connection, or for room to open one (*connection NULL).  0, or -1 with *error. */
 static int wait_for_room(struct state_pool *pool, int64_t deadline, struct state_connection **connection,
                          struct error *error) {
-  struct timespec until = {.tv_sec = deadline / 1000, .tv_nsec = deadline % 1000 * 1000000};
   for (;;) {
     if (admit(pool, error)) return -1;
     *connection = take_idle(pool);
@@ -77,7 +69,7 @@ static int wait_for_room(struct state_pool *pool, int64_t deadline, struct state
       pool->open++;
       return 0;
     }
-    if (pthread_cond_timedwait(&pool->freed, &pool->lock, &until) == ETIMEDOUT)
+    if (clock_condition_wait(&pool->freed, &pool->lock, deadline))
       return error_set(error, ERROR_RETRYABLE, "timeout", "all %u connections to Redis were busy", pool->limit);
   }
 }

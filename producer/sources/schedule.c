@@ -209,13 +209,9 @@ static void pass(struct schedule *schedule) {
 }
 
 static void wait_ms(struct schedule *schedule, int64_t milliseconds) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += milliseconds * 1000000;
-  until.tv_sec += until.tv_nsec / 1000000000;
-  until.tv_nsec %= 1000000000;
+  int64_t until = clock_monotonic_ms() + milliseconds;
   pthread_mutex_lock(&schedule->lock);
-  if (!schedule->stopping) pthread_cond_timedwait(&schedule->changed, &schedule->lock, &until);
+  if (!schedule->stopping) clock_condition_wait(&schedule->changed, &schedule->lock, until);
   pthread_mutex_unlock(&schedule->lock);
 }
 
@@ -248,7 +244,6 @@ static void release(void *running) {
 
 static void init(struct schedule *schedule, const struct source_context *context) {
   const struct config *config = context->config;
-  pthread_condattr_t attributes;
   schedule->publisher = context->publisher;
   schedule->state = context->state;
   schedule->bus = context->bus;
@@ -259,10 +254,7 @@ static void init(struct schedule *schedule, const struct source_context *context
   schedule->owed = json_object();
   schedule->undelivered = json_array();
   pthread_mutex_init(&schedule->lock, NULL);
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&schedule->changed, &attributes);
-  pthread_condattr_destroy(&attributes);
+  clock_condition_init(&schedule->changed);
 }
 
 static void *start(const struct source_context *context, struct error *error) {

@@ -185,15 +185,7 @@ static void accept_message(struct sqs_queue *queue, const json_t *from) {
 
 /* Under the lock: waits for at most wait_ms, or until something changed. */
 static void wait_changed(struct sqs_queue *queue, int64_t wait_ms) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += wait_ms / 1000;
-  until.tv_nsec += (wait_ms % 1000) * 1000000;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000;
-  }
-  pthread_cond_timedwait(&queue->changed, &queue->lock, &until);
+  clock_condition_wait(&queue->changed, &queue->lock, clock_monotonic_ms() + wait_ms);
 }
 
 /* Waits for room and a Kafka that answers.  1 with the room reserved; 0: stop. */
@@ -453,7 +445,6 @@ static void *keep_loop(void *argument) {
 
 /* ---- start, stop ---- */
 static void init(struct sqs_queue *queue, const struct sqs_options *options) {
-  pthread_condattr_t attributes;
   queue->options = *options;
   const char *slash = options->url ? strrchr(options->url, '/') : NULL;
   snprintf(queue->label, sizeof queue->label, "%s/%s", options->region,
@@ -462,10 +453,7 @@ static void init(struct sqs_queue *queue, const struct sqs_options *options) {
                          : "queue");
   queue->options.label = queue->label;
   pthread_mutex_init(&queue->lock, NULL);
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&queue->changed, &attributes);
-  pthread_condattr_destroy(&attributes);
+  clock_condition_init(&queue->changed);
 }
 
 struct sqs_queue *sqs_queue_start(const struct sqs_options *options, struct error *error) {
