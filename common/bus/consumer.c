@@ -8,8 +8,9 @@
  * partition's `passed`, which is the polling thread's alone, and from there into the watermark with the next message
  * that is kept, or with the housekeeping that comes every CHORES_EVERY messages and whenever nothing is there to read.
  *
- * Back-pressure: at in_flight_high all partitions are paused, at in_flight_low they go on.  Pausing throws away what
- * was prefetched, therefore the distance between the two, and small prefetch queues. */
+ * Back-pressure: at in_flight_high nothing more is taken, at in_flight_low it goes on.  Pausing partitions throws away
+ * what was prefetched, and librdkafka needs up to a second to have it again; so for the first HOLD_MS we just take
+ * nothing, and only then are they paused, as they must be if librdkafka is to be polled while they wait. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,8 @@ enum {
   COMMIT_WAIT_MS = 5000, /* synchronous commits: when partitions are taken away, and at the end */
   CLOSE_WAIT_S = 8,
   START_WAIT_MS = 2000, /* asking for committed offsets at assignment (for the lag only) */
-  SPAN_HIGH = 500000,   /* a partition's finished messages behind one that does not finish */
+  HOLD_MS = 500,
+  SPAN_HIGH = 500000, /* a partition's finished messages behind one that does not finish */
   SPAN_LOW = 250000,
 };
 _Static_assert(SPAN_HIGH < (int)WATERMARK_CEILING, "the pause must come before the ceiling");
@@ -35,8 +37,8 @@ struct bus_consumer {
   rd_kafka_t *handle;
   int64_t commit_every_ms, revoke_wait_ms;
   size_t high, low;
-  int64_t next_commit_ms; /* polling thread only, as is `paused` */
-  int paused;
+  int64_t next_commit_ms; /* polling thread only, as are the next two */
+  int paused, holding;
   rd_kafka_topic_t *last_topic; /* of the message before, and its partition: they come in runs */
   struct bus_partition *last_partition;
   struct bus_refill *refill;
@@ -46,8 +48,10 @@ struct bus_consumer {
   pthread_mutex_t lock; /* guards what follows, and every bus_partition */
   struct bus_partition *partitions;
   size_t in_flight; /* unfinished messages, those of partitions taken away included */
-  int blocked;      /* back-pressure, with hysteresis */
-  int failed;       /* atomic: a message could not be tracked, nothing is delivered any more */
+  int blocked;      /* back-pressure, with hysteresis, since: */
+  int64_t blocked_ms;
+  pthread_cond_t eased;
+  int failed; /* atomic: a message could not be tracked, nothing is delivered any more */
 };
 
 struct bus_message {
@@ -149,19 +153,37 @@ static void set_paused(struct bus_consumer *consumer, rd_kafka_topic_partition_l
   log_partition_errors(list, code, paused ? "pause" : "resume");
 }
 
+/* Under the lock. */
+static void block(struct bus_consumer *consumer) {
+  if (consumer->blocked) return;
+  consumer->blocked = 1;
+  consumer->blocked_ms = clock_monotonic_ms();
+}
+
 /* Under the lock.  Back-pressure ends when everything is at its low mark. */
 static void ease(struct bus_consumer *consumer) {
   if (!consumer->blocked || consumer->in_flight > consumer->low) return;
   for (const struct bus_partition *partition = consumer->partitions; partition; partition = partition->following)
     if (watermark_span(&partition->watermark) > SPAN_LOW) return;
   consumer->blocked = 0;
+  pthread_cond_signal(&consumer->eased);
+}
+
+/* Nothing is taken for a moment; back-pressure may end meanwhile. */
+static void hold(struct bus_consumer *consumer, int64_t wait_ms) {
+  int64_t until = clock_monotonic_ms() + wait_ms;
+  pthread_mutex_lock(&consumer->lock);
+  while (consumer->blocked && !clock_condition_wait(&consumer->eased, &consumer->lock, until)) continue;
+  pthread_mutex_unlock(&consumer->lock);
 }
 
 static void apply_pause(struct bus_consumer *consumer) {
   pthread_mutex_lock(&consumer->lock);
   pass_on_all(consumer);
   ease(consumer);
-  int wanted = consumer->blocked || __atomic_load_n(&consumer->owner_paused, __ATOMIC_RELAXED);
+  int lasts = consumer->blocked && clock_monotonic_ms() >= consumer->blocked_ms + HOLD_MS;
+  int wanted = lasts || __atomic_load_n(&consumer->owner_paused, __ATOMIC_RELAXED);
+  consumer->holding = consumer->blocked && !wanted;
   rd_kafka_topic_partition_list_t *list = NULL;
   if (wanted != consumer->paused) {
     list = rd_kafka_topic_partition_list_new(8);
@@ -315,8 +337,7 @@ static struct bus_message *track(struct bus_consumer *consumer, struct bus_parti
   }
   partition->references++;
   partition->unfinished++;
-  if (++consumer->in_flight >= consumer->high || watermark_span(&partition->watermark) >= SPAN_HIGH)
-    consumer->blocked = 1;
+  if (++consumer->in_flight >= consumer->high || watermark_span(&partition->watermark) >= SPAN_HIGH) block(consumer);
   pthread_mutex_unlock(&consumer->lock);
   tracked->message = message;
   tracked->partition = partition;
@@ -372,6 +393,10 @@ struct bus_message *bus_sift(struct bus_consumer *consumer, int64_t timeout_ms, 
     chores(consumer);
     slice = bus_wait_ms(deadline, SLICE_MS);
     over = slice == 0;
+    if (consumer->holding) {
+      hold(consumer, slice);
+      continue;
+    }
     for (int i = 0; i < CHORES_EVERY && !found && complaint.class == ERROR_NONE; i++) {
       rd_kafka_message_t *message =
           has_failed(consumer, &complaint) ? NULL : rd_kafka_consumer_poll(consumer->handle, i == 0 ? slice : 0);
@@ -413,6 +438,7 @@ static void let_go(struct bus_consumer *consumer, struct bus_message *message, i
   if (done) watermark_finish(&message->partition->watermark, message->slot);
   message->partition->unfinished--;
   consumer->in_flight--;
+  ease(consumer);
   bus_partition_drop(message->partition);
   pthread_mutex_unlock(&consumer->lock);
   rd_kafka_message_destroy(message->message);
@@ -512,11 +538,13 @@ struct bus_consumer *bus_consumer_open(const struct bus_consumer_options *option
   if (consumer->low >= consumer->high) consumer->low = consumer->high - 1;
   consumer->last_poll_ms = clock_monotonic_ms();
   pthread_mutex_init(&consumer->lock, NULL);
+  clock_condition_init(&consumer->eased);
   if (start(consumer, options, error) == 0) {
     consumer->refill = bus_refill_open(consumer->handle);
     return consumer;
   }
   if (consumer->handle) rd_kafka_destroy(consumer->handle);
+  pthread_cond_destroy(&consumer->eased);
   pthread_mutex_destroy(&consumer->lock);
   free(consumer);
   return NULL;
@@ -557,6 +585,7 @@ void bus_consumer_close(struct bus_consumer *consumer) {
   bus_refill_close(consumer->refill);
   if (close_in_time(consumer) != 0) return;
   while (consumer->partitions) forget(consumer, consumer->partitions->topic, consumer->partitions->number);
+  pthread_cond_destroy(&consumer->eased);
   pthread_mutex_destroy(&consumer->lock);
   free(consumer);
 }

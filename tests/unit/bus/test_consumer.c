@@ -46,7 +46,7 @@ static void bag_put(struct bag *bag, struct bus_message *message) {
 
 static void test_random_finishing(void **state) {
   (void)state;
-  enum { COUNT = 600 }; /* each pause and resumption costs the mock a fetch, so not more */
+  enum { COUNT = 600 };
   static char seen[COUNT];
   struct mock mock;
   mock_open(&mock, "t", 3);
@@ -83,6 +83,35 @@ static void test_random_finishing(void **state) {
     if (offset > 0) committed += offset;
   }
   assert_int_equal(committed, COUNT);
+  bus_producer_close(producer);
+  mock_close(&mock);
+}
+
+/* As many as may be in hand: nothing more comes, whether that ends at once or lasts so long that the partition is
+ * paused, and afterwards all come once, in order. */
+static void test_back_pressure(void **state) {
+  (void)state;
+  enum { COUNT = 24, HIGH = 4, ROUNDS = COUNT / HIGH };
+  struct mock mock;
+  mock_open(&mock, "t", 1);
+  struct bus_producer *producer = mock_producer(&mock);
+  mock_produce_numbers(producer, "t", 0, COUNT);
+  struct bus_consumer *consumer = mock_consumer(&mock, "g", "t", HIGH, 1);
+  for (int round = 0; round < ROUNDS; round++) {
+    struct bus_message *messages[HIGH];
+    for (int i = 0; i < HIGH; i++) {
+      messages[i] = mock_next(consumer);
+      assert_int_equal(bus_message_offset(messages[i]), round * HIGH + i);
+    }
+    assert_null(bus_poll(consumer, round % 2 ? 30 : 800, NULL));
+    for (int i = 0; i < HIGH; i++) {
+      bus_finish(consumer, messages[i]);
+      if (i < HIGH - 2) assert_null(bus_poll(consumer, 10, NULL)); /* not yet at the low mark */
+    }
+  }
+  assert_int_equal(bus_lag(consumer).lag, 0);
+  bus_consumer_close(consumer);
+  assert_int_equal(mock_committed(&mock, "g", "t", 0), COUNT);
   bus_producer_close(producer);
   mock_close(&mock);
 }
