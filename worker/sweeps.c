@@ -158,7 +158,6 @@ static int was_swept(const struct sweep *sweep) {
 static void sweep_task(void *argument) {
   struct sweep *sweep = argument;
   struct worker *worker = sweep->delivery->worker;
-  fleet_budget_lane(FLEET_LANE_SWEEP);
   const char *name = accounts_role(sweep->accounts);
   struct aws_role role = {.name = name,
                           .external_id = accounts_external_id(sweep->accounts),

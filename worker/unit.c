@@ -416,7 +416,6 @@ static int64_t next_due(const struct unit *unit) {
 static void unit_task(void *argument) {
   struct unit *unit = argument;
   int64_t wait = 0;
-  fleet_budget_lane(unit->delivery->kind == DELIVERY_EVENT ? FLEET_LANE_EVENT : FLEET_LANE_SWEEP);
   if (!unit->worker->state_ready)
     wait = 500; /* gates closed: nothing is even read */
   else

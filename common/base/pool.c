@@ -47,6 +47,12 @@ struct pool {
   int leaving; /* and nothing is delayed any more: workers end when the queue is empty */
 };
 
+static _Thread_local enum pool_lane lane_of_thread = POOL_LANE_EVENT;
+
+enum pool_lane pool_lane(void) { return lane_of_thread; }
+
+void pool_lane_set(enum pool_lane lane) { lane_of_thread = lane; }
+
 /* Called with the lock held, whenever queued or running went down. */
 static void tell_when_idle(struct pool *pool) {
   if (pool->queue.queued > 0 || pool->running > 0) return;
@@ -67,6 +73,7 @@ static void *work(void *argument) {
     }
     pool->running++;
     pthread_mutex_unlock(&pool->lock);
+    pool_lane_set(task->lane);
     task->run(task->argument);
     free(task);
     pthread_mutex_lock(&pool->lock);

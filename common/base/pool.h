@@ -22,6 +22,10 @@ typedef void pool_task(void *argument);
 /* Lanes, served in this order (a lane of lower number first). */
 enum pool_lane { POOL_LANE_COMMAND, POOL_LANE_EVENT, POOL_LANE_SWEEP, POOL_LANES };
 
+/* The lane of what this thread does: of the task that it runs, or what a thread outside of pools said (else: event). */
+enum pool_lane pool_lane(void);
+void pool_lane_set(enum pool_lane lane);
+
 struct pool_options {
   unsigned threads;         /* 1..1024 */
   size_t stack_bytes;       /* 0: 256 KiB; four times as much under a sanitizer */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/pool.h"
 
 enum {
   BUCKETS = 4096,    /* local ones, by hash: two that meet take turns */
@@ -30,10 +31,6 @@ struct fleet_budget {
   _Atomic int64_t aside_until; /* monotonic ms: Redis is not asked before */
   struct bucket buckets[BUCKETS];
 };
-
-static _Thread_local enum fleet_lane lane_of_thread = FLEET_LANE_EVENT;
-
-void fleet_budget_lane(enum fleet_lane lane) { lane_of_thread = lane; }
 
 void fleet_budget_workers(struct fleet_budget *budget, int workers) {
   atomic_store(&budget->workers, workers > 0 ? workers : 1);
@@ -77,11 +74,10 @@ static struct bucket *bucket_of(struct fleet_budget *budget, const char *name) {
 /* Tokens that may lie unused for LEASE_MS come off the shared burst; where nothing of it would be left, each is leased
  * for itself and used at once. */
 static int64_t batch_of(const struct aws_budget_call *call, struct state_bucket *size) {
-  static const double reserves[] = {[FLEET_LANE_EVENT] = 0.1, [FLEET_LANE_SWEEP] = 0.5, [FLEET_LANE_INCIDENT] = 0};
+  static const double reserves[] = {[POOL_LANE_COMMAND] = 0, [POOL_LANE_EVENT] = 0.1, [POOL_LANE_SWEEP] = 0.5};
   double kept = call->per_second * LEASE_MS / 1000;
   int64_t batch = (int64_t)(kept / 2);
-  *size =
-      (struct state_bucket){.burst = call->burst, .per_second = call->per_second, .reserve = reserves[lane_of_thread]};
+  *size = (struct state_bucket){.burst = call->burst, .per_second = call->per_second, .reserve = reserves[pool_lane()]};
   if (batch < 2 || call->burst - kept < 1) return 1;
   size->burst = call->burst - kept;
   return batch < 50 ? batch : 50;

@@ -5,8 +5,8 @@
  * LEASE_MS is lost, and the shared bucket's burst is smaller by what refills in that time: so in any span of time the
  * fleet sends at most burst + rate × span, as the bucket that AWS publishes allows.
  *
- * Lanes: incidents may empty the bucket, events leave a tenth of it, sweeps half; so a sweep never makes an event wait
- * for longer than one refill.  Where AWS throttles all the same (others call there, too) the bucket's rate halves for
+ * Lanes (base/pool.h): commands, behind which a person waits (an undo, say), may empty the bucket, events leave a tenth
+ * of it, sweeps half; so a sweep never makes an event wait for longer than one refill.  Where AWS throttles all the same (others call there, too) the bucket's rate halves for
  * everybody, and comes back over five minutes.
  *
  * Redis slow or gone: reads go on with this worker's share of the bucket; what changes something is refused (its gates
@@ -25,9 +25,5 @@ void fleet_budget_close(struct fleet_budget *budget); /* NULL accepted; no call 
 struct aws_budget fleet_budget_hook(struct fleet_budget *budget);
 /* How many workers share the buckets while Redis is gone; 10 until it is told. */
 void fleet_budget_workers(struct fleet_budget *budget, int workers);
-
-enum fleet_lane { FLEET_LANE_EVENT, FLEET_LANE_SWEEP, FLEET_LANE_INCIDENT };
-/* The lane of the calls that this thread makes from now on. */
-void fleet_budget_lane(enum fleet_lane lane);
 
 #endif

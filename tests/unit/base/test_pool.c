@@ -175,6 +175,25 @@ static void test_lanes_are_served_by_urgency(void **state) {
   pool_close(pool, NULL);
 }
 
+static void note_lane(void *argument) {
+  (void)argument;
+  static char letters[] = {[POOL_LANE_COMMAND] = 'c', [POOL_LANE_EVENT] = 'e', [POOL_LANE_SWEEP] = 's'};
+  note(&letters[pool_lane()]);
+}
+
+static void test_a_task_knows_its_lane(void **state) {
+  (void)state;
+  assert_int_equal(pool_lane(), POOL_LANE_EVENT);
+  struct pool *pool = open_held();
+  submit(pool, POOL_LANE_SWEEP, "k", note_lane, NULL); /* lifted, but no more urgent for that */
+  submit(pool, POOL_LANE_COMMAND, "k", note_lane, NULL);
+  submit(pool, POOL_LANE_EVENT, NULL, note_lane, NULL);
+  open_gate();
+  assert_int_equal(pool_wait_idle(pool, PATIENCE_MS), 0);
+  assert_string_equal(order, "sce");
+  pool_close(pool, NULL);
+}
+
 static void test_the_least_urgent_lane_does_not_starve(void **state) {
   (void)state;
   struct pool *pool = open_held();

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "base/pool.h"
 #include "fleet/budget.h"
 
 static const struct aws_budget_call read_call = {.account = "111111111111",
@@ -17,14 +18,14 @@ static const struct aws_budget_call read_call = {.account = "111111111111",
 struct worker {
   struct fleet_budget *budget;
   struct aws_budget hook;
-  enum fleet_lane lane;
+  enum pool_lane lane;
   struct aws_budget_call call;
   int64_t until;      /* monotonic ms: takes until then */
   int64_t sent[4000]; /* when each was sent */
   int count, refused;
 };
 
-static struct worker open_worker(struct state *state, enum fleet_lane lane) {
+static struct worker open_worker(struct state *state, enum pool_lane lane) {
   struct worker worker = {.budget = fleet_budget_open(state), .lane = lane, .call = read_call};
   assert_non_null(worker.budget);
   worker.hook = fleet_budget_hook(worker.budget);
@@ -43,7 +44,7 @@ static int64_t take(struct worker *worker, int64_t patience_ms) {
 /* Sends as fast as it may. */
 static void *run(void *argument) {
   struct worker *worker = argument;
-  fleet_budget_lane(worker->lane);
+  pool_lane_set(worker->lane);
   while (clock_monotonic_ms() < worker->until && worker->count < 4000) {
     int64_t wait = take(worker, worker->until - clock_monotonic_ms());
     if (wait < 0) {
@@ -73,7 +74,7 @@ static void test_no_burst_above_the_bucket(void **unused) {
   pthread_t threads[4];
   int64_t began = clock_monotonic_ms();
   for (int i = 0; i < 4; i++) {
-    workers[i] = open_worker(states[i], FLEET_LANE_INCIDENT);
+    workers[i] = open_worker(states[i], POOL_LANE_COMMAND);
     workers[i].until = began + 2500;
   }
   for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, run, &workers[i]), 0);
@@ -109,20 +110,20 @@ static int burst_of(struct worker *worker, bool *stalled) {
 }
 
 static const struct {
-  enum fleet_lane lane;
+  enum pool_lane lane;
   int least, most;
 } bursts[] = {
-    {FLEET_LANE_SWEEP, 50, 55},   /* half of it */
-    {FLEET_LANE_EVENT, 38, 43},   /* up to nine tenths */
-    {FLEET_LANE_SWEEP, 0, 0},     /* has nothing then */
-    {FLEET_LANE_INCIDENT, 9, 13}, /* the last */
-    {FLEET_LANE_EVENT, 0, 0},
+    {POOL_LANE_SWEEP, 50, 55},  /* half of it */
+    {POOL_LANE_EVENT, 38, 43},  /* up to nine tenths */
+    {POOL_LANE_SWEEP, 0, 0},    /* has nothing then */
+    {POOL_LANE_COMMAND, 9, 13}, /* the last */
+    {POOL_LANE_EVENT, 0, 0},
 };
 
 /* The first row that went wrong, or -1. */
 static int wrong_burst(struct worker *worker, int *taken, bool *stalled) {
   for (size_t i = 0; i < sizeof bursts / sizeof *bursts; i++) {
-    fleet_budget_lane(bursts[i].lane);
+    pool_lane_set(bursts[i].lane);
     *taken = burst_of(worker, stalled);
     if (*taken < bursts[i].least || *taken > bursts[i].most) return (int)i;
   }
@@ -134,7 +135,7 @@ static void test_lanes_leave_a_reserve(void **unused) {
   struct redis_server *server = fresh_redis();
   if (!server) skip();
   struct state *state = joined_state(server, "a");
-  struct worker worker = open_worker(state, FLEET_LANE_SWEEP);
+  struct worker worker = open_worker(state, POOL_LANE_SWEEP);
   worker.call.burst = 100;
   worker.call.per_second = 0.1; /* refills hardly while this runs */
   /* A machine that stands still in the middle shows something else: once more then, in another account's bucket. */
@@ -149,7 +150,7 @@ static void test_lanes_leave_a_reserve(void **unused) {
     clock_sleep_ms(2500); /* until Redis is asked again */
   }
   worker.call.region = "us-east-1"; /* another bucket */
-  fleet_budget_lane(FLEET_LANE_SWEEP);
+  pool_lane_set(POOL_LANE_SWEEP);
   bool stalled = false;
   assert_true(burst_of(&worker, &stalled) >= 50 || stalled);
   fleet_budget_close(worker.budget);
@@ -197,7 +198,7 @@ static void test_the_local_share_while_redis_is_gone(void **unused) {
   struct redis_server *server = redis_server_start(NULL);
   assert_non_null(server);
   struct state *state = joined_state(server, "a");
-  struct worker worker = open_worker(state, FLEET_LANE_EVENT);
+  struct worker worker = open_worker(state, POOL_LANE_EVENT);
   fleet_budget_workers(worker.budget, 4);
   assert_int_equal(take(&worker, 1000), 0);
   redis_server_stop(server);
