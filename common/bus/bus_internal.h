@@ -55,8 +55,8 @@ void bus_refill_close(struct bus_refill *refill);
 /* The polling thread's: has the queue run low, and is it time to do something about it?  How many messages it holds. */
 int bus_refill_is_low(struct bus_refill *refill, size_t *queued);
 void bus_refill_wake(struct bus_refill *refill); /* the leaders are asked, in another thread */
-/* The polling thread's: partitions go on after a pause, and librdkafka begins to fetch anew by itself. */
-void bus_refill_rest(struct bus_refill *refill);
+/* The polling thread's: partitions go on after a pause.  The leaders are asked at once, then it rests for a second. */
+void bus_refill_restart(struct bus_refill *refill);
 
 /* ---- assigned partitions (assignment.c) ----
  * One object for each assignment of a partition, so that a message knows its own: whoever finishes a message of an

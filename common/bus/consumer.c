@@ -194,7 +194,7 @@ static void apply_pause(struct bus_consumer *consumer) {
   if (!list) return;
   set_paused(consumer, list, wanted);
   consumer->paused = wanted;
-  bus_refill_rest(consumer->refill);
+  if (!wanted) bus_refill_restart(consumer->refill);
   rd_kafka_topic_partition_list_destroy(list);
 }
 

@@ -97,15 +97,16 @@ int bus_refill_is_low(struct bus_refill *refill, size_t *queued) {
   return 1;
 }
 
-void bus_refill_rest(struct bus_refill *refill) {
-  if (!refill) return;
-  refill->longest = 0;
-  refill->next_wake_ms = clock_monotonic_ms() + REST_MS;
-}
-
 void bus_refill_wake(struct bus_refill *refill) {
   pthread_mutex_lock(&refill->lock);
   refill->wanted = 1;
   pthread_cond_signal(&refill->changed);
   pthread_mutex_unlock(&refill->lock);
+}
+
+void bus_refill_restart(struct bus_refill *refill) {
+  if (!refill) return;
+  refill->longest = 0;
+  refill->next_wake_ms = clock_monotonic_ms() + REST_MS;
+  bus_refill_wake(refill);
 }
