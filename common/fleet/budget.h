@@ -6,8 +6,8 @@
  * fleet sends at most burst + rate × span, as the bucket that AWS publishes allows.
  *
  * Lanes (base/pool.h): commands, behind which a person waits (an undo, say), may empty the bucket, events leave a tenth
- * of it, sweeps half; so a sweep never makes an event wait for longer than one refill.  Where AWS throttles all the same (others call there, too) the bucket's rate halves for
- * everybody, and comes back over five minutes.
+ * of it, sweeps half; so a sweep never makes an event wait for longer than one refill.  Where AWS throttles all the
+ * same (others call there, too) the bucket's rate halves for everybody, and comes back over five minutes.
  *
  * Redis slow or gone: reads go on with this worker's share of the bucket; what changes something is refused (its gates
  * need Redis anyway). */
