@@ -85,6 +85,13 @@ def test_validate_tells_every_bad_playbook():
         assert len(told) == 1 and told[0].startswith(f"refused/{name}:{line}: ") and reason in told[0], (name, told)
 
 
+def test_a_verbs_first_word_alone_lists_the_second():
+    listed = run("playbooks", "--help")
+    assert "playbooks validate" in listed and "playbooks diff" in listed and "breaker" not in listed
+    assert run("playbooks", code=2) == listed
+    assert "guardrails/" in run("playbooks", "validate", SHIPPED[0], code=1)
+
+
 # Rules, and how they are reached: by whom, over which routes and past which ACLs.
 SSH_READS = [
     "DescribeNetworkAcls", "DescribeNetworkInterfaces", "DescribeRouteTables", "DescribeSecurityGroupRules",

@@ -73,6 +73,7 @@ def test_a_wrong_pattern_is_told_with_its_place(tmp_path):
     assert "detail.port[0].numeric" in wrong and "line 2, column" in wrong
     (tmp_path / "p.json").write_text("{")
     assert "p.json" in run("match", "--pattern", f"@{tmp_path / 'p.json'}", code=2).stderr
+    assert f"write --pattern @{tmp_path / 'p.json'}" in run("match", "--pattern", tmp_path / "p.json", code=2).stderr
 
 
 def explained(stdin, *words):

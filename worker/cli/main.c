@@ -152,6 +152,22 @@ static void print_usage(FILE *out) {
       out);
 }
 
+/* "breaker" of "breaker trip"; returns how many verbs have it, and prints them, unless `out` is NULL. */
+static int print_group(FILE *out, const char *group) {
+  size_t length = strlen(group);
+  int count = 0;
+  for (const struct verb *verb = verbs; verb->name; verb++) {
+    if (strncmp(verb->name, group, length) != 0 || verb->name[length] != ' ') continue;
+    if (out && count == 0) fprintf(out, "usage: parapet %s VERB [WORDS] [--OPTION VALUE ...]\n\n", group);
+    if (out) fprintf(out, "  %-20s %s\n", verb->name, verb->help);
+    count++;
+  }
+  if (out) fprintf(out, "\nparapet %s VERB --help shows its options.\n", group);
+  return count;
+}
+
+static int is_help(const char *word) { return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0; }
+
 static void print_verb_help(const struct verb *verb) {
   printf("usage: parapet %s %s [--OPTION VALUE ...]\n\n  %s\n\n", verb->name, verb->arguments, verb->help);
   if (verb->more) printf("%s\n", verb->more);
@@ -163,6 +179,11 @@ static int complain_verb(int argc, char **argv) {
   const char *names[64];
   size_t count = 0;
   char given[128];
+  if ((argc == 2 || argv[2][0] == '-') && print_group(NULL, argv[1]) > 0) {
+    int asked = argc > 2 && is_help(argv[2]);
+    print_group(asked ? stdout : stderr, argv[1]);
+    return asked ? CLI_OK : CLI_USAGE;
+  }
   for (const struct verb *verb = verbs; verb->name && count < 63; verb++) names[count++] = verb->name;
   names[count] = NULL;
   snprintf(given, sizeof given, "%s%s%s", argv[1], argc > 2 && argv[2][0] != '-' ? " " : "",
@@ -202,7 +223,7 @@ int main(int argc, char **argv) {
   json_use_blocks();
   json_object_seed(0);
   log_set_level(getenv("PARAPET_LOG_LEVEL") ? getenv("PARAPET_LOG_LEVEL") : "error");
-  if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+  if (argc < 2 || is_help(argv[1]) || strcmp(argv[1], "help") == 0) {
     print_usage(argc < 2 ? stderr : stdout);
     return argc < 2 ? CLI_USAGE : CLI_OK;
   }
@@ -213,7 +234,7 @@ int main(int argc, char **argv) {
   const struct verb *verb = find_verb(argc, argv, &words);
   if (!verb) return complain_verb(argc, argv);
   for (int i = words + 1; i < argc; i++)
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+    if (is_help(argv[i])) {
       print_verb_help(verb);
       return CLI_OK;
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "cli.h"
@@ -138,7 +139,10 @@ static struct match_set *compile(const char *given, struct error *error) {
   int result = in_file ? read_file(given + 1, &text, error) : buffer_add_text(&text, given);
   struct match_set *set = result == 0 ? build(&text, error) : NULL;
   buffer_free(&text);
-  if (!set) error_where(error, "%s", in_file ? given + 1 : "--pattern");
+  if (!set && !in_file && access(given, R_OK) == 0)
+    error_set(error, ERROR_INVALID, "Pattern", "%s is a file: write --pattern @%s", given, given);
+  else if (!set)
+    error_where(error, "%s", in_file ? given + 1 : "--pattern");
   return set;
 }
 

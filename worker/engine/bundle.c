@@ -23,8 +23,9 @@ static int collect_files(const char *directory, json_t *files, int depth, struct
   struct dirent **entries;
   int count = scandir(directory, &entries, NULL, alphasort);
   if (count < 0)
-    return error_set(error, ERROR_MISSING, "Playbooks", "cannot read the playbook directory %s: %s", directory,
-                     strerror(errno));
+    return error_set(error, ERROR_MISSING, "Playbooks", "cannot read the playbook directory %s: %s%s", directory,
+                     strerror(errno),
+                     errno == ENOTDIR ? " (name the one that holds the guardrails/ and resources/)" : "");
   int result = 0;
   for (int i = 0; i < count; i++) {
     char path[4096];
