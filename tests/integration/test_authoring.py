@@ -92,6 +92,11 @@ def test_a_verbs_first_word_alone_lists_the_second():
     assert "guardrails/" in run("playbooks", "validate", SHIPPED[0], code=1)
 
 
+def test_a_fleet_that_does_not_answer_can_be_named():
+    told = run("status", "--redis-url", "redis://127.0.0.1:1", code=1)
+    assert "redis://127.0.0.1:1/" in told and "PARAPET_REDIS_URL" in told
+
+
 # Rules, and how they are reached: by whom, over which routes and past which ACLs.
 SSH_READS = [
     "DescribeNetworkAcls", "DescribeNetworkInterfaces", "DescribeRouteTables", "DescribeSecurityGroupRules",

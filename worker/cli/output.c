@@ -5,8 +5,22 @@
 
 #include "cli.h"
 
+/* The way out, where the error itself cannot know it: which setting names what did not answer. */
+static const char *way_out(const struct error *error) {
+  static const struct {
+    const char *begins, *names;
+  } ways[] = {{"the connection to Redis", "--redis-url or PARAPET_REDIS_URL"},
+              {"Redis did not", "--redis-url or PARAPET_REDIS_URL"},
+              {"Kafka: ", "--kafka-brokers or PARAPET_KAFKA_BROKERS"}};
+  for (size_t i = 0; error->class == ERROR_RETRYABLE && i < sizeof ways / sizeof *ways; i++)
+    if (strncmp(error->message, ways[i].begins, strlen(ways[i].begins)) == 0) return ways[i].names;
+  return NULL;
+}
+
 int fail(const struct error *error) {
+  const char *names = way_out(error);
   fprintf(stderr, "parapet: %s%s%s\n", error->where, error->where[0] ? ": " : "", error->message);
+  if (names) fprintf(stderr, "parapet: does it run?  %s names another\n", names);
   return CLI_ERROR;
 }
 
