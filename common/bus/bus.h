@@ -58,7 +58,7 @@ struct bus_consumer_options {
   int64_t commit_every_ms;    /* 0: 1 s */
   int64_t revoke_wait_ms;     /* partitions that are taken away wait this long for their unfinished messages; 0: not */
   size_t in_flight_high,
-      in_flight_low; /* pause all partitions at high unfinished messages, resume at low; 0: 2000 / 1000 */
+      in_flight_low; /* take nothing more at high unfinished messages, go on at low; 0: 2000 / 1000 */
 };
 struct bus_consumer *bus_consumer_open(const struct bus_consumer_options *options, struct error *error);
 

@@ -27,8 +27,8 @@ enum {
   COMMIT_WAIT_MS = 5000, /* synchronous commits: when partitions are taken away, and at the end */
   CLOSE_WAIT_S = 8,
   START_WAIT_MS = 2000, /* asking for committed offsets at assignment (for the lag only) */
-  HOLD_MS = 500,
-  SPAN_HIGH = 500000, /* a partition's finished messages behind one that does not finish */
+  HOLD_MS = 500,        /* back-pressure that ends sooner pauses nothing */
+  SPAN_HIGH = 500000,   /* a partition's finished messages behind one that does not finish */
   SPAN_LOW = 250000,
 };
 _Static_assert(SPAN_HIGH < (int)WATERMARK_CEILING, "the pause must come before the ceiling");

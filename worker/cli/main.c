@@ -152,17 +152,16 @@ static void print_usage(FILE *out) {
       out);
 }
 
-/* "breaker" of "breaker trip"; returns how many verbs have it, and prints them, unless `out` is NULL. */
+/* The verbs that begin with this word, as "breaker trip" does with "breaker".  Returns how many there are. */
 static int print_group(FILE *out, const char *group) {
   size_t length = strlen(group);
   int count = 0;
   for (const struct verb *verb = verbs; verb->name; verb++) {
     if (strncmp(verb->name, group, length) != 0 || verb->name[length] != ' ') continue;
-    if (out && count == 0) fprintf(out, "usage: parapet %s VERB [WORDS] [--OPTION VALUE ...]\n\n", group);
-    if (out) fprintf(out, "  %-20s %s\n", verb->name, verb->help);
-    count++;
+    if (count++ == 0) fprintf(out, "usage: parapet %s VERB [WORDS] [--OPTION VALUE ...]\n\n", group);
+    fprintf(out, "  %-20s %s\n", verb->name, verb->help);
   }
-  if (out) fprintf(out, "\nparapet %s VERB --help shows its options.\n", group);
+  if (count > 0) fprintf(out, "\nparapet %s VERB --help shows its options.\n", group);
   return count;
 }
 
@@ -179,11 +178,9 @@ static int complain_verb(int argc, char **argv) {
   const char *names[64];
   size_t count = 0;
   char given[128];
-  if ((argc == 2 || argv[2][0] == '-') && print_group(NULL, argv[1]) > 0) {
-    int asked = argc > 2 && is_help(argv[2]);
-    print_group(asked ? stdout : stderr, argv[1]);
+  int asked = argc > 2 && is_help(argv[2]);
+  if ((argc == 2 || argv[2][0] == '-') && print_group(asked ? stdout : stderr, argv[1]) > 0)
     return asked ? CLI_OK : CLI_USAGE;
-  }
   for (const struct verb *verb = verbs; verb->name && count < 63; verb++) names[count++] = verb->name;
   names[count] = NULL;
   snprintf(given, sizeof given, "%s%s%s", argv[1], argc > 2 && argv[2][0] != '-' ? " " : "",
