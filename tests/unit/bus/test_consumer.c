@@ -16,6 +16,7 @@ struct bag { /* messages wait here until a finisher draws one at random */
   struct bus_consumer *consumer;
   struct bus_message *messages[BAG];
   int count, closed;
+  int64_t resting_until; /* monotonic ms: nothing is finished before */
 };
 
 static void *finisher(void *argument) {
@@ -29,7 +30,9 @@ static void *finisher(void *argument) {
     struct bus_message *message = bag->messages[pick];
     bag->messages[pick] = bag->messages[--bag->count];
     pthread_cond_broadcast(&bag->changed);
+    int64_t resting = bag->resting_until - clock_monotonic_ms();
     pthread_mutex_unlock(&bag->lock);
+    clock_sleep_ms(resting);
     bus_finish(bag->consumer, message);
   }
   pthread_mutex_unlock(&bag->lock);
@@ -41,6 +44,12 @@ static void bag_put(struct bag *bag, struct bus_message *message) {
   while (bag->count == BAG) pthread_cond_wait(&bag->changed, &bag->lock);
   bag->messages[bag->count++] = message;
   pthread_cond_broadcast(&bag->changed);
+  pthread_mutex_unlock(&bag->lock);
+}
+
+static void rest(struct bag *bag, int64_t milliseconds) {
+  pthread_mutex_lock(&bag->lock);
+  bag->resting_until = clock_monotonic_ms() + milliseconds;
   pthread_mutex_unlock(&bag->lock);
 }
 
@@ -66,6 +75,7 @@ static void test_random_finishing(void **state) {
     assert_in_range(number, 0, COUNT - 1);
     assert_int_equal(seen[number]++, 0); /* pausing and resuming neither lost nor repeated one */
     bag_put(&bag, message);
+    if (i % 200 == 199) rest(&bag, 700); /* long enough for back-pressure to pause the partitions */
   }
   pthread_mutex_lock(&bag.lock);
   bag.closed = 1;
