@@ -487,14 +487,18 @@ static int subscribe(struct bus_consumer *consumer, const char *const *topics, s
 }
 
 static rd_kafka_conf_t *configure(const struct bus_consumer_options *options, struct error *error) {
-  char session[24];
-  snprintf(session, sizeof session, "%lld",
-           (long long)(options->session_timeout_ms ? options->session_timeout_ms : 45000));
+  char session[24], heartbeat[24];
+  int64_t session_ms = options->session_timeout_ms ? options->session_timeout_ms : 45000;
+  /* Two may be lost.  librdkafka's 3 s, whatever the session, would end one of 2 s before its first heartbeat. */
+  int64_t heartbeat_ms = session_ms / 3 < 3000 ? session_ms / 3 : 3000;
+  snprintf(session, sizeof session, "%lld", (long long)session_ms);
+  snprintf(heartbeat, sizeof heartbeat, "%lld", (long long)heartbeat_ms);
   /* Cooperative rebalancing loops in some cases before 2.6.1.  All members of a group must agree on it. */
   const char *assignor = rd_kafka_version() >= 0x020601ff ? "cooperative-sticky" : "range,roundrobin";
   const struct bus_property defaults[] = {
       {"partition.assignment.strategy", assignor},
       {"session.timeout.ms", session},
+      {"heartbeat.interval.ms", heartbeat},
       {"queued.min.messages", "50000"},
       {"queued.max.messages.kbytes", "16384"},
       {"fetch.max.bytes", "16777216"},

@@ -113,6 +113,13 @@ def audit(stack, numbered, reasons=()):
     assert len(again) <= sum(RATE * (ended - begun) for begun, ended in reasons), again
 
 
+def test_a_short_session_is_kept_alive(stack):
+    """Heartbeats come several times a session, however short: nothing is taken away from a worker that is well."""
+    worker = start_worker(stack, **{**SETTINGS, "kafka.session_timeout": "2s"})
+    time.sleep(6)
+    assert worker.running() and "session timed out" not in worker.log()
+
+
 def test_a_slow_unit_at_the_head_of_a_partition(stack):
     """Nothing can be committed behind it; the others go on, are not judged again, and the lag goes when it ends."""
     workers = [start_worker(stack, **{**SETTINGS, "aws.call_timeout": "120s", "lease": "130s"}) for _ in range(2)]
