@@ -69,6 +69,8 @@ static int index_intent(struct journal *journal, struct error *error) {
   return result;
 }
 
+/* First to the index, where whoever comes after a dead worker finds it and ends it, then to the topic, where it would
+ * stay open until a rebuild; the call goes out after both.  When the topic cannot have it, it does not. */
 static int journal_intent(struct journal *journal, const struct step_call *call, struct error *error) {
   json_t *calls = json_object_get(journal->intent, "calls");
   int first = json_array_size(calls) == 0;
@@ -85,9 +87,13 @@ static int journal_intent(struct journal *journal, const struct step_call *call,
     json_object_set_new(record, "trigger", json_string(journal->unit->delivery->id));
     json_object_set_new(record, "open", opening(journal->intent));
   }
-  int result = record_action(journal->unit, journal->one, record, 1, error);
+  int result = index_intent(journal, error);
+  if (result == 0 && (result = record_action(journal->unit, journal->one, record, 1, error)) != 0) {
+    json_object_set_new(journal->call, "outcome", json_string("none"));
+    if (index_intent(journal, NULL) != 0) log_debug("resolved at the next try", LOG_TEXT("action", journal->one->action));
+  }
   json_decref(record);
-  return result == 0 ? index_intent(journal, error) : result;
+  return result;
 }
 
 /* Not waited for: the next durable record follows in order. */

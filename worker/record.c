@@ -53,12 +53,22 @@ static json_t *finding_record(const struct unit *unit, const struct unit_case *o
   return record;
 }
 
-static void publish_finding(struct worker *worker, const char *key, json_t *record) {
+static int publish(struct worker *worker, const char *key, json_t *record, int durably, struct error *error) {
   char *text = json_text(record);
-  struct error error = {0};
-  if (!text || bus_produce(worker->producer, BUS_TOPIC_FINDINGS, key, text, strlen(text), NULL, NULL, &error) != 0)
-    log_warn("a finding could not be published", LOG_TEXT("key", key), LOG_ERROR(&error));
+  if (!text) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
+  size_t length = strlen(text);
+  int result =
+      durably ? bus_produce_durably(worker->producer, BUS_TOPIC_FINDINGS, key, text, length, RECORD_TIMEOUT_MS, error)
+              : bus_produce(worker->producer, BUS_TOPIC_FINDINGS, key, text, length, NULL, NULL, error);
   free(text);
+  return result;
+}
+
+/* Not waited for. */
+static void publish_finding(struct worker *worker, const char *key, json_t *record) {
+  struct error error = {0};
+  if (publish(worker, key, record, 0, &error) != 0)
+    log_warn("a finding could not be published", LOG_TEXT("key", key), LOG_ERROR(&error));
 }
 
 void record_closed(struct worker *worker, json_t *record) {
@@ -92,34 +102,59 @@ static int write_finding(struct unit *unit, struct unit_case *one, json_t *recor
   return state_finding_put_unless_seen(state, record, answer, was, &written, error) == 0 ? written : -1;
 }
 
+static int is_open(const char *status) {
+  return *status && strcmp(status, "closed") != 0 && strcmp(status, "fixed") != 0;
+}
+
+/* People hear of what is new to them: a fix always, anything else when it changed. */
+static int is_news(const char *status, const char *was, const char *note) {
+  if (strcmp(status, "fixed") == 0) return 1;
+  return strcmp(status, was) != 0 && strcmp(status, "closed") != 0 && strcmp(status, "excepted") != 0 &&
+         strcmp(status, "waiting") != 0 && /* told when it is asked for */
+         !(note && strcmp(note, "assess") == 0);
+}
+
+/* Redis has it; waits until the topic does, too: what comes next (the action's end, the message's) forgets it.  When
+ * that fails, the next try still knows what the finding was before; what the topic will never take is logged, and goes
+ * without.  1: published, 0: there was nothing to, -1 with *error. */
+static int publish_change(struct unit_case *one, struct worker *worker, json_t *record, char was[32],
+                          struct error *error) {
+  struct error problem = {0};
+  int closing = strcmp(json_text_at(record, "status", NULL), "closed") == 0, was_open = is_open(was);
+  if (one->unpublished) {
+    was_open |= is_open(one->was);
+    memcpy(was, one->was, sizeof one->was);
+  }
+  if (closing && !was_open) return 0;
+  int result = publish(worker, one->subject, record, 1, &problem);
+  one->unpublished = result != 0 && error_is_transient(&problem);
+  if (one->unpublished) {
+    memcpy(one->was, was, sizeof one->was);
+    if (error) *error = problem;
+    return -1;
+  }
+  if (result != 0) log_error("a finding could not be published", LOG_TEXT("key", one->subject), LOG_ERROR(&problem));
+  return result == 0;
+}
+
 enum verdict record_finding(struct unit *unit, struct unit_case *one, const char *status, json_t *evidence,
                             const char *note, struct error *error) {
-  struct worker *worker = unit->worker;
   char was[32] = "";
   json_t *record = finding_record(unit, one, status, evidence, note);
   if (!record) return VERDICT_LATER;
-  int closing = strcmp(status, "closed") == 0, written = write_finding(unit, one, record, status, was, error);
-  if (written < 0 && one->stage == STAGE_VERIFY) { /* acted and looked: only the writing is left */
+  int written = write_finding(unit, one, record, status, was, error), published = 0;
+  if (written == 1) published = publish_change(one, unit->worker, record, was, error);
+  if ((written < 0 || published < 0) && one->stage == STAGE_VERIFY) { /* acted and looked: only this is left */
     json_decref(one->record);
     one->record = json_incref(record);
     one->stage = STAGE_RECORD;
   }
-  if (written != 1) {
-    json_decref(record);
-    return written < 0 ? VERDICT_LATER : VERDICT_GO;
-  }
-  int was_open = *was && strcmp(was, "closed") != 0 && strcmp(was, "fixed") != 0;
-  if (!closing || was_open) {
-    publish_finding(worker, one->subject, record);
-    metric_add(&worker_metrics[M_FINDINGS], 1, one->guardrail->name, status);
-  }
-  if (strcmp(status, "fixed") == 0) observe_fixed(unit, one);
-  /* People hear of what is new to them: a fix always, anything else when it changed. */
-  if (!closing && (strcmp(status, "fixed") == 0 || strcmp(status, was) != 0) && strcmp(status, "excepted") != 0 &&
-      strcmp(status, "waiting") != 0 && /* told when it is asked for */
-      !(note && strcmp(note, "assess") == 0))
-    notice_case(unit, one, status, evidence, note);
   json_decref(record);
+  if (written < 0 || published < 0) return VERDICT_LATER;
+  if (written == 0) return VERDICT_GO;
+  if (published) metric_add(&worker_metrics[M_FINDINGS], 1, one->guardrail->name, status);
+  if (strcmp(status, "fixed") == 0) observe_fixed(unit, one);
+  if (is_news(status, was, note)) notice_case(unit, one, status, evidence, note);
   return VERDICT_GO;
 }
 

@@ -47,6 +47,8 @@ struct unit_case { /* one guardrail's view of the unit */
   char action[64];            /* id of the action, "" before there is one */
   json_t *finding_value;      /* what `find` said before the action */
   json_t *record;             /* STAGE_RECORD: what is still to be written */
+  int unpublished;            /* its finding was written, and the topic did not take it; before that it was: */
+  char was[32];
   json_t *planned;            /* the calls that a shadow would have made; NULL: it is none */
   json_t *baseline, *changes; /* what its guardrail remembers, see baseline.c; NULL: not asked yet */
   json_t *approval;           /* somebody agreed to this plan: to be used up before the first call */

@@ -164,15 +164,18 @@ def intents(stack):
 def assert_journal_closed(stack):
     """No intent is open, and each that was written has its outcome or its action's end."""
     assert intents(stack) == {}
-    open_calls, ended = set(), set()
+    open_calls, ended, told = {}, set(), {}
     for message in sorted(stack.topic("parapet.actions"), key=lambda m: (m["partition"], m["offset"])):
         record = message["value"]
+        told.setdefault(record.get("action"), []).append((record["kind"], record.get("call", {}).get("run")))
         if record["kind"] == "result":
             ended.add(record["action"])
-        elif record["kind"] in ("intent", "outcome"):
-            call = (record["action"], record["call"]["run"])
-            (open_calls.add if record["kind"] == "intent" else open_calls.discard)(call)
-    assert not [call for call in open_calls if call[0] not in ended]
+        elif record["kind"] == "intent":
+            open_calls[(record["action"], record["call"]["run"])] = record["resource"]
+        elif record["kind"] == "outcome":
+            open_calls.pop((record["action"], record["call"]["run"]), None)
+    left = {call: (resource, told[call[0]]) for call, resource in open_calls.items() if call[0] not in ended}
+    assert not left, f"calls without an end, and what the journal has of their actions: {left}"
 
 
 def assert_whole(stack, places, variant=("tcp", (22, 22), "0.0.0.0/0"), others=True):
