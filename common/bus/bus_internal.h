@@ -46,6 +46,27 @@ int watermark_pass(struct watermark *watermark, int64_t offset);
 size_t watermark_span(const struct watermark *watermark);
 void watermark_free(struct watermark *watermark);
 
+/* ---- what was taken and not looked at yet (batch.c) ----
+ * The polling thread's alone; closed before the handle. */
+enum { BUS_BATCH = 64 };
+struct bus_batch {
+  rd_kafka_t *handle;
+  rd_kafka_queue_t *queue;
+  size_t next, count;
+  rd_kafka_message_t *messages[BUS_BATCH];
+};
+void bus_batch_open(struct bus_batch *batch, rd_kafka_t *handle);
+void bus_batch_close(struct bus_batch *batch);
+size_t bus_batch_left(const struct bus_batch *batch);
+/* The oldest, the caller's now; NULL: none. */
+rd_kafka_message_t *bus_batch_take(struct bus_batch *batch);
+/* All that lies in the queue, or what comes within wait_ms.  Nothing must be left of the last time. */
+void bus_batch_fill(struct bus_batch *batch, int wait_ms);
+/* Behind what is left.  0, or -1 when it is full. */
+int bus_batch_put(struct bus_batch *batch, rd_kafka_message_t *message);
+/* A partition was taken away: its messages go. */
+void bus_batch_forget(struct bus_batch *batch, const char *topic, int32_t partition);
+
 /* ---- the prefetch queue (refill.c) ---- */
 struct bus_refill;
 int bus_refill_by_setting(void); /* librdkafka's fetch.queue.backoff.ms does it: there is nothing to open */

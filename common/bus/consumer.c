@@ -6,7 +6,7 @@
  *
  * What the owner's look (bus_sift) is done with at sight costs no lock and no memory: its offset goes into the
  * partition's `passed`, which is the polling thread's alone, and from there into the watermark with the next message
- * that is kept, or with the housekeeping that comes every CHORES_EVERY messages and whenever nothing is there to read.
+ * that is kept, or with the housekeeping that comes with every batch and whenever nothing is there to read.
  *
  * Back-pressure: at in_flight_high nothing more is taken, at in_flight_low it goes on.  Pausing partitions throws away
  * what was prefetched, and librdkafka needs up to a second to have it again; so for the first HOLD_MS we just take
@@ -22,7 +22,6 @@
 
 enum {
   SLICE_MS = 50,
-  CHORES_EVERY = 64, /* messages between two rounds of pausing, committing and telling that we live */
   REVOKE_SLICE_MS = 10,
   COMMIT_WAIT_MS = 5000, /* synchronous commits: when partitions are taken away, and at the end */
   CLOSE_WAIT_S = 8,
@@ -41,6 +40,7 @@ struct bus_consumer {
   int paused, holding;
   rd_kafka_topic_t *last_topic; /* of the message before, and its partition: they come in runs */
   struct bus_partition *last_partition;
+  struct bus_batch batch;
   struct bus_refill *refill;
   int owner_paused;     /* atomic: bus_pause() writes, the polling thread reads */
   int64_t last_poll_ms; /* atomic: the polling thread writes */
@@ -253,6 +253,7 @@ static void assign(struct bus_consumer *consumer, rd_kafka_topic_partition_list_
 /* Under the lock: takes the partition out of the table; its unfinished messages keep it alive. */
 static void forget(struct bus_consumer *consumer, const char *topic, int32_t number) {
   consumer->last_topic = NULL;
+  bus_batch_forget(&consumer->batch, topic, number);
   for (struct bus_partition **at = &consumer->partitions; *at; at = &(*at)->following) {
     struct bus_partition *partition = *at;
     if (partition->number != number || strcmp(partition->topic, topic) != 0) continue;
@@ -368,6 +369,20 @@ static struct bus_message *receive(struct bus_consumer *consumer, rd_kafka_messa
   return tracked;
 }
 
+/* Paused: nothing is looked at, but polling keeps the membership, serves librdkafka's callbacks and tells of trouble.
+ * A message that comes in spite of the pause waits behind what was taken before it. */
+static void keep_alive(struct bus_consumer *consumer, int wait_ms, struct error *error) {
+  if (bus_batch_left(&consumer->batch) == BUS_BATCH) {
+    clock_sleep_ms(wait_ms);
+    return;
+  }
+  rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->handle, wait_ms);
+  if (message && message->err)
+    receive(consumer, message, NULL, NULL, error);
+  else if (message)
+    bus_batch_put(&consumer->batch, message);
+}
+
 /* More lies at the brokers than here. */
 static int has_more(struct bus_consumer *consumer, size_t queued) {
   struct bus_lag lag = bus_lag(consumer);
@@ -397,9 +412,13 @@ struct bus_message *bus_sift(struct bus_consumer *consumer, int64_t timeout_ms, 
       hold(consumer, slice);
       continue;
     }
-    for (int i = 0; i < CHORES_EVERY && !found && complaint.class == ERROR_NONE; i++) {
-      rd_kafka_message_t *message =
-          has_failed(consumer, &complaint) ? NULL : rd_kafka_consumer_poll(consumer->handle, i == 0 ? slice : 0);
+    if (consumer->paused) {
+      keep_alive(consumer, slice, &complaint);
+      continue;
+    }
+    if (bus_batch_left(&consumer->batch) == 0) bus_batch_fill(&consumer->batch, slice);
+    while (!found && complaint.class == ERROR_NONE && !has_failed(consumer, &complaint)) {
+      rd_kafka_message_t *message = bus_batch_take(&consumer->batch);
       if (!message) break;
       found = receive(consumer, message, look, argument, &complaint);
     }
@@ -544,6 +563,7 @@ struct bus_consumer *bus_consumer_open(const struct bus_consumer_options *option
   pthread_mutex_init(&consumer->lock, NULL);
   clock_condition_init(&consumer->eased);
   if (start(consumer, options, error) == 0) {
+    bus_batch_open(&consumer->batch, consumer->handle);
     consumer->refill = bus_refill_open(consumer->handle);
     return consumer;
   }
@@ -587,6 +607,7 @@ void bus_consumer_close(struct bus_consumer *consumer) {
   if (consumer->in_flight > 0)
     log_error("the consumer was closed with unfinished messages", LOG_INT("messages", consumer->in_flight));
   bus_refill_close(consumer->refill);
+  bus_batch_close(&consumer->batch);
   if (close_in_time(consumer) != 0) return;
   while (consumer->partitions) forget(consumer, consumer->partitions->topic, consumer->partitions->number);
   pthread_cond_destroy(&consumer->eased);
