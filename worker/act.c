@@ -90,7 +90,8 @@ static int journal_intent(struct journal *journal, const struct step_call *call,
   int result = index_intent(journal, error);
   if (result == 0 && (result = record_action(journal->unit, journal->one, record, 1, error)) != 0) {
     json_object_set_new(journal->call, "outcome", json_string("none"));
-    if (index_intent(journal, NULL) != 0) log_debug("resolved at the next try", LOG_TEXT("action", journal->one->action));
+    if (index_intent(journal, NULL) != 0)
+      log_debug("resolved at the next try", LOG_TEXT("action", journal->one->action));
   }
   json_decref(record);
   return result;

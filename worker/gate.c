@@ -39,7 +39,7 @@ static int is_role(const struct unit *unit, const char *name, const char *issuer
 /* Ours only if the session's issuer is a role that we assume in that account, or the request is in our journal. */
 static int is_own_change(struct unit *unit, struct error *error) {
   const struct delivery *delivery = unit->delivery;
-  if (delivery->kind != DELIVERY_EVENT) return 0;
+  if (delivery->kind != DELIVERY_EVENT || unit->foreign) return 0;
   const char *issuer = json_text_at(delivery->actor, "role", NULL);
   if (is_role(unit, accounts_role(unit->accounts), issuer)) return 1;
   for (size_t i = 0; i < json_array_size(unit->bundle->roles); i++)
@@ -47,6 +47,7 @@ static int is_own_change(struct unit *unit, struct error *error) {
   int own = 0;
   if (delivery->request_id[0] && state_own_request(unit->worker->state, delivery->request_id, &own, error) != 0)
     return -1;
+  unit->foreign = !own;
   return own;
 }
 
