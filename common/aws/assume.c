@@ -15,6 +15,9 @@
 #define TAGS_LIMIT 50
 
 static const char *text_or_empty(const char *text) { return text ? text : ""; }
+static const char *session_name(const struct aws_role *role) {
+  return role->session_name ? role->session_name : "parapet";
+}
 
 /* 2 to 64 of [\w+=,.@-], as STS wants session names and source identities. */
 static int is_session_text(const char *text) {
@@ -82,17 +85,21 @@ static void set_tags(json_t *params, const json_t *tags) {
   json_object_set_new(params, "Tags", list);
 }
 
-/* The parameters of sts.AssumeRole: they are the session's key as well. */
+static void role_arn(struct aws_client *client, const struct aws_target *target, char *arn, size_t size) {
+  struct aws_target there = *target;
+  if (!there.region || !*there.region) there.region = client->hub_region;
+  aws_role_arn(&there, arn, size);
+}
+
+/* The parameters of sts.AssumeRole. */
 static json_t *make_params(struct aws_client *client, const struct aws_target *target) {
   const struct aws_role *role = target->role;
-  struct aws_target there = *target;
   char arn[256];
-  if (!there.region || !*there.region) there.region = client->hub_region;
-  aws_role_arn(&there, arn, sizeof arn);
+  role_arn(client, target, arn, sizeof arn);
   json_t *params = json_object();
   if (!params) return NULL;
   set_text(params, "RoleArn", arn);
-  set_text(params, "RoleSessionName", role->session_name ? role->session_name : "parapet");
+  set_text(params, "RoleSessionName", session_name(role));
   set_text(params, "ExternalId", role->external_id);
   set_text(params, "SourceIdentity", role->source_identity);
   set_text(params, "Policy", role->session_policy);
@@ -145,20 +152,48 @@ static int fetch_role(const struct aws_fetch *fetch, json_t *params, struct aws_
   return assume(fetch, &invocation, params, credentials, error);
 }
 
-struct aws_session *aws_session_find(struct aws_sessions *sessions, const struct aws_target *target,
-                                     struct error *error) {
-  struct aws_client *client = aws_sessions_client(sessions);
+/* What tells sessions without tags apart: each field, and its length before it. */
+static char *make_key(struct aws_client *client, const struct aws_target *target) {
   const struct aws_role *role = target->role;
-  if (!role || !role->name || !*role->name) return aws_sessions_get(sessions, "", NULL, aws_fetch_base, error);
-  if (check(target, role, error) != 0) return NULL;
-  json_t *params = make_params(client, target);
-  char *key = params ? json_written(params) : NULL;
+  char arn[256];
+  role_arn(client, target, arn, sizeof arn);
+  const char *const fields[] = {arn, session_name(role), role->external_id, role->source_identity,
+                                role->session_policy};
+  struct buffer key = {0};
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    const char *field = text_or_empty(fields[i]);
+    buffer_addf(&key, "%zu:", strlen(field));
+    buffer_add_text(&key, field);
+  }
+  if (!key.failed) return buffer_take(&key);
+  buffer_free(&key);
+  return NULL;
+}
+
+/* One that is not known yet, or has tags: then its parameters are its key. */
+static struct aws_session *find_new(struct aws_sessions *sessions, const struct aws_target *target, const char *key,
+                                    struct error *error) {
+  if (check(target, target->role, error) != 0) return NULL;
+  json_t *params = make_params(aws_sessions_client(sessions), target);
+  char *written = params && !key ? json_written(params) : NULL;
   struct aws_session *session = NULL;
-  if (key)
-    session = aws_sessions_get(sessions, key, params, fetch_role, error);
+  if (params && (key || written))
+    session = aws_sessions_get(sessions, key ? key : written, params, fetch_role, error);
   else
     error_set(error, ERROR_INVALID, "Role", "a field of the role is no UTF-8, or memory is out");
-  free(key);
+  free(written);
   json_decref(params);
+  return session;
+}
+
+struct aws_session *aws_session_find(struct aws_sessions *sessions, const struct aws_target *target,
+                                     struct error *error) {
+  const struct aws_role *role = target->role;
+  if (!role || !role->name || !*role->name) return aws_sessions_get(sessions, "", NULL, aws_fetch_base, error);
+  if (json_object_size(role->tags) > 0) return find_new(sessions, target, NULL, error);
+  char *key = make_key(aws_sessions_client(sessions), target); /* NULL, out of memory: as if it were new */
+  struct aws_session *session = key ? aws_sessions_known(sessions, key) : NULL;
+  if (!session) session = find_new(sessions, target, key, error);
+  free(key);
   return session;
 }

@@ -289,18 +289,32 @@ static struct aws_session *add_session(struct aws_sessions *sessions, const char
   return session;
 }
 
+/* Under the table's lock: one more reference to the session of that key, or NULL. */
+static struct aws_session *look_up(struct aws_sessions *sessions, const char *key) {
+  struct aws_session *session = *bucket_of(sessions, key);
+  while (session && strcmp(session->key, key) != 0) session = session->next;
+  if (!session) return NULL;
+  atomic_fetch_add(&session->references, 1);
+  atomic_store(&session->last_used_ms, aws_client_now(sessions->client));
+  return session;
+}
+
+struct aws_session *aws_sessions_known(struct aws_sessions *sessions, const char *text) {
+  char key[65];
+  hash_key(text, key);
+  pthread_mutex_lock(&sessions->lock);
+  struct aws_session *session = look_up(sessions, key);
+  pthread_mutex_unlock(&sessions->lock);
+  return session;
+}
+
 struct aws_session *aws_sessions_get(struct aws_sessions *sessions, const char *text, json_t *params,
                                      aws_session_fetch *fetch, struct error *error) {
   char key[65];
   hash_key(text, key);
   pthread_mutex_lock(&sessions->lock);
-  struct aws_session *session = *bucket_of(sessions, key);
-  while (session && strcmp(session->key, key) != 0) session = session->next;
-  if (!session) session = add_session(sessions, key, params, fetch);
-  if (session) {
-    atomic_fetch_add(&session->references, 1);
-    atomic_store(&session->last_used_ms, aws_client_now(sessions->client));
-  }
+  struct aws_session *session = look_up(sessions, key);
+  if (!session && add_session(sessions, key, params, fetch)) session = look_up(sessions, key);
   pthread_mutex_unlock(&sessions->lock);
   if (!session)
     error_set(error, ERROR_FATAL, "Sessions", "more than %d sessions in use, or out of memory", SESSIONS_LIMIT);

@@ -9,6 +9,8 @@ typedef int aws_session_fetch(const struct aws_fetch *fetch, json_t *params, str
                               struct error *error);
 aws_session_fetch aws_fetch_base; /* the chain of providers */
 
+/* The session of a key if there is one, held by the caller, or NULL. */
+struct aws_session *aws_sessions_known(struct aws_sessions *sessions, const char *text);
 /* The session of a key, made when it is new (params: a reference is kept; NULL: none).  Held by the caller. */
 struct aws_session *aws_sessions_get(struct aws_sessions *sessions, const char *text, json_t *params,
                                      aws_session_fetch *fetch, struct error *error);
