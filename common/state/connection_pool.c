@@ -34,17 +34,12 @@ void state_pool_destroy(struct state_pool *pool) {
   pthread_mutex_destroy(&pool->lock);
 }
 
-/* An idle connection that still works, or NULL.  Under the lock; the broken ones are closed on the way. */
+/* Under the lock: the connection that was used last, or NULL. */
 static struct state_connection *take_idle(struct state_pool *pool) {
-  while (pool->idle) {
-    struct state_connection *connection = pool->idle;
-    pool->idle = connection->next;
-    connection->next = NULL;
-    if (connection->era == pool->era && state_connection_healthy(connection)) return connection;
-    state_connection_close(connection);
-    pool->open--;
-  }
-  return NULL;
+  struct state_connection *connection = pool->idle;
+  if (connection) pool->idle = connection->next;
+  if (connection) connection->next = NULL;
+  return connection;
 }
 
 /* Under the lock: 0 when this caller may use Redis, -1 with *error when it is to fail at once. */
@@ -102,14 +97,31 @@ int state_pool_follow(struct state_pool *pool, int64_t deadline, struct error *e
   return 0;
 }
 
+/* An idle connection that still works, or NULL with room to open one.  Whether it does is asked without the lock: that
+ * is a call of the kernel, and everybody else waits for the lock. */
+static int find(struct state_pool *pool, int64_t deadline, struct state_connection **connection, unsigned *era,
+                struct error *error) {
+  for (;;) {
+    pthread_mutex_lock(&pool->lock);
+    int refused = wait_for_room(pool, deadline, connection, error);
+    *era = pool->era;
+    pthread_mutex_unlock(&pool->lock);
+    if (refused || !*connection) return refused;
+    if ((*connection)->era == *era && state_connection_healthy(*connection)) return 0;
+    state_connection_close(*connection);
+    pthread_mutex_lock(&pool->lock);
+    pool->open--;
+    pthread_cond_signal(&pool->freed);
+    pthread_mutex_unlock(&pool->lock);
+  }
+}
+
 struct state_connection *state_pool_borrow(struct state_pool *pool, int64_t deadline, struct error *error) {
   struct state_connection *connection = NULL;
   char master[sizeof pool->master] = "";
-  pthread_mutex_lock(&pool->lock);
-  int refused = wait_for_room(pool, deadline, &connection, error);
-  unsigned era = pool->era;
-  pthread_mutex_unlock(&pool->lock);
-  if (refused || connection) return connection;
+  unsigned era;
+  if (find(pool, deadline, &connection, &era, error) != 0) return NULL;
+  if (connection) return connection;
   struct error failure = {0};
   connection = state_connection_open(pool->address, deadline, master, sizeof master, &failure);
   if (connection) {
