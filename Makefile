@@ -100,6 +100,9 @@ $(WORKER_LIB): $(call object,$(WORKER_C))
 link = @$(if $(V),,echo '  link $@';) $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
 $(BUILD)/parapet: $(call object,$(CLI_C)) $(WORKER_LIB) $(COMMON_LIB)
 	$(link)
+# librdkafka allocates a message on one thread and frees it on another; glibc's malloc makes the two wait for each other
+# (BENCH=pipeline). Sanitizers bring their own.
+$(BUILD)/parapet-worker: LDLIBS += $(if $(SANITIZE),,-ljemalloc)
 $(BUILD)/parapet-worker: $(call object,worker/main.c) $(WORKER_LIB) $(COMMON_LIB)
 	$(link)
 $(BUILD)/parapet-collector: $(call object,producer/main.c $(PRODUCER_C)) $(COMMON_LIB)

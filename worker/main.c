@@ -17,8 +17,14 @@ enum {
   DRAIN_MS = 20000,
   STUCK_MS = 60000,
   REVOKE_WAIT_MS = 3000,
-  COMMANDS_SESSION_MS = 10000
+  COMMANDS_SESSION_MS = 10000,
+  REDIS_ASIDE = 8 /* connections for all but the units: keeper, notices, commands */
 };
+
+/* jemalloc's (its man page, TUNING): what threads keep for themselves is small, since there are many, and what is free
+ * goes back soon.  Without jemalloc (sanitizers) nobody reads it. */
+extern const char *malloc_conf;
+const char *malloc_conf = "tcache_max:4096,dirty_decay_ms:2000,muzzy_decay_ms:0";
 
 static const char usage[] =
     "usage: parapet-worker [--config FILE] [--SETTING VALUE ...]\n"
@@ -97,7 +103,7 @@ static int open_parts(struct worker *worker, struct error *error) {
   struct aws_options aws = settings_aws(config);
   struct state_options state = {.url = config_text(config, "redis.url"),
                                 .timeout_ms = config_ms(config, "redis.timeout"),
-                                .connections = 32,
+                                .connections = (unsigned)config_number(config, "threads") + REDIS_ASIDE,
                                 .owner = worker->owner};
   struct bus_options bus = settings_bus(config, worker->owner);
   const char *file = config_text(config, "accounts");

@@ -13,7 +13,7 @@ venv=build/venv
 build_needs="gcc:gcc pkg-config:pkg-config python3:python3
 pc:jansson:libjansson-dev pc:yaml-0.1:libyaml-dev pc:rdkafka:librdkafka-dev pc:hiredis:libhiredis-dev
 pc:libcurl:libcurl4-openssl-dev pc:libcrypto:libssl-dev pc:libmicrohttpd:libmicrohttpd-dev
-pc:zlib:zlib1g-dev pc:cmocka:libcmocka-dev file:/usr/include/uthash.h:uthash-dev py:venv,ensurepip:python3-venv"
+pc:zlib:zlib1g-dev pc:jemalloc:libjemalloc-dev pc:cmocka:libcmocka-dev file:/usr/include/uthash.h:uthash-dev py:venv,ensurepip:python3-venv"
 lint_needs="clang:clang clang-tidy:clang-tidy clang-format:clang-format cppcheck:cppcheck
 file:/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a:libclang-rt-dev"
 all_needs="redis-server:redis-server java:default-jre-headless mvn:maven
