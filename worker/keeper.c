@@ -253,6 +253,7 @@ static void *watch_thread(void *argument) {
       if (due(&keeper->next_intents, config_ms(worker->config, "lease"))) adopt_intents(keeper);
     }
     metric_set(&worker_metrics[M_READY], worker->state_ready);
+    metric_set(&worker_metrics[M_IN_HAND], (double)atomic_load(&worker->units));
     clock_sleep_ms(TURN_MS);
   }
   if (worker->state_ready) count_deltas(keeper);

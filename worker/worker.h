@@ -77,6 +77,7 @@ void keeper_stop(struct keeper *keeper);
 enum worker_metric {
   M_EVENTS,
   M_UNITS,
+  M_IN_HAND,
   M_ACTIONS,
   M_FINDINGS,
   M_GATES,

@@ -98,6 +98,13 @@ static rd_kafka_t *bare_consumer(char **argv) {
   return handle;
 }
 
+enum { BATCH = 64 };
+struct counted {
+  long seen;
+  int64_t begun, last; /* the first, and a late one */
+  double cpu;
+};
+
 static double cpu_seconds(void) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
@@ -105,22 +112,33 @@ static double cpu_seconds(void) {
          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static int consume(char **argv) {
+static void count_one(const rd_kafka_message_t *message, struct counted *counted) {
+  int64_t now = counted->seen % 1024 == 0 ? clock_monotonic_ms() : 0;
+  if (now) counted->last = now;
+  if (!message->err && counted->seen++ == 0) counted->begun = clock_monotonic_ms(), counted->cpu = cpu_seconds();
+}
+
+/* batch: how many are taken at once; 1: as most consumers do, with rd_kafka_consumer_poll(). */
+static int consume(char **argv, size_t batch) {
+  rd_kafka_message_t *messages[BATCH];
   rd_kafka_t *handle = bare_consumer(argv);
-  long total = atol(argv[3]), seen = 0;
-  int64_t begun = 0, last = clock_monotonic_ms();
-  double cpu = 0;
-  while (seen < total && clock_monotonic_ms() - last < IDLE_MS) {
-    rd_kafka_message_t *message = rd_kafka_consumer_poll(handle, 100);
-    if (!message) continue;
-    if (!message->err && seen++ == 0) begun = clock_monotonic_ms(), cpu = cpu_seconds();
-    if (seen % 1024 == 0) last = clock_monotonic_ms();
-    rd_kafka_message_destroy(message);
+  rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(handle);
+  struct counted counted = {.last = clock_monotonic_ms()};
+  long total = atol(argv[3]);
+  while (counted.seen < total && clock_monotonic_ms() - counted.last < IDLE_MS) {
+    ssize_t count = batch > 1 ? rd_kafka_consume_batch_queue(queue, 0, messages, batch) : 0;
+    if (count <= 0) count = (messages[0] = rd_kafka_consumer_poll(handle, 100)) != NULL;
+    for (ssize_t i = 0; i < count; i++) {
+      count_one(messages[i], &counted);
+      rd_kafka_message_destroy(messages[i]);
+    }
   }
-  printf("%ld %.3f %.3f\n", seen, (double)(clock_monotonic_ms() - begun) / 1000, cpu_seconds() - cpu);
+  printf("%ld %.3f %.3f\n", counted.seen, (double)(clock_monotonic_ms() - counted.begun) / 1000,
+         cpu_seconds() - counted.cpu);
+  rd_kafka_queue_destroy(queue);
   rd_kafka_consumer_close(handle);
   rd_kafka_destroy(handle);
-  return seen == total ? 0 : 1;
+  return counted.seen == total ? 0 : 1;
 }
 
 /* ---- aws ---- */
@@ -216,7 +234,8 @@ static int aws(void) {
 int main(int argc, char **argv) {
   const char *verb = argc > 1 ? argv[1] : "";
   if (strcmp(verb, "produce") == 0 && argc >= 6) return produce(argv + 2, argc > 6 ? argv[6] : NULL);
-  if (strcmp(verb, "consume") == 0 && argc == 6) return consume(argv + 2);
+  if (strcmp(verb, "consume") == 0 && argc == 6) return consume(argv + 2, 1);
+  if (strcmp(verb, "batches") == 0 && argc == 6) return consume(argv + 2, BATCH);
   if (strcmp(verb, "aws") == 0) return aws();
-  die("usage: bench_pipeline produce|consume|aws …");
+  die("usage: bench_pipeline produce|consume|batches|aws …");
 }

@@ -55,8 +55,10 @@ def write_events(directory, account):
     plain = unmatched([json.dumps(envelope(r, account), separators=(",", ":")) for r in records])
     print(f"{len(plain)} of {len(records)} records match no shipped playbook")
     quiet.write_text("".join(line + "\n" for line in plain))
-    event = {**records[0], "eventID": "bench-#", "eventSource": "ec2.amazonaws.com", "eventName": MATCHING,
-             "awsRegion": "eu-west-1", "requestParameters": {"groupId": "sg-#"}, "responseElements": None}  # fmt: skip
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())  # an old one would only be parked
+    event = {**records[0], "eventID": "bench-#", "eventTime": now, "eventSource": "ec2.amazonaws.com", "eventName": MATCHING,
+             "awsRegion": "eu-west-1", "recipientAccountId": account, "requestParameters": {"groupId": "sg-#"},
+             "responseElements": None}  # fmt: skip
     event.pop("errorCode", None)
     loud.write_text(json.dumps(envelope(event, account), separators=(",", ":")) + "\n")
     return quiet, loud
@@ -67,41 +69,49 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def bare(stack, group, total):
+def bare(stack, group, total, verb="consume"):
     """(events/s, CPU µs an event)"""
-    command = [TOOL, "consume", stack.bootstrap, "parapet.events", group, str(total)]
+    command = [TOOL, verb, stack.bootstrap, "parapet.events", group, str(total)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     events, seconds, cpu = (float(word) for word in done.stdout.split())
     return events / seconds, cpu / events * 1e6
 
 
-def events_of(program):
-    """How many events it has counted.  Asked for all the time on the same two processors: no more is read than that."""
+def told(program):
+    """({outcome: events}, units in hand).  Asked for all the time on the same two processors: no more is read than that."""
     with socket.create_connection(("127.0.0.1", program.port), timeout=2) as connection:
         connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-        text = b"".join(iter(lambda: connection.recv(65536), b""))
-    return sum(float(line.rpartition(b" ")[2]) for line in text.splitlines() if line.startswith(b"parapet_events_total{"))
+        lines = b"".join(iter(lambda: connection.recv(65536), b"")).decode().splitlines()
+    value = lambda line: float(line.rpartition(" ")[2])  # noqa: E731
+    outcomes = {line.split('"')[1]: value(line) for line in lines if line.startswith("parapet_events_total{")}
+    return outcomes, sum(value(line) for line in lines if line.startswith("parapet_units_in_hand "))
 
 
-def worker(stack, group, total, wrapper=(), count_file=None, **settings):
-    """(events/s, CPU µs an event, allocations an event or None): from the first count seen to the last."""
+def worker(stack, group, total, wrapper=(), count_file=None, matching=0, **settings):
+    """(events/s, CPU µs an event, allocations an event or None): from the first count seen to the last unit's end."""
+    redis = stack.redis.client()
+    for key in list(redis.scan_iter("parapet:v1:seen:*", 1000)):  # or the next turn would take them for duplicates
+        redis.delete(key)
     program = stack.start_worker(wait=False, wrapper=wrapper, **{"kafka.group": group, "log.level": "warn", **settings})
     before, deadline = None, time.monotonic() + 120
     while True:
         try:
-            seen = events_of(program)
+            events, in_hand = told(program)
         except OSError:
-            seen = 0
+            events, in_hand = {}, 0
+        seen = sum(events.values())
         now = (time.monotonic(), seen, cpu_seconds(program.child.pid), counted(count_file))
         if seen and before is None:
             before = now
-        if seen >= total:
+        if seen >= total and not in_hand:
             break
         if time.monotonic() > deadline or not program.running():
             raise SystemExit(f"bench: {seen:.0f} of {total} events\n{program.log_tail()}")
         time.sleep(0.02)
     program.terminate(30)
     stack.programs.remove(program)
+    if {name: n for name, n in events.items() if n} != {**({"matched": matching} if matching else {}), "unmatched": total - matching}:
+        raise SystemExit(f"bench: of {total} events {matching} should match: {events}")
     events = now[1] - before[1]
     allocated = [(b - a) / events for a, b in zip(before[3], now[3])]
     return events / (now[0] - before[0]), (now[2] - before[2]) / events * 1e6, allocated
@@ -111,23 +121,27 @@ def counted(path):
     return struct.unpack("4Q", path.read_bytes()) if path and path.exists() and path.stat().st_size == 32 else (0,) * 4
 
 
-def show(name, rates, beside):
-    ratio = statistics.median(rates["worker"]) / statistics.median(rates["bare"])
-    for kind in ("bare", "worker"):
-        each = ", ".join(f"{rate:.0f}" for rate in rates[kind])
-        print(f"{name + ', ' + kind:<38}{statistics.median(rates[kind]):>10.0f} events/s  "
-              f"{statistics.median(rates[kind + ' cpu']):.2f} µs CPU an event  (each: {each})", flush=True)  # fmt: skip
-    print(f"{name + ', worker / bare':<38}{ratio:>10.2f}           {beside}", flush=True)
+KINDS = {
+    "bare": "bare, a poll a message",
+    "batches": "bare, in batches as the worker does",
+    "worker": "worker",
+}
 
 
 def measure(stack, name, total, beside, **settings):
-    rates = {"bare": [], "worker": [], "bare cpu": [], "worker cpu": []}
+    """Turn by turn; medians.  The aims are of a bare consumer with one poll a message, as most are."""
+    rates = {kind: [] for kind in KINDS}
     for number in range(ROUNDS):
-        rate, cpu = bare(stack, f"bare-{name}-{number}", total)
-        rates["bare"].append(rate), rates["bare cpu"].append(cpu)
-        rate, cpu, _ = worker(stack, f"worker-{name}-{number}", total, **settings)
-        rates["worker"].append(rate), rates["worker cpu"].append(cpu)
-    show(name, rates, beside)
+        rates["bare"].append(bare(stack, f"bare-{name}-{number}", total))
+        rates["batches"].append(bare(stack, f"batches-{name}-{number}", total, "batches"))
+        rates["worker"].append(worker(stack, f"worker-{name}-{number}", total, **settings)[:2])
+    rate = {kind: statistics.median(each[0] for each in turns) for kind, turns in rates.items()}
+    for kind, turns in rates.items():
+        cpu = statistics.median(each[1] for each in turns)
+        print(f"{name + ', ' + KINDS[kind]:<50}{rate[kind]:>10.0f} events/s  {cpu:.2f} µs CPU an event  "
+              f"(each: {', '.join(f'{each[0]:.0f}' for each in turns)})", flush=True)  # fmt: skip
+    print(f"{name + ', worker / bare':<50}{rate['worker'] / rate['bare']:>10.2f}           "
+          f"{rate['worker'] / rate['batches']:.2f} of that in batches; {beside}", flush=True)  # fmt: skip
 
 
 def allocations(stack, total):
@@ -137,7 +151,7 @@ def allocations(stack, total):
     subprocess.run([*os.environ.get("CC", "cc").split(), "-O2", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library, source], check=True)
     wrapper = ["env", f"LD_PRELOAD={library}", f"COUNT_FILE={counts}"]
     _, _, (calls, size, other_calls, other_size) = worker(stack, "counted", total, wrapper, counts)
-    print(f"{'unmatched, allocated an event':<38}{size:>10.3f} bytes in {calls:.5f} calls by Parapet; "
+    print(f"{'unmatched, allocated an event':<50}{size:>10.3f} bytes in {calls:.5f} calls by Parapet; "
           f"{other_size:.0f} bytes in {other_calls:.2f} calls by libraries (librdkafka)", flush=True)  # fmt: skip
 
 
@@ -162,7 +176,7 @@ def main():
             allocations(stack, EVENTS)
             recreate_topics(stack.bootstrap)
             produce(stack, quiet, EVENTS, loud)
-            measure(stack, "1 % matches", EVENTS, "AWS answers at once, from this machine",
+            measure(stack, "1 % matches", EVENTS, "AWS answers at once, from this machine", matching=EVENTS // 100,
                     **{"aws.endpoint_url": url, "patience": "1ms"})  # fmt: skip
     finally:
         aws.stdin.close()

@@ -1,8 +1,10 @@
 /* Counts allocations, to be preloaded: those that the program's own code asks for apart from those of its libraries.
  * COUNT_FILE names a file of four 64-bit numbers that is kept up to date: calls and bytes of the program, calls and
  * bytes of libraries (what a library allocates on the program's behalf, as strdup() does, counts there). */
+#include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -13,6 +15,8 @@
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
+extern void *__libc_memalign(size_t, size_t);
+extern void __libc_free(void *);
 
 static uint64_t nowhere[4], *counts = nowhere;
 static uintptr_t first, last;
@@ -56,6 +60,25 @@ void *calloc(size_t number, size_t size) {
 void *realloc(void *old, size_t size) {
   count(__builtin_return_address(0), size);
   return __libc_realloc(old, size);
+}
+
+/* The rest, so that nothing is left to another allocator that the program is linked with. */
+void free(void *old) { __libc_free(old); }
+
+void *memalign(size_t alignment, size_t size) {
+  count(__builtin_return_address(0), size);
+  return __libc_memalign(alignment, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size) {
+  count(__builtin_return_address(0), size);
+  return __libc_memalign(alignment, size);
+}
+
+int posix_memalign(void **memory, size_t alignment, size_t size) {
+  count(__builtin_return_address(0), size);
+  *memory = __libc_memalign(alignment, size);
+  return *memory ? 0 : ENOMEM;
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp,readability-inconsistent-declaration-parameter-name)
  */
