@@ -5,9 +5,11 @@
  * except for S3; the canonical query is decoded and encoded again, so that it does not matter how the URL spelt it. */
 #include "aws/sigv4.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +77,22 @@ static int compare_pairs(const void *left, const void *right) {
   return names ? names : strcmp(one->value, other->value);
 }
 
-/* ---- hashes ---- */
+/* ---- hashes ----
+ * OpenSSL looks its algorithms up by name for every use of EVP_sha256() and HMAC(), which takes longer than the hashes
+ * of a request: so they are fetched once, and the five HMACs of a signature share a context. */
+
+static EVP_MD *sha256;
+static EVP_MAC *hmac;
+
+static void fetch_algorithms(void) {
+  sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+  hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+}
+
+static int have_algorithms(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  return pthread_once(&once, fetch_algorithms) == 0 && sha256 && hmac;
+}
 
 static void hex(const unsigned char hash[HASH_SIZE], char text[HEX_SIZE]) {
   static const char digits[] = "0123456789abcdef";
@@ -88,15 +105,21 @@ static void hex(const unsigned char hash[HASH_SIZE], char text[HEX_SIZE]) {
 
 static int sha256_hex(const char *bytes, size_t length, char text[HEX_SIZE]) {
   unsigned char hash[HASH_SIZE];
-  if (EVP_Digest(bytes ? bytes : "", length, hash, NULL, EVP_sha256(), NULL) != 1) return -1;
+  if (EVP_Digest(bytes ? bytes : "", length, hash, NULL, sha256, NULL) != 1) return -1;
   hex(hash, text);
   return 0;
 }
 
-static int mac(unsigned char key[HASH_SIZE], const void *start, size_t start_length, const char *text, size_t length) {
-  unsigned size = HASH_SIZE;
-  return HMAC(EVP_sha256(), start ? start : key, start ? (int)start_length : HASH_SIZE, (const unsigned char *)text,
-              length, key, &size)
+/* key = HMAC(start, text); start NULL: the key so far.  The context knows its digest from the first time on. */
+static int mac(EVP_MAC_CTX *context, unsigned char key[HASH_SIZE], const char *start, const char *text, size_t length) {
+  static char name[] = "SHA256"; /* OpenSSL does not write to it, but does not say so */
+  const OSSL_PARAM digest[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+                               OSSL_PARAM_construct_end()};
+  size_t size = 0;
+  return EVP_MAC_init(context, start ? (const unsigned char *)start : key, start ? strlen(start) : HASH_SIZE,
+                      start ? digest : NULL) == 1 &&
+                 EVP_MAC_update(context, (const unsigned char *)text, length) == 1 &&
+                 EVP_MAC_final(context, key, &size, HASH_SIZE) == 1
              ? 0
              : -1;
 }
@@ -104,21 +127,25 @@ static int mac(unsigned char key[HASH_SIZE], const void *start, size_t start_len
 /* "AWS4" + secret → day → Region → service → "aws4_request" → the string to sign. */
 static int compute_signature(const struct signing *signing, const char *string_to_sign, char text[HEX_SIZE]) {
   const struct sigv4_context *context = signing->context;
-  unsigned char key[HASH_SIZE];
+  unsigned char key[HASH_SIZE] = {0};
   size_t secret_length = strlen(context->credentials.secret_key) + 4;
   char *secret = malloc(secret_length + 1);
-  if (!secret) return -1;
-  snprintf(secret, secret_length + 1, "AWS4%s", context->credentials.secret_key);
-  int result = mac(key, secret, secret_length, signing->date, 8) == 0 &&
-                       mac(key, NULL, 0, context->region, strlen(context->region)) == 0 &&
-                       mac(key, NULL, 0, context->service, strlen(context->service)) == 0 &&
-                       mac(key, NULL, 0, "aws4_request", 12) == 0 &&
-                       mac(key, NULL, 0, string_to_sign, strlen(string_to_sign)) == 0
-                   ? 0
-                   : -1;
+  EVP_MAC_CTX *macs = EVP_MAC_CTX_new(hmac);
+  int result = -1;
+  if (secret && macs) {
+    snprintf(secret, secret_length + 1, "AWS4%s", context->credentials.secret_key);
+    result = mac(macs, key, secret, signing->date, 8) == 0 &&
+                     mac(macs, key, NULL, context->region, strlen(context->region)) == 0 &&
+                     mac(macs, key, NULL, context->service, strlen(context->service)) == 0 &&
+                     mac(macs, key, NULL, "aws4_request", 12) == 0 &&
+                     mac(macs, key, NULL, string_to_sign, strlen(string_to_sign)) == 0
+                 ? 0
+                 : -1;
+    OPENSSL_cleanse(secret, secret_length);
+  }
   hex(key, text);
   OPENSSL_cleanse(key, sizeof key);
-  OPENSSL_cleanse(secret, secret_length);
+  EVP_MAC_CTX_free(macs);
   free(secret);
   return result;
 }
@@ -438,6 +465,7 @@ int sigv4_sign(const struct sigv4_context *context, const struct aws_http_reques
                             .added_query = {.ceiling = (size_t)1 << 16},
                             .scope = {.ceiling = 512}};
   memset(result, 0, sizeof *result);
+  if (!have_algorithms()) return error_set(error, ERROR_FATAL, "Signing", "OpenSSL has no SHA-256 or no HMAC");
   if (split_url(&signing) != 0) return error_set(error, ERROR_INVALID, "InvalidUrl", "not a URL that can be signed");
   int wrong = sign(&signing, result);
   if (wrong) {
