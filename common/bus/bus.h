@@ -54,7 +54,7 @@ struct bus_consumer_options {
   struct bus_options common;
   const char *group;
   const char *const *topics;  /* NULL-terminated */
-  int64_t session_timeout_ms; /* 0: 45 s */
+  int64_t session_timeout_ms; /* 0: 45 s; a heartbeat each third of it, or each 3 s */
   int64_t commit_every_ms;    /* 0: 1 s */
   int64_t revoke_wait_ms;     /* partitions that are taken away wait this long for their unfinished messages; 0: not */
   size_t in_flight_high,
