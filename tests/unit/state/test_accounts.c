@@ -40,10 +40,10 @@ static void test_one_lists_at_a_time(void **unused) {
   struct redis_server *server = fresh_redis();
   if (!server) skip();
   struct state *one = joined_state(server, "one"), *two = joined_state(server, "two");
-  assert_int_equal(claim(one, HOUR, HOUR, 50), 1);
+  assert_int_equal(claim(one, HOUR, HOUR, 500), 1);
   assert_int_equal(claim(two, HOUR, HOUR, 50), 0);
   assert_int_equal(claim(one, HOUR, HOUR, HOUR), 1); /* prolongs it */
-  clock_sleep_ms(80);
+  clock_sleep_ms(600);
   assert_int_equal(claim(two, 1, 1, 50), 0);
   assert_int_equal(put(two, "{\"1\": {}}", NULL), 0); /* not its own to write */
   assert_int_equal(put(one, "{\"1\": {}}", NULL), 1);
@@ -65,22 +65,22 @@ static void test_a_hurry_is_rate_limited(void **unused) {
   struct state *state = joined_state(server, "a");
   json_t *members = NULL;
   int64_t asked, time = 0;
-  assert_int_equal(claim(state, HOUR, 40, HOUR), 1);
+  assert_int_equal(claim(state, HOUR, 400, HOUR), 1);
   assert_int_equal(put(state, NULL, "denied"), 1);
-  assert_int_equal(claim(state, HOUR, 40, HOUR), 0); /* a failure is tried again, but not at once … */
-  clock_sleep_ms(60);
-  assert_int_equal(claim(state, HOUR, 40, HOUR), 1);
+  assert_int_equal(claim(state, HOUR, 400, HOUR), 0); /* a failure is tried again, but not at once … */
+  clock_sleep_ms(500);
+  assert_int_equal(claim(state, HOUR, 400, HOUR), 1);
   assert_int_equal(put(state, "{\"1\": {}}", NULL), 1);
-  clock_sleep_ms(60);
-  assert_int_equal(claim(state, HOUR, 40, HOUR), 0); /* … a list is good until it is old … */
+  clock_sleep_ms(500);
+  assert_int_equal(claim(state, HOUR, 400, HOUR), 0); /* … a list is good until it is old … */
   OK(state_accounts_ask(state, &asked, &error));
-  assert_int_equal(claim(state, HOUR, 40, HOUR), 1); /* … unless somebody asks */
+  assert_int_equal(claim(state, HOUR, 400, HOUR), 1); /* … unless somebody asks */
   assert_int_equal(put(state, "{\"1\": {}}", NULL), 1);
   OK(state_accounts_get(state, &time, &members, NULL, 0, &error));
   assert_true(time >= asked); /* a list is as old as its beginning */
   json_decref(members);
-  clock_sleep_ms(60);
-  assert_int_equal(claim(state, HOUR, 40, HOUR), 0); /* what was asked is answered */
+  clock_sleep_ms(500);
+  assert_int_equal(claim(state, HOUR, 400, HOUR), 0); /* what was asked is answered */
   state_close(state);
 }
 

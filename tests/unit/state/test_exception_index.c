@@ -3,6 +3,15 @@
 
 #include "fixture.h"
 
+#include <time.h>
+
+/* Processor time of this thread: a machine that others share changes nothing. */
+static int64_t worked_ms(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
 static void test_globs(void **unused) {
   (void)unused;
   static const struct {
@@ -190,7 +199,7 @@ static void test_100000_of_all_scopes_are_found_in_microseconds(void **unused) {
     snprintf(text, sizeof text, "{\"id\":\"%s\",%s,\"expires\":9}", id, scope);
     put(index, id, text);
   }
-  int64_t started = clock_monotonic_ms();
+  int64_t started = worked_ms();
   for (int i = 0; i < 3000; i++) {
     int n = i * 33;
     char account[16], resource[32], arn[96], unit[32], environment[8], tag[32], key[32], wanted[40];
@@ -209,7 +218,7 @@ static void test_100000_of_all_scopes_are_found_in_microseconds(void **unused) {
     if (!found || !strstr(found, wanted)) fail_msg("%d: %s", n, found ? found : "nothing");
     json_decref(tags);
   }
-  int64_t took = clock_monotonic_ms() - started;
+  int64_t took = worked_ms() - started;
   assert_true(took < 3000); /* under 1 ms each even here, under a sanitizer */
   exception_index_close(index);
 }
@@ -228,7 +237,7 @@ static void test_100000_cost_microseconds(void **unused) {
   }
   struct state_subject subject = web;
   int found = 0;
-  int64_t started = clock_monotonic_ms();
+  int64_t started = worked_ms();
   for (int i = 0; i < 2000; i++) {
     char account[16], resource[32];
     snprintf(account, sizeof account, "%012d", i % 5000);
@@ -237,7 +246,7 @@ static void test_100000_cost_microseconds(void **unused) {
     subject.resource = resource;
     found += exception_index_find(index, &subject, 1) != NULL;
   }
-  int64_t took = clock_monotonic_ms() - started;
+  int64_t took = worked_ms() - started;
   assert_true(found > 500);
   assert_true(took < 2000); /* under 1 ms each even here, under a sanitizer */
   for (int i = 0; i < 100000; i++) {

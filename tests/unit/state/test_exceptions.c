@@ -154,9 +154,9 @@ static void test_each_end_is_warned_of_once(void **unused) {
   int existed;
   OK(state_exception_remove(one, "gone", &existed, &error));
   assert_string_equal(expiring(one, 3600000, 60000), "");
-  assert_string_equal(expiring(one, 2 * day, 50), "soon ");
-  assert_string_equal(expiring(two, 2 * day, 50), ""); /* the other has it */
-  clock_sleep_ms(100);
+  assert_string_equal(expiring(one, 2 * day, 500), "soon ");
+  assert_string_equal(expiring(two, 2 * day, 500), ""); /* the other has it */
+  clock_sleep_ms(600);
   assert_string_equal(expiring(two, 2 * day, 60000), "soon "); /* and did not tell */
   OK(state_exception_warned(two, "soon", &error));
   assert_string_equal(expiring(one, 2 * day, 60000), "");

@@ -34,9 +34,9 @@ static void test_rounds_count_once_and_roll(void **unused) {
   tell(state, "a-2", "two", 60000);
   assert_string_equal(rounds(state, "ssh|sg-1", 60000), "one two ");
   assert_string_equal(rounds(state, "ssh|sg-2", 60000), "");
-  clock_sleep_ms(60);
+  clock_sleep_ms(600);
   tell(state, "a-3", "three", 60000);
-  assert_string_equal(rounds(state, "ssh|sg-1", 50), "three ");
+  assert_string_equal(rounds(state, "ssh|sg-1", 500), "three ");
   FAILS(state_fight_round(state, "ssh|sg-1", "", NULL, 1000, &error), ERROR_INVALID, "argument");
   for (int i = 0; i < 50; i++) {
     char action[16];

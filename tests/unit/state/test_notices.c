@@ -158,20 +158,20 @@ static void test_a_channel_keeps_its_pace_and_gathers_meanwhile(void **unused) {
   struct redis_server *server = fresh_redis();
   if (!server) skip();
   struct state *state = joined_state(server, "a"), *other = joined_state(server, "b");
-  const struct state_notice_pace two = {.limit = 2, .within_ms = 400};
+  const struct state_notice_pace two = {.limit = 2, .within_ms = 1500};
   static const char *const keys[] = {"a", "b", "c"}; /* of the same age: in this order */
   for (int i = 0; i < 3; i++) add(state, keys[i], "fixed", i, 0);
   clock_sleep_ms(2);
-  json_decref(take_in_pace(state, CHANNEL, 50, &two));
+  json_decref(take_in_pace(state, CHANNEL, 500, &two));
   json_decref(take_in_pace(other, CHANNEL, MINUTE, &two));
   assert_null(take_in_pace(state, CHANNEL, MINUTE, &two)); /* whoever asks: the pace is the channel's */
-  clock_sleep_ms(80);
+  clock_sleep_ms(600);
   json_t *again = take_in_pace(state, CHANNEL, MINUTE, &two); /* a further try is no further message */
   assert_non_null(again);
   assert_int_equal(number_at(again, "tries"), 2);
   json_decref(again);
   add(state, "c", "fixed", 4, 0);
-  clock_sleep_ms(500);
+  clock_sleep_ms(1600);
   json_t *digest = take_in_pace(state, CHANNEL, MINUTE, &two);
   assert_non_null(digest);
   assert_int_equal(number_at(digest, "count"), 2);

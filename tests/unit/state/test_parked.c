@@ -68,7 +68,7 @@ static void test_due_ones_are_taken_in_order_and_come_back_when_forgotten(void *
   park(state, "ssh|second", "1", 2, now - 10);
   park(state, "ssh|first", "1", 3, now - 20);
   park(state, "ssh|waits", "1", 4, 0);
-  json_t *entries = take(state, 1, 50);
+  json_t *entries = take(state, 1, 500);
   assert_int_equal(json_array_size(entries), 1);
   expect_entry(entries, 0, "ssh|first", 3, 0);
   json_decref(entries);
@@ -76,7 +76,7 @@ static void test_due_ones_are_taken_in_order_and_come_back_when_forgotten(void *
   expect_entry(entries, 0, "ssh|second", 2, 0);
   json_decref(entries);
   OK(state_unpark(state, "ssh|second", &error));
-  clock_sleep_ms(100);
+  clock_sleep_ms(600);
   entries = take(state, 10, MINUTE); /* the first one's taker did not come back */
   assert_int_equal(json_array_size(entries), 1);
   expect_entry(entries, 0, "ssh|first", 3, 0);

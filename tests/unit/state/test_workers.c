@@ -90,9 +90,9 @@ static void test_a_stale_token_writes_no_intent(void **unused) {
   struct state *one = joined_state(server, "one"), *two = joined_state(server, "two");
   struct state_lease stale, fresh;
   json_t *first = parse("{\"action\":\"a-1\"}"), *second = parse("{\"action\":\"a-2\"}"), *got = NULL;
-  assert_int_equal(state_lease_take(one, "sg-1", 50, &stale, NULL), 1);
+  assert_int_equal(state_lease_take(one, "sg-1", 500, &stale, NULL), 1);
   OK(state_intent_put(one, "ssh|sg-1", first, &stale, &error));
-  clock_sleep_ms(100);
+  clock_sleep_ms(600);
   FAILS(state_intent_put(one, "ssh|sg-1", first, &stale, &error), ERROR_RETRYABLE, "LEASE"); /* nobody's now */
   assert_int_equal(state_lease_take(two, "sg-1", 60000, &fresh, NULL), 1);
   OK(state_intent_put(two, "ssh|sg-1", second, &fresh, &error));
