@@ -38,17 +38,17 @@ struct journal; /* act.c: one action's record */
 struct unit_case { /* one guardrail's view of the unit */
   const struct guardrail *guardrail;
   enum stage stage;
-  int looks;             /* further looks taken in this stage */
-  int tries;             /* transient failures in a row */
-  int64_t due_ms;        /* monotonic: not before */
-  int64_t created_ms;    /* wall: when its resource was created, as an event told; 0: none did */
-  int64_t settled_ms;    /* wall: when it will be old enough, VERDICT_SETTLE */
-  char subject[640];     /* "guardrail|arn" */
-  char action[64];       /* id of the action, "" before there is one */
-  json_t *finding_value; /* what `find` said before the action */
-  json_t *record;        /* STAGE_RECORD: what is still to be written */
-  int unpublished;       /* its finding was written, and the topic did not take it; before that it was: */
-  char was[32];
+  int looks;                  /* further looks taken in this stage */
+  int tries;                  /* transient failures in a row */
+  int64_t due_ms;             /* monotonic: not before */
+  int64_t created_ms;         /* wall: when its resource was created, as an event told; 0: none did */
+  int64_t settled_ms;         /* wall: when it will be old enough, VERDICT_SETTLE */
+  char subject[640];          /* "guardrail|arn" */
+  char action[64];            /* id of the action, "" before there is one */
+  json_t *finding_value;      /* what `find` said before the action */
+  json_t *record;             /* STAGE_RECORD: what is still to be written */
+  int unpublished;            /* its finding was written, and the topic did not take it */
+  char was[32];               /* unpublished: the finding's status before that */
   json_t *planned;            /* the calls that a shadow would have made; NULL: it is none */
   json_t *baseline, *changes; /* what its guardrail remembers, see baseline.c; NULL: not asked yet */
   json_t *approval;           /* somebody agreed to this plan: to be used up before the first call */

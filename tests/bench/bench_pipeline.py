@@ -96,10 +96,10 @@ def worker(stack, group, total, wrapper=(), count_file=None, matching=0, **setti
     before, deadline = None, time.monotonic() + 120
     while True:
         try:
-            events, in_hand = told(program)
+            outcomes, in_hand = told(program)
         except OSError:
-            events, in_hand = {}, 0
-        seen = sum(events.values())
+            outcomes, in_hand = {}, 0
+        seen = sum(outcomes.values())
         now = (time.monotonic(), seen, cpu_seconds(program.child.pid), counted(count_file))
         if seen and before is None:
             before = now
@@ -110,8 +110,8 @@ def worker(stack, group, total, wrapper=(), count_file=None, matching=0, **setti
         time.sleep(0.02)
     program.terminate(30)
     stack.programs.remove(program)
-    if {name: n for name, n in events.items() if n} != {**({"matched": matching} if matching else {}), "unmatched": total - matching}:
-        raise SystemExit(f"bench: of {total} events {matching} should match: {events}")
+    if {**outcomes, "matched": outcomes.get("matched", 0)} != {**dict.fromkeys(outcomes, 0), "matched": matching, "unmatched": total - matching}:
+        raise SystemExit(f"bench: of {total} events {matching} should match: {outcomes}")
     events = now[1] - before[1]
     allocated = [(b - a) / events for a, b in zip(before[3], now[3])]
     return events / (now[0] - before[0]), (now[2] - before[2]) / events * 1e6, allocated
