@@ -125,6 +125,9 @@ def test_a_slow_unit_at_the_head_of_a_partition(stack):
     """Nothing can be committed behind it; the others go on, are not judged again, and the lag goes when it ends."""
     settings = {**SETTINGS, "kafka.session_timeout": "30s", "aws.call_timeout": "120s", "lease": "130s"}  # nobody dies here
     workers = [start_worker(stack, **settings) for _ in range(2)]
+    # A head whose partition moves meanwhile would be read by both workers at once, and be through in half the time.
+    settled = [1, 1, 2, 2]  # six partitions, two workers of two consumers
+    stack.wait_until(lambda: stack.group_shares("parapet-workers.events") == settled, 60, f"shares of {settled}", 1)
     slow = stack.ids[ACCOUNT + 1]
     stack.tap.fault({"service": "ec2", "operation": "Describe*", "account": slow}, delay_ms=SLOW_HEAD * 500, count=2)
     numbered = Numbered(stack)

@@ -68,6 +68,7 @@ def test_killed_broker_comes_back_with_acknowledged_data(stack):
 def test_group_lag(stack):
     stack.produce("parapet.events", [(str(n), {"n": n}) for n in range(30)])
     assert stack.group_lag("nobody", ["parapet.events"]) == 30
+    assert not stack.group_shares("nobody")
 
 
 # ---- Redis ----

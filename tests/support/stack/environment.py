@@ -400,6 +400,9 @@ class Stack:
     def group_lag(self, group="parapet-workers", topics=("parapet.events", "parapet.sweeps", "parapet.commands")):
         return kafka.group_lag(self.bootstrap, group, topics)
 
+    def group_shares(self, group):
+        return kafka.group_shares(self.bootstrap, group)
+
     def send(self, region, bodies):
         """Puts events (text or JSON) into the Region's queue, past SQS's API."""
         self.tap.send(region, bodies)

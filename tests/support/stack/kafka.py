@@ -459,3 +459,14 @@ def group_lag(bootstrap, group, topics):
         return lag
     finally:
         consumer.close()
+
+
+def group_shares(bootstrap, group):
+    """How many partitions each member of `group` has, in order; None while the group is between two assignments."""
+    from confluent_kafka import ConsumerGroupState
+
+    client = admin(bootstrap)  # which has to live until it has answered
+    told = client.describe_consumer_groups([group], request_timeout=10)[group].result(15)
+    if told.state != ConsumerGroupState.STABLE:
+        return None
+    return sorted(len(member.assignment.topic_partitions) for member in told.members)
