@@ -11,7 +11,7 @@ from spine import lag, start_worker
 ACCOUNT, REGION = 0, "eu-west-1"
 RATE, CHANGES, EVERY = 10, 20, 3.0  # events a second, changes of the group, seconds between two
 IN_HAND = 4.0  # seconds from an event's first read to its commit, at most
-SLOW_HEAD = int(os.environ.get("PARAPET_SLOW_HEAD", "60"))  # seconds: two reads of it, each within its deadline
+SLOW_HEAD = int(os.environ.get("PARAPET_SLOW_HEAD", "60"))  # seconds, 115 at most: two reads within their deadlines
 SETTINGS = {"kafka.session_timeout": "6s", "lease": "8s", "patience": "300ms", "threads": 16, "kafka.consumers": 2}
 
 
