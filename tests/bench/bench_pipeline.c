@@ -1,13 +1,21 @@
-/* What bench_pipeline.py needs to be quick: a producer of many events, a bare librdkafka consumer, and an AWS that
+/* What bench_pipeline.py needs to be quick: a producer of many events, bare librdkafka consumers, and an AWS that
  * always gives the same answers.
  *
- *   bench_pipeline produce BROKERS TOPIC FILE COUNT [MATCHING]   the lines of FILE over and over; with MATCHING, one of
- *                                                                 a hundred is that file's line, # replaced by a number
- *   bench_pipeline consume BROKERS TOPIC GROUP COUNT             prints "events seconds cpu_seconds", from the first on
- *   bench_pipeline aws                                           prints its port, serves until stdin ends */
+ *   bench_pipeline produce BROKERS TOPIC FILE COUNT [MATCHING]
+ *       the lines of FILE over and over; with MATCHING, one of a hundred is that file's line, # replaced by a number
+ *   bench_pipeline consume BROKERS TOPIC GROUP COUNT
+ *       prints "events seconds cpu_seconds", from the first on
+ *   bench_pipeline batches BROKERS TOPIC GROUP COUNT
+ *       the same, many messages at once
+ *   bench_pipeline least BROKERS TOPIC GROUP COUNT AWS REDIS
+ *       the same, and each event that matches costs one request to both ports of this machine: no worker can do less
+ *   bench_pipeline aws
+ *       prints its port, serves until stdin ends */
 #include <arpa/inet.h>
 #include <librdkafka/rdkafka.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +25,29 @@
 #include "base/clock.h"
 #include "bus/bus.h"
 
-enum { LINES = 8192, EVERY = 100, REQUEST_BYTES = 65536, IDLE_MS = 30000 };
+enum { LINES = 8192, EVERY = 100, MESSAGE_BYTES = 65536, IDLE_MS = 30000 };
 
 static void die(const char *what) {
   fprintf(stderr, "bench_pipeline: %s\n", what);
   exit(1);
+}
+
+/* One HTTP message a time: head, then as much body as it announces.  0 when the connection ends. */
+static int next_message(int socket, char *text, const char **body) {
+  size_t used = 0, wanted = 0;
+  while (used < MESSAGE_BYTES - 1) {
+    ssize_t got = read(socket, text + used, MESSAGE_BYTES - 1 - used);
+    if (got <= 0) return 0;
+    used += (size_t)got;
+    text[used] = 0;
+    char *end = strstr(text, "\r\n\r\n");
+    if (!end) continue;
+    const char *length = strcasestr(text, "\r\ncontent-length:");
+    wanted = (size_t)(end + 4 - text) + (length && length < end ? (size_t)atol(length + 17) : 0);
+    *body = end + 4;
+    if (used >= wanted) return 1;
+  }
+  return 0;
 }
 
 /* ---- produce ---- */
@@ -43,7 +69,7 @@ static size_t read_lines(const char *path, char **lines, size_t limit) {
 
 /* Each # of the line becomes the number, so that every event is one of its own. */
 static const char *numbered(const char *line, long number) {
-  static char text[REQUEST_BYTES];
+  static char text[MESSAGE_BYTES];
   size_t used = 0;
   for (; *line && used < sizeof text - 32; line++)
     if (*line == '#')
@@ -103,7 +129,88 @@ struct counted {
   long seen;
   int64_t begun, last; /* the first, and a late one */
   double cpu;
+  struct least *least; /* NULL: count only */
 };
+
+/* ---- least ---- */
+/* An event that matched costs any worker at least one read of the live state and one question to Redis.  Here both are
+ * written once and only sent: no signature, no parsing, no decision. */
+#define MATCHES "\"eventID\":\"bench-" /* as bench_pipeline.py numbers them */
+#define READ_BODY "Action=DescribeSecurityGroups&Version=2016-11-15&GroupId.1=sg-1"
+enum { ASKERS = 16, ASKED_AT_ONCE = 1024 };
+struct least {
+  pthread_mutex_t lock;
+  pthread_cond_t more, less;
+  long waiting; /* events that nobody has taken yet */
+  bool ended;
+  int ports[2]; /* AWS, Redis */
+  pthread_t threads[ASKERS];
+};
+
+static int connected(int port) {
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int one = 1, to = socket(AF_INET, SOCK_STREAM, 0);
+  if (to < 0 || connect(to, (struct sockaddr *)&address, sizeof address) != 0) die("cannot connect");
+  setsockopt(to, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  return to;
+}
+
+static bool taken(struct least *least) {
+  pthread_mutex_lock(&least->lock);
+  while (least->waiting == 0 && !least->ended) pthread_cond_wait(&least->more, &least->lock);
+  bool some = least->waiting > 0;
+  if (some && least->waiting-- == ASKED_AT_ONCE) pthread_cond_signal(&least->less);
+  pthread_mutex_unlock(&least->lock);
+  return some;
+}
+
+static void *ask_both(void *argument) {
+  static const char redis_says[] =
+      "*6\r\n$3\r\nSET\r\n$24\r\nparapet:v1:seen:bench-00\r\n$1\r\n1\r\n$2\r\nNX\r\n"
+      "$2\r\nEX\r\n$2\r\n60\r\n";
+  struct least *least = argument;
+  char request[512], *answer = malloc(MESSAGE_BYTES);
+  const char *body;
+  size_t length =
+      (size_t)snprintf(request, sizeof request, "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %zu\r\n\r\n%s",
+                       strlen(READ_BODY), READ_BODY);
+  int aws = connected(least->ports[0]), redis = connected(least->ports[1]);
+  while (answer && taken(least)) {
+    if (write(aws, request, length) != (ssize_t)length || !next_message(aws, answer, &body)) die("AWS did not answer");
+    if (write(redis, redis_says, sizeof redis_says - 1) < 0 || read(redis, answer, 64) <= 0)
+      die("Redis did not answer");
+  }
+  free(answer);
+  close(aws);
+  close(redis);
+  return NULL;
+}
+
+static void least_begin(struct least *least, char **ports) {
+  pthread_mutex_init(&least->lock, NULL);
+  pthread_cond_init(&least->more, NULL);
+  pthread_cond_init(&least->less, NULL);
+  for (size_t i = 0; i < 2; i++) least->ports[i] = atoi(ports[i]);
+  for (size_t i = 0; i < ASKERS; i++)
+    if (pthread_create(&least->threads[i], NULL, ask_both, least) != 0) die("no thread");
+}
+
+static void least_add(struct least *least) {
+  pthread_mutex_lock(&least->lock);
+  while (least->waiting >= ASKED_AT_ONCE) pthread_cond_wait(&least->less, &least->lock);
+  least->waiting++;
+  pthread_cond_signal(&least->more);
+  pthread_mutex_unlock(&least->lock);
+}
+
+static void least_end(struct least *least) {
+  pthread_mutex_lock(&least->lock);
+  least->ended = true;
+  pthread_cond_broadcast(&least->more);
+  pthread_mutex_unlock(&least->lock);
+  for (size_t i = 0; i < ASKERS; i++) pthread_join(least->threads[i], NULL);
+}
 
 static double cpu_seconds(void) {
   struct rusage usage;
@@ -116,15 +223,19 @@ static void count_one(const rd_kafka_message_t *message, struct counted *counted
   int64_t now = counted->seen % 1024 == 0 ? clock_monotonic_ms() : 0;
   if (now) counted->last = now;
   if (!message->err && counted->seen++ == 0) counted->begun = clock_monotonic_ms(), counted->cpu = cpu_seconds();
+  if (counted->least && memmem(message->payload, message->len, MATCHES, strlen(MATCHES))) least_add(counted->least);
 }
 
-/* batch: how many are taken at once; 1: as most consumers do, with rd_kafka_consumer_poll(). */
-static int consume(char **argv, size_t batch) {
+/* batch: how many are taken at once; 1: as most consumers do, with rd_kafka_consumer_poll().  ports: NULL, or whom each
+ * match asks. */
+static int consume(char **argv, size_t batch, char **ports) {
+  struct least least = {0};
   rd_kafka_message_t *messages[BATCH];
   rd_kafka_t *handle = bare_consumer(argv);
   rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(handle);
-  struct counted counted = {.last = clock_monotonic_ms()};
+  struct counted counted = {.last = clock_monotonic_ms(), .least = ports ? &least : NULL};
   long total = atol(argv[3]);
+  if (ports) least_begin(&least, ports);
   while (counted.seen < total && clock_monotonic_ms() - counted.last < IDLE_MS) {
     ssize_t count = batch > 1 ? rd_kafka_consume_batch_queue(queue, 0, messages, batch) : 0;
     if (count <= 0) count = (messages[0] = rd_kafka_consumer_poll(handle, 100)) != NULL;
@@ -133,6 +244,7 @@ static int consume(char **argv, size_t batch) {
       rd_kafka_message_destroy(messages[i]);
     }
   }
+  if (ports) least_end(&least);
   printf("%ld %.3f %.3f\n", counted.seen, (double)(clock_monotonic_ms() - counted.begun) / 1000,
          cpu_seconds() - counted.cpu);
   rd_kafka_queue_destroy(queue);
@@ -172,29 +284,11 @@ static size_t answer(const char *body, char *text, size_t size) {
                           strlen(content), content);
 }
 
-/* One request a time: head, then as much body as it announces.  0 when the connection ends. */
-static int next_request(int socket, char *request, const char **body) {
-  size_t used = 0, wanted = 0;
-  while (used < REQUEST_BYTES - 1) {
-    ssize_t got = read(socket, request + used, REQUEST_BYTES - 1 - used);
-    if (got <= 0) return 0;
-    used += (size_t)got;
-    request[used] = 0;
-    char *end = strstr(request, "\r\n\r\n");
-    if (!end) continue;
-    const char *length = strcasestr(request, "\r\ncontent-length:");
-    wanted = (size_t)(end + 4 - request) + (length && length < end ? (size_t)atol(length + 17) : 0);
-    *body = end + 4;
-    if (used >= wanted) return 1;
-  }
-  return 0;
-}
-
 static void *serve(void *argument) {
   int socket = (int)(intptr_t)argument;
-  char *request = malloc(REQUEST_BYTES), text[4096];
+  char *request = malloc(MESSAGE_BYTES), text[4096];
   const char *body;
-  while (request && next_request(socket, request, &body)) {
+  while (request && next_message(socket, request, &body)) {
     size_t length = answer(body, text, sizeof text);
     if (write(socket, text, length) != (ssize_t)length) break;
   }
@@ -234,8 +328,9 @@ static int aws(void) {
 int main(int argc, char **argv) {
   const char *verb = argc > 1 ? argv[1] : "";
   if (strcmp(verb, "produce") == 0 && argc >= 6) return produce(argv + 2, argc > 6 ? argv[6] : NULL);
-  if (strcmp(verb, "consume") == 0 && argc == 6) return consume(argv + 2, 1);
-  if (strcmp(verb, "batches") == 0 && argc == 6) return consume(argv + 2, BATCH);
+  if (strcmp(verb, "consume") == 0 && argc == 6) return consume(argv + 2, 1, NULL);
+  if (strcmp(verb, "batches") == 0 && argc == 6) return consume(argv + 2, BATCH, NULL);
+  if (strcmp(verb, "least") == 0 && argc == 8) return consume(argv + 2, BATCH, argv + 6);
   if (strcmp(verb, "aws") == 0) return aws();
-  die("usage: bench_pipeline produce|consume|batches|aws …");
+  die("usage: bench_pipeline produce|consume|batches|least|aws …");
 }
