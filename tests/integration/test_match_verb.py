@@ -125,5 +125,6 @@ def test_explain_names_the_scope_that_leaves_an_event_out(tmp_path):
 def test_explain_takes_a_guardrail_too():
     assert run("explain", "ssh-open-to-internet").stdout == run("playbooks", "explain", "ssh-open-to-internet").stdout
     assert "did you mean" in run("explain", "ssh-open-to-internt", code=2).stderr
+    assert "no-such.json" in (missing := run("explain", "no-such.json", code=1).stderr) and "guardrail" not in missing
     assert "neither an EventBridge event" in run("explain", "-", stdin='{"a": 1}', code=1).stderr
     assert "holds no event" in run("explain", "-", stdin="", code=1).stderr

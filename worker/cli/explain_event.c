@@ -231,7 +231,7 @@ int run_explain(struct cli *cli) {
   const char *word = cli->words.count == 1 ? cli->words.words[0] : NULL;
   if (!word)
     return fail_usage("usage: parapet explain GUARDRAIL | EVENT, where EVENT is a file, or - for standard input");
-  int is_file = strcmp(word, "-") == 0 || access(word, F_OK) == 0;
+  int is_file = strpbrk(word, "./") || strcmp(word, "-") == 0 || access(word, F_OK) == 0; /* no guardrail has . or / */
   struct bundle *bundle = cli_bundle(cli, NULL, &client, &error);
   int result;
   if (!bundle)
