@@ -8,7 +8,7 @@
  *   bench_pipeline batches BROKERS TOPIC GROUP COUNT
  *       the same, many messages at once
  *   bench_pipeline least BROKERS TOPIC GROUP COUNT AWS REDIS
- *       the same, and each event that matches costs one request to both ports of this machine: no worker can do less
+ *       the same, and each event that matches is one request to either port of this machine, waited for
  *   bench_pipeline aws
  *       prints its port, serves until stdin ends */
 #include <arpa/inet.h>
