@@ -60,13 +60,12 @@ static char *take_message(json_t *plan) {
 static json_t *request_of(struct unit *unit, struct unit_case *one, json_t *plan, const char *hash, json_t *finding,
                           const char *message) {
   const struct guardrail *guardrail = one->guardrail;
-  char id[65], finding_name[33], seed[128], created[32], expires[32];
+  char id[65], seed[128], created[32], expires[32];
   int64_t now = clock_wall_ms();
   snprintf(seed, sizeof seed, "%s%lld", hash, (long long)now);
   json_t *text = json_string(seed);
   json_hash(text, id);
   json_decref(text);
-  finding_id(one->subject, finding_name);
   memcpy(id, "p-", 2);
   id[14] = '\0';
   json_t *request =
@@ -77,7 +76,7 @@ static json_t *request_of(struct unit *unit, struct unit_case *one, json_t *plan
                 "arn", unit->arn, "plan", plan, "hash", hash, "finding", finding, "message", message ? message : "",
                 "created", clock_format(now, created, sizeof created), "expires",
                 clock_format(now + config_ms(unit->worker->config, "approval.expires"), expires, sizeof expires),
-                "unit", unit_pack(unit, one), "finding_id", finding_name);
+                "unit", unit_pack(unit, one), "finding_id", one->finding);
   if (unit->delivery->actor) json_object_set(request, "actor", unit->delivery->actor);
   return request;
 }
@@ -100,10 +99,8 @@ static int expired(const json_t *request) {
 
 /* Durable first: an approval that Redis forgets comes back from the topic. */
 static int put(struct unit *unit, struct unit_case *one, json_t *request, struct error *error) {
-  char id[33];
-  finding_id(one->subject, id);
-  if (mirror_put(unit->worker->producer, "approval", id, request, error) != 0) return -1;
-  return state_approval_put(unit->worker->state, id, request, NULL, error) < 0 ? -1 : 0;
+  if (mirror_put(unit->worker->producer, "approval", one->finding, request, error) != 0) return -1;
+  return state_approval_put(unit->worker->state, one->finding, request, NULL, error) < 0 ? -1 : 0;
 }
 
 static enum verdict wait_for(struct unit_case *one, const json_t *request, struct error *error) {
@@ -144,17 +141,16 @@ static enum verdict decide(struct unit *unit, struct unit_case *one, json_t *kno
 
 enum verdict approve_gate(struct unit *unit, struct unit_case *one, const struct live *live, json_t *finding,
                           struct error *error) {
-  char id[33], hash[65];
+  char hash[65];
   if (!may_ask(unit, one->guardrail)) return VERDICT_GO;
   json_t *plan = plan_of(unit, one, live, finding, error), *known = NULL;
   if (!plan) return VERDICT_LATER;
   char *message = take_message(plan);
   enum verdict verdict = VERDICT_GO;
   if (message || guardrail_mode(one->guardrail, unit->place.environment) == MODE_APPROVE) {
-    finding_id(one->subject, id);
     hash_of(one, live, plan, hash);
     json_t *request = request_of(unit, one, plan, hash, finding, message);
-    if (state_approval_get(unit->worker->state, id, &known, error) != 0)
+    if (state_approval_get(unit->worker->state, one->finding, &known, error) != 0)
       verdict = VERDICT_LATER;
     else
       verdict = decide(unit, one, known, request, error);
@@ -167,15 +163,15 @@ enum verdict approve_gate(struct unit *unit, struct unit_case *one, const struct
 }
 
 enum verdict approve_use(struct unit *unit, struct unit_case *one, struct error *error) {
-  char id[33], now[32];
+  char now[32];
   if (!one->approval) return VERDICT_GO;
-  finding_id(one->subject, id);
   json_t *used = json_copy(one->approval);
   json_object_set_new(used, "status", json_string("used"));
   json_object_set_new(used, "action", json_string(one->action));
   json_object_set_new(used, "used", json_string(clock_format(clock_wall_ms(), now, sizeof now)));
-  int result = mirror_put(unit->worker->producer, "approval", id, used, error);
-  if (result == 0) result = state_approval_put(unit->worker->state, id, used, one->approval, error) == 1 ? 0 : -1;
+  int result = mirror_put(unit->worker->producer, "approval", one->finding, used, error);
+  if (result == 0)
+    result = state_approval_put(unit->worker->state, one->finding, used, one->approval, error) == 1 ? 0 : -1;
   json_decref(used);
   if (result == 0) {
     json_decref(one->approval);
@@ -189,13 +185,11 @@ enum verdict approve_use(struct unit *unit, struct unit_case *one, struct error 
 }
 
 enum verdict approve_forget(struct unit *unit, struct unit_case *one, struct error *error) {
-  char id[33];
   json_t *known = NULL;
   if (!one->approved && !may_ask(unit, one->guardrail)) return VERDICT_GO;
-  finding_id(one->subject, id);
-  if (state_approval_get(unit->worker->state, id, &known, error) != 0) return VERDICT_LATER;
-  int failed = known && (mirror_put(unit->worker->producer, "approval", id, NULL, error) != 0 ||
-                         state_approval_put(unit->worker->state, id, NULL, known, error) < 0);
+  if (state_approval_get(unit->worker->state, one->finding, &known, error) != 0) return VERDICT_LATER;
+  int failed = known && (mirror_put(unit->worker->producer, "approval", one->finding, NULL, error) != 0 ||
+                         state_approval_put(unit->worker->state, one->finding, NULL, known, error) < 0);
   json_decref(known);
   return failed ? VERDICT_LATER : VERDICT_GO;
 }

@@ -194,6 +194,14 @@ static int gather(struct gathering *gathering, struct error *error) {
 }
 
 /* ---- the task ---- */
+/* One that is longer than any of AWS's is none: cut off it might be another's. */
+static void take_id(const char *id, char *text, size_t size) {
+  if (strlen(id) < size)
+    memcpy(text, id, strlen(id) + 1);
+  else
+    text[0] = '\0';
+}
+
 static const char *parse_event(struct delivery *delivery) {
   static _Thread_local char reason[900];
   size_t length;
@@ -207,9 +215,9 @@ static const char *parse_event(struct delivery *delivery) {
   if (!json_is_object(json_object_get(delivery->event, "detail"))) return "no event: \"detail\" is not an object";
   if (!valid_region(event_region(delivery->event)))
     return "no Region: neither \"detail.awsRegion\" nor \"region\" is one";
-  snprintf(delivery->id, sizeof delivery->id, "%s", event_id(delivery->event));
-  snprintf(delivery->request_id, sizeof delivery->request_id, "%s",
-           json_text_at(delivery->event, "detail", "requestID", NULL));
+  take_id(event_id(delivery->event), delivery->id, sizeof delivery->id);
+  take_id(json_text_at(delivery->event, "detail", "requestID", NULL), delivery->request_id,
+          sizeof delivery->request_id);
   delivery->actor = event_actor(delivery->event);
   if (clock_parse(event_time(delivery->event), &delivery->event_ms) != 0) delivery->event_ms = 0;
   delivery->collected_ms = bus_message_time_ms(delivery->message);
@@ -299,7 +307,8 @@ static int make_units(struct matched *matched) {
     snprintf(matched->reason, sizeof matched->reason, "%s", wrong);
     return -1;
   }
-  if (delivery->id[0] && state_seen(worker->state, delivery->id, &seen, &error) != 0) return 0;
+  if (state_event_known(worker->state, delivery->id, delivery->request_id, &seen, &delivery->own_request, &error) != 0)
+    return 0;
   if (seen) {
     metric_add(&worker_metrics[M_EVENTS], 1, "duplicate");
     return 1;

@@ -1,4 +1,4 @@
-/* peek, read and gate: what has to be true before anything is read, and before anything is changed.
+/* recognise, peek, read and gate: what has to be true before anything is read, and before anything is changed.
  *
  * Order of the gates: own change → exception → exempt by tag → environment's mode → fight → lease → read and judge
  * again under the lease → the version's rollout → approval, if somebody must agree → breaker's grant, last, so that no
@@ -37,17 +37,14 @@ static int is_role(const struct unit *unit, const char *name, const char *issuer
 }
 
 /* Ours only if the session's issuer is a role that we assume in that account, or the request is in our journal. */
-static int is_own_change(struct unit *unit, struct error *error) {
+static int is_own_change(const struct unit *unit) {
   const struct delivery *delivery = unit->delivery;
-  if (delivery->kind != DELIVERY_EVENT || unit->foreign) return 0;
+  if (delivery->kind != DELIVERY_EVENT) return 0;
+  if (delivery->own_request) return 1;
   const char *issuer = json_text_at(delivery->actor, "role", NULL);
-  if (is_role(unit, accounts_role(unit->accounts), issuer)) return 1;
-  for (size_t i = 0; i < json_array_size(unit->bundle->roles); i++)
-    if (is_role(unit, json_string_value(json_array_get(unit->bundle->roles, i)), issuer)) return 1;
-  int own = 0;
-  if (delivery->request_id[0] && state_own_request(unit->worker->state, delivery->request_id, &own, error) != 0)
-    return -1;
-  unit->foreign = !own;
+  int own = is_role(unit, accounts_role(unit->accounts), issuer);
+  for (size_t i = 0; i < json_array_size(unit->bundle->roles) && !own; i++)
+    own = is_role(unit, json_string_value(json_array_get(unit->bundle->roles, i)), issuer);
   return own;
 }
 
@@ -64,15 +61,6 @@ static enum verdict refused(struct unit_case *one, enum state_grant answer, cons
   refuse(one, gates[answer]);
   error_set(error, ERROR_THROTTLED, "Breaker", "%s: %s", words[answer], scope);
   return VERDICT_PARK;
-}
-
-/* Was an action begun that is not at its end? */
-static int has_begun(struct unit *unit, struct unit_case *one, int *begun, struct error *error) {
-  json_t *intent = NULL;
-  if (state_intent_get(unit->worker->state, one->subject, &intent, error) != 0) return -1;
-  *begun = intent != NULL;
-  json_decref(intent);
-  return 0;
 }
 
 /* ---- events that come again ---- */
@@ -98,39 +86,42 @@ static int was_answered(struct unit *unit, struct unit_case *one, int *answered,
   return *unit_answer(unit, one, key) ? state_seen(unit->worker->state, key, answered, error) : 0;
 }
 
-enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error) {
-  int own = is_own_change(unit, error), parked = 0;
-  if (own < 0) return VERDICT_LATER;
+enum verdict unit_recognise(struct unit *unit, struct unit_case *one, struct error *error) {
+  int own = is_own_change(unit);
   if (one->guardrail->baseline) {
     enum verdict verdict = unit_note(unit, one, own, error);
     if (verdict != VERDICT_GO && !(own && verdict == VERDICT_DONE)) return verdict;
   }
-  if (own) {
-    metric_add(&worker_metrics[M_OWN], 1, one->guardrail->name);
-    refuse(one, "own");
+  if (!own) return VERDICT_GO;
+  metric_add(&worker_metrics[M_OWN], 1, one->guardrail->name);
+  refuse(one, "own");
+  return VERDICT_DONE;
+}
+
+void unit_question(const struct unit *unit, const struct unit_case *one, struct question *question) {
+  int remediates = guardrail_mode(one->guardrail, unit->place.environment) == MODE_REMEDIATE,
+      may_be_parked = (remediates || one->guardrail->settle_ms) && unit->delivery->kind != DELIVERY_PARKED;
+  question->peek = (struct state_peek){.subject = may_be_parked ? one->subject : NULL};
+  if (!remediates) return;
+  worker_scopes(unit->worker, one->guardrail, unit->account->id, &question->scopes);
+  question->peek.limits = question->scopes.limits;
+  question->peek.limit_count = question->scopes.count;
+}
+
+enum verdict unit_peek(struct unit *unit, struct unit_case *one, const struct state_peek *peek, struct error *error) {
+  if (peek->parked) { /* the parked one will look for both */
+    refuse(one, "parked");
     return VERDICT_DONE;
   }
-  int remediates = guardrail_mode(one->guardrail, unit->place.environment) == MODE_REMEDIATE;
-  if ((remediates || one->guardrail->settle_ms) && unit->delivery->kind != DELIVERY_PARKED) {
-    if (state_parked_has(unit->worker->state, one->subject, &parked, error) != 0) return VERDICT_LATER;
-    if (parked) { /* the parked one will look for both */
-      refuse(one, "parked");
-      return VERDICT_DONE;
-    }
-  }
-  if (!remediates) return VERDICT_GO;
-  struct scopes scopes = {0};
-  enum state_grant answer;
-  char scope[160] = "";
-  worker_scopes(unit->worker, one->guardrail, unit->account->id, &scopes);
-  if (state_breaker_peek(unit->worker->state, scopes.limits, scopes.count, &answer, scope, error) != 0)
-    return VERDICT_LATER;
+  if (peek->answer == STATE_GRANTED) return VERDICT_GO;
   /* What has its grant, or was begun, is not left half done because its breaker opened meanwhile: the grant decides. */
-  int begun = one->action[0] != '\0', answered = 0;
-  if (answer == STATE_REFUSED_OPEN && !begun && has_begun(unit, one, &begun, error) != 0) return VERDICT_LATER;
-  if (answer == STATE_GRANTED || (answer == STATE_REFUSED_OPEN && begun)) return VERDICT_GO;
+  struct state_known known = {.subject = one->subject, .finding = one->finding, .begun = one->action[0] != '\0'};
+  int answered = 0;
+  if (peek->answer == STATE_REFUSED_OPEN && !known.begun && state_known(unit->worker->state, &known, 1, error) != 0)
+    return VERDICT_LATER;
+  if (peek->answer == STATE_REFUSED_OPEN && known.begun) return VERDICT_GO;
   if (was_answered(unit, one, &answered, error) != 0) return VERDICT_LATER;
-  if (!answered) return refused(one, answer, scope, error);
+  if (!answered) return refused(one, peek->answer, peek->refusing, error);
   if (unit->delivery->kind == DELIVERY_PARKED) return VERDICT_GO; /* another event may have joined it: look */
   refuse(one, "answered");
   return VERDICT_DONE;
@@ -259,11 +250,8 @@ static enum verdict gate_breaker(struct unit *unit, struct unit_case *one, struc
   char scope[160] = "";
   int tripped = 0, asked = one->action[0] != '\0';
   worker_scopes(unit->worker, one->guardrail, unit->account->id, &scopes);
-  if (!asked) {
-    char id[33];
-    finding_id(one->subject, id);
-    snprintf(one->action, sizeof one->action, "a-%.12s-%llx", id, (unsigned long long)clock_wall_ms());
-  }
+  if (!asked)
+    snprintf(one->action, sizeof one->action, "a-%.12s-%llx", one->finding, (unsigned long long)clock_wall_ms());
   if (state_breaker_grant(unit->worker->state, scopes.limits, scopes.count, one->action, unit->released, &answer, scope,
                           &tripped, error) != 0)
     return VERDICT_LATER;
@@ -292,9 +280,6 @@ static enum verdict look_again(struct unit *unit, struct unit_case *one, struct 
 
 enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct error *error) {
   struct live *live = NULL;
-  int begun;
-  if (has_begun(unit, one, &begun, error) != 0) return VERDICT_LATER;
-  if (!begun) return VERDICT_GO;
   enum verdict verdict = unit_lease(unit, one, error); /* whoever works on it has the lease */
   if (verdict == VERDICT_GO) verdict = unit_read(unit, one, &live, error);
   if (verdict == VERDICT_GO) verdict = unit_resolve(unit, one, live, error);

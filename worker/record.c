@@ -15,7 +15,11 @@ void finding_id(const char *subject, char id[33]) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned length = 0;
   if (EVP_Digest(subject, strlen(subject), digest, &length, EVP_sha256(), NULL) != 1) abort();
-  for (int i = 0; i < 16; i++) snprintf(id + 2 * i, 3, "%02x", digest[i]);
+  for (int i = 0; i < 16; i++) {
+    id[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+    id[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+  }
+  id[32] = '\0';
 }
 
 static void set_time(json_t *times, const char *name, int64_t wall_ms) {
@@ -36,14 +40,13 @@ static json_t *finding_times(const struct unit *unit, const struct unit_case *on
 static json_t *finding_record(const struct unit *unit, const struct unit_case *one, const char *status,
                               json_t *evidence, const char *note) {
   const struct guardrail *guardrail = one->guardrail;
-  char id[33], now[32];
-  finding_id(one->subject, id);
-  json_t *record = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "id", id,
-                             "status", status, "guardrail", guardrail->name, "version", (json_int_t)guardrail->version,
-                             "title", guardrail->title, "severity", guardrail->severity, "account", unit->account->id,
-                             "region", unit->region, "environment", unit->place.environment, "resource", unit->id,
-                             "arn", unit->arn, "time", clock_format(clock_wall_ms(), now, sizeof now), "bundle",
-                             unit->bundle->hash, "times", finding_times(unit, one, status));
+  char now[32];
+  json_t *record = json_pack(
+      "{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "id", one->finding, "status", status,
+      "guardrail", guardrail->name, "version", (json_int_t)guardrail->version, "title", guardrail->title, "severity",
+      guardrail->severity, "account", unit->account->id, "region", unit->region, "environment", unit->place.environment,
+      "resource", unit->id, "arn", unit->arn, "time", clock_format(clock_wall_ms(), now, sizeof now), "bundle",
+      unit->bundle->hash, "times", finding_times(unit, one, status));
   if (!record) return NULL;
   if (evidence && !json_is_null(evidence)) json_object_set(record, "evidence", evidence);
   if (note && *note) json_object_set_new(record, "note", json_string(note));

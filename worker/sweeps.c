@@ -87,10 +87,8 @@ static int sweep_one(struct live *live, void *argument) {
         unit = unit_open(sweep->delivery, sweep->bundle, sweep->accounts, sweep->account, sweep->resource,
                          sweep->region, json_string_value(live->id), sweep->count);
       if (unit) {
-        char id[33];
-        unit_add(unit, sweep->guardrails[i]);
-        finding_id(unit->cases[unit->case_count - 1].subject, id);
-        json_array_append_new(sweep->kept[i], json_string(id));
+        const struct unit_case *one = unit_add(unit, sweep->guardrails[i]);
+        json_array_append_new(sweep->kept[i], json_string(one->finding));
       }
     }
     json_decref(finding);

@@ -49,6 +49,7 @@ struct unit_case *unit_add(struct unit *unit, const struct guardrail *guardrail)
   one->guardrail = guardrail;
   one->matched_ms = clock_wall_ms();
   snprintf(one->subject, sizeof one->subject, "%s|%s", guardrail->name, unit->arn);
+  finding_id(one->subject, one->finding);
   return one;
 }
 
@@ -210,11 +211,13 @@ static enum verdict go_verify(struct unit_case *one) {
   return VERDICT_GO;
 }
 
-static enum verdict nothing_found(struct unit *unit, struct unit_case *one, struct error *error) {
+/* found: there is a finding, which ends now. */
+static enum verdict nothing_found(struct unit *unit, struct unit_case *one, int found, struct error *error) {
   if (one->resolved) return go_verify(one);
   if (unit->delivery->kind == DELIVERY_EVENT && one->looks < unit->worker->patience_count) return VERDICT_AGAIN;
   if (one->guardrail->baseline && unit_settle(unit, one, NULL, error) != VERDICT_GO) return VERDICT_LATER;
   if (approve_forget(unit, one, error) != VERDICT_GO) return VERDICT_LATER;
+  if (!found && !one->unpublished) return VERDICT_DONE;
   return record_finding(unit, one, "closed", NULL, NULL, error) == VERDICT_GO ? VERDICT_DONE : VERDICT_LATER;
 }
 
@@ -226,32 +229,24 @@ static enum verdict not_read(const struct unit *unit, const struct error *error,
   return error->class == ERROR_DENIED && !is_new(unit->account) ? VERDICT_DONE : verdict;
 }
 
-static enum verdict advance_look(struct unit *unit, struct unit_case *one, struct glance *glance, struct error *error) {
-  enum verdict verdict = unit_peek(unit, one, error);
+/* What was judged leads here.  begun: an action of it is not at its end. */
+static enum verdict decide(struct unit *unit, struct unit_case *one, const struct live *live,
+                           const struct state_known *known, json_t **finding, struct error *error) {
+  enum verdict verdict = known->begun ? unit_take_over(unit, one, error) : VERDICT_GO;
   if (verdict != VERDICT_GO) return verdict;
-  const struct live *live = look(unit, glance, &verdict, error);
-  if (verdict != VERDICT_GO) return not_read(unit, error, verdict);
-  if ((one->settled_ms = settles_at(one, live))) return VERDICT_SETTLE;
-  json_t *finding = judge(unit, one, live, error);
-  if (!finding) return not_read(unit, error, VERDICT_LATER);
-  verdict = unit_take_over(unit, one, error);
-  if (verdict != VERDICT_GO || json_is_empty(finding)) {
-    json_decref(finding);
-    return verdict == VERDICT_GO ? nothing_found(unit, one, error) : verdict;
-  }
+  if (json_is_empty(*finding)) return nothing_found(unit, one, known->found, error);
   struct live *fresh = NULL;
-  verdict = unit_gate(unit, one, live, &fresh, &finding, error);
+  verdict = unit_gate(unit, one, live, &fresh, finding, error);
   if (verdict == VERDICT_DONE && one->resolved) verdict = unit_close(unit, one, error); /* excepted since, say */
   if (verdict == VERDICT_GO) {
     json_decref(one->finding_value);
-    one->finding_value = json_incref(finding);
-    verdict = unit_act(unit, one, fresh, finding, error);
+    one->finding_value = json_incref(*finding);
+    verdict = unit_act(unit, one, fresh, *finding, error);
     if (verdict == VERDICT_GO) go_verify(one);
   } else if (verdict == VERDICT_AGAIN) { /* nothing left under the lease: somebody else was faster */
-    verdict = nothing_found(unit, one, error);
+    verdict = nothing_found(unit, one, 1, error);
   }
   live_free(fresh);
-  json_decref(finding);
   return verdict;
 }
 
@@ -369,9 +364,6 @@ static void advance(struct unit *unit, struct unit_case *one, struct glance *gla
   struct error error = {0};
   enum verdict verdict = VERDICT_DONE;
   switch (one->stage) {
-    case STAGE_LOOK:
-      verdict = advance_look(unit, one, glance, &error);
-      break;
     case STAGE_VERIFY:
       verdict = advance_verify(unit, one, glance, &error);
       break;
@@ -381,10 +373,95 @@ static void advance(struct unit *unit, struct unit_case *one, struct glance *gla
     case STAGE_CLOSE:
       verdict = unit_close(unit, one, &error);
       break;
+    case STAGE_LOOK:
     case STAGE_DONE:
       break;
   }
   settle(unit, one, verdict, &error);
+}
+
+/* ---- looking: the cases that are due ask Redis at once, and see one reading ---- */
+enum { LOOKS_A_TURN = 32 }; /* the others have the next turn */
+
+struct sight {           /* one case on its way */
+  struct unit_case *one; /* NULL: this look is over */
+  struct question question;
+  json_t *finding;
+  struct error error;
+};
+
+static void look_ends(struct unit *unit, struct sight *sight, enum verdict verdict) {
+  settle(unit, sight->one, verdict, &sight->error);
+  sight->one = NULL;
+  json_decref(sight->finding);
+}
+
+/* Nothing is known: all that are left look later. */
+static void all_later(struct unit *unit, struct sight *sights, size_t count, const struct error *error) {
+  for (size_t i = 0; i < count; i++) {
+    if (!sights[i].one) continue;
+    sights[i].error = *error;
+    look_ends(unit, &sights[i], VERDICT_LATER);
+  }
+}
+
+static void peek_all(struct unit *unit, struct sight *sights, size_t count) {
+  struct state_peek *peeks[LOOKS_A_TURN];
+  struct error error = {0};
+  size_t asked = 0;
+  for (size_t i = 0; i < count; i++) {
+    enum verdict verdict = unit_recognise(unit, sights[i].one, &sights[i].error);
+    unit_question(unit, sights[i].one, &sights[i].question);
+    if (verdict == VERDICT_GO)
+      peeks[asked++] = &sights[i].question.peek;
+    else
+      look_ends(unit, &sights[i], verdict);
+  }
+  if (state_peek(unit->worker->state, peeks, asked, &error) != 0) all_later(unit, sights, count, &error);
+  for (size_t i = 0; i < count; i++) {
+    if (!sights[i].one) continue;
+    enum verdict verdict = unit_peek(unit, sights[i].one, &sights[i].question.peek, &sights[i].error);
+    if (verdict != VERDICT_GO) look_ends(unit, &sights[i], verdict);
+  }
+}
+
+static enum verdict see(struct unit *unit, struct sight *sight, struct glance *glance) {
+  enum verdict verdict;
+  const struct live *live = look(unit, glance, &verdict, &sight->error);
+  if (verdict != VERDICT_GO) return not_read(unit, &sight->error, verdict);
+  if ((sight->one->settled_ms = settles_at(sight->one, live))) return VERDICT_SETTLE;
+  sight->finding = judge(unit, sight->one, live, &sight->error);
+  return sight->finding ? VERDICT_GO : not_read(unit, &sight->error, VERDICT_LATER);
+}
+
+static void decide_all(struct unit *unit, struct sight *sights, size_t count, const struct live *live) {
+  struct state_known known[LOOKS_A_TURN];
+  struct error error = {0};
+  size_t asked = 0, next = 0;
+  for (size_t i = 0; i < count; i++)
+    if (sights[i].one)
+      known[asked++] = (struct state_known){.subject = sights[i].one->subject, .finding = sights[i].one->finding};
+  if (state_known(unit->worker->state, known, asked, &error) != 0) all_later(unit, sights, count, &error);
+  for (size_t i = 0; i < count; i++)
+    if (sights[i].one)
+      look_ends(unit, &sights[i],
+                decide(unit, sights[i].one, live, &known[next++], &sights[i].finding, &sights[i].error));
+}
+
+/* At most `most` of those that are due. */
+static void look_all(struct unit *unit, struct glance *glance, int64_t now, size_t most) {
+  size_t count = 0;
+  struct sight *sights = calloc(most, sizeof *sights);
+  if (!sights) abort();
+  for (size_t i = 0; i < unit->case_count && count < most; i++)
+    if (unit->cases[i].stage == STAGE_LOOK && unit->cases[i].due_ms <= now) sights[count++].one = &unit->cases[i];
+  peek_all(unit, sights, count);
+  for (size_t i = 0; i < count; i++) {
+    enum verdict verdict = sights[i].one ? see(unit, &sights[i], glance) : VERDICT_GO;
+    if (verdict != VERDICT_GO) look_ends(unit, &sights[i], verdict);
+  }
+  decide_all(unit, sights, count, glance->live);
+  free(sights);
 }
 
 /* Advances every case that is due.  Returns how many were. */
@@ -392,12 +469,17 @@ static int turn(struct unit *unit) {
   struct glance glance = {0};
   int64_t now = clock_monotonic_ms();
   int due = 0;
+  size_t looking = 0;
   for (size_t i = 0; i < unit->case_count; i++) {
     struct unit_case *one = &unit->cases[i];
     if (one->stage == STAGE_DONE || one->due_ms > now) continue;
     due++;
-    advance(unit, one, &glance);
+    if (one->stage == STAGE_LOOK)
+      looking++;
+    else
+      advance(unit, one, &glance);
   }
+  if (looking > 0) look_all(unit, &glance, now, looking < LOOKS_A_TURN ? looking : LOOKS_A_TURN);
   live_free(glance.live);
   return due;
 }

@@ -23,6 +23,7 @@ struct delivery {
   json_t *event;        /* event: the parsed envelope; NULL otherwise */
   json_t *actor;
   char request_id[96];
+  int own_request;      /* the journal has it */
   int64_t born_ms;      /* monotonic */
   int64_t event_ms;     /* wall: when it happened, 0 unknown */
   int64_t collected_ms; /* wall: when it entered Kafka */
@@ -44,6 +45,7 @@ struct unit_case { /* one guardrail's view of the unit */
   int64_t created_ms;         /* wall: when its resource was created, as an event told; 0: none did */
   int64_t settled_ms;         /* wall: when it will be old enough, VERDICT_SETTLE */
   char subject[640];          /* "guardrail|arn" */
+  char finding[33];           /* its finding's id */
   char action[64];            /* id of the action, "" before there is one */
   json_t *finding_value;      /* what `find` said before the action */
   json_t *record;             /* STAGE_RECORD: what is still to be written */
@@ -76,7 +78,6 @@ struct unit {
   struct state_lease lease;
   int leased, released; /* released: an operator's release paid for its action */
   int parked_tries;     /* how often it came back from parking */
-  int foreign;          /* its event is no change of our own: asked once */
   struct live *listed;  /* a sweep's view of it; used for the first look, then dropped */
   size_t case_count;
   struct unit_case cases[];
@@ -108,7 +109,15 @@ enum verdict {
   VERDICT_SETTLE, /* its resource is too young: park until it has settled */
 };
 
-enum verdict unit_peek(struct unit *unit, struct unit_case *one, struct error *error);
+/* Is it a change of our own, or one that a baseline accepts?  Then DONE; else GO, or LATER. */
+enum verdict unit_recognise(struct unit *unit, struct unit_case *one, struct error *error);
+/* What Redis is asked before anything is read (state_peek), and what the answer means. */
+struct question {
+  struct scopes scopes;
+  struct state_peek peek; /* points into scopes, and into the case */
+};
+void unit_question(const struct unit *unit, const struct unit_case *one, struct question *question);
+enum verdict unit_peek(struct unit *unit, struct unit_case *one, const struct state_peek *peek, struct error *error);
 /* The event led to an action, and that is at its end: should the event come again (its worker died before it could
  * finish the message), an open breaker does not park it anew, nor is "parked" written over what became of it.  GO, or
  * LATER. */
@@ -137,7 +146,7 @@ enum verdict unit_resolve(struct unit *unit, struct unit_case *one, const struct
 enum verdict unit_lease(struct unit *unit, struct unit_case *one, struct error *error);
 /* No stop, and the lease is still ours (prolonged; else the unit has none any more)?  0, or -1 with *error. */
 int unit_may_mutate(struct unit *unit, struct error *error);
-/* If an action was left open: takes the lease, reads, resolves it.  GO (one->resolved tells), or LATER. */
+/* An action was left open: takes the lease, reads, resolves it.  GO (one->resolved tells), or LATER. */
 enum verdict unit_take_over(struct unit *unit, struct unit_case *one, struct error *error);
 /* limits.c: tells the breakers how the action ended.  0, or -1 with *error. */
 int limits_outcome(struct unit *unit, struct unit_case *one, int failed, struct error *error);

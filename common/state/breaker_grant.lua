@@ -1,7 +1,7 @@
 -- The last gate: one action over all its scopes, or over none.
 -- KEYS: guard, stop, breakers, grants, population, then for each scope: its state (a hash), its window (a sorted set of
 --       actions).
--- ARGV: guard, action, mode (peek, grant, released), the last serial this process saw, then for each scope: its name,
+-- ARGV: guard, action, mode (grant, released), the last serial this process saw, then for each scope: its name,
 --       its limit (0: none), its window in ms, the population's name, its share in 1/10,000 (0: none), the least.
 -- {0 granted | 1 stop | 2 held | 3 open, the scope that refuses, 1 when this call tripped it, serial}
 local action, mode = ARGV[2], ARGV[3]
@@ -87,9 +87,6 @@ for _, scope in ipairs(scopes) do
   if scope.state ~= 'closed' and not scope.probing and not (again and scope.by == 'limit') then
     return {3, scope.name, 0, serial}
   end
-end
-if mode == 'peek' then
-  return {0, '', 0, serial}
 end
 
 local full

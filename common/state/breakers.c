@@ -12,25 +12,28 @@
 #define MOST_POPULATIONS 1000000
 #define SCOPES_A_READ 32
 
-static void scope_keys(struct state_call *call, const char *scope, const char *second) {
-  if (!scope || strlen(scope) > STATE_SCOPE_BYTES) {
+void state_call_scope(struct state_call *call, const char *scope) {
+  if (scope && strlen(scope) <= STATE_SCOPE_BYTES)
+    state_call_key(call, "breaker:", scope);
+  else
     state_call_invalid(call, "a breaker's scope must have 1 to %d bytes", STATE_SCOPE_BYTES);
-    return;
-  }
-  state_call_key(call, "breaker:", scope);
-  if (second) state_call_key(call, second, scope);
+}
+
+static void scope_keys(struct state_call *call, const char *scope, const char *second) {
+  state_call_scope(call, scope);
+  if (second && scope) state_call_key(call, second, scope);
 }
 
 /* ---- asking ---- */
 
-static int64_t grants_seen(struct state *state, const struct state_call *call) {
+int64_t state_grants_seen(struct state *state, uint64_t generation) {
   pthread_mutex_lock(&state->lock);
-  int64_t seen = state->generation == call->generation ? state->grants : 0;
+  int64_t seen = state->generation == generation ? state->grants : 0;
   pthread_mutex_unlock(&state->lock);
   return seen;
 }
 
-static void note_grants(struct state *state, uint64_t generation, int64_t serial) {
+void state_grants_note(struct state *state, uint64_t generation, int64_t serial) {
   pthread_mutex_lock(&state->lock);
   if (state->generation == generation && state->grants < serial) state->grants = serial;
   pthread_mutex_unlock(&state->lock);
@@ -54,7 +57,7 @@ static void add_limit(struct state_call *call, const struct state_limit *limit) 
   if (limit->share && !*population) state_call_invalid(call, "a share needs a population");
 }
 
-/* mode: "peek", "grant" or "released" */
+/* mode: "grant" or "released" */
 static int ask(struct state *state, const struct state_limit *limits, size_t count, const char *action,
                const char *mode, struct grant_answer *answer, char *refusing, struct error *error) {
   struct state_call call;
@@ -62,7 +65,7 @@ static int ask(struct state *state, const struct state_limit *limits, size_t cou
   state_call_keys(&call, "stop", "breakers", "grants", "population", NULL);
   state_call_id(&call, "an action's id", action);
   state_call_text(&call, mode);
-  state_call_number(&call, grants_seen(state, &call));
+  state_call_number(&call, state_grants_seen(state, call.generation));
   if (!count || count > MOST_SCOPES) state_call_invalid(&call, "an action has 1 to %d scopes", MOST_SCOPES);
   for (size_t i = 0; i < count && i < MOST_SCOPES; i++) add_limit(&call, &limits[i]);
   uint64_t generation = call.generation;
@@ -73,18 +76,9 @@ static int ask(struct state *state, const struct state_limit *limits, size_t cou
     answer->answer = (enum state_grant)reply->element[0]->integer;
     answer->tripped = reply->element[2]->integer != 0;
     snprintf(refusing, STATE_SCOPE_BYTES + 1, "%s", reply->element[1]->str);
-    note_grants(state, generation, reply->element[3]->integer);
+    state_grants_note(state, generation, reply->element[3]->integer);
   }
   freeReplyObject(reply);
-  return failed;
-}
-
-int state_breaker_peek(struct state *state, const struct state_limit *limits, size_t count, enum state_grant *answer,
-                       char *refusing, struct error *error) {
-  struct grant_answer result = {.answer = STATE_REFUSED_STOP};
-  refusing[0] = '\0';
-  int failed = ask(state, limits, count, "peek", "peek", &result, refusing, error);
-  *answer = result.answer;
   return failed;
 }
 

@@ -192,15 +192,3 @@ int state_parked(struct state *state, json_t **list, size_t limit, int64_t *tota
     json_decref(entries);
   return 0;
 }
-
-int state_parked_has(struct state *state, const char *subject, int *parked, struct error *error) {
-  struct state_call call;
-  int64_t answer = 0;
-  *parked = 0;
-  state_call_begin(&call, state, STATE_SCRIPT_parked_has);
-  parked_keys(&call);
-  state_call_id(&call, "a parked unit's subject", subject);
-  if (state_call_integer(&call, &answer, error)) return -1;
-  *parked = answer != 0;
-  return 0;
-}

@@ -33,6 +33,21 @@ int state_own_request_mark(struct state *state, const char *request_id, int64_t 
   return mark(state, "own:", request_id, ttl_ms, error);
 }
 
-int state_own_request(struct state *state, const char *request_id, int *own, struct error *error) {
-  return is_marked(state, "own:", request_id, own, error);
+int state_event_known(struct state *state, const char *event_id, const char *request_id, int *seen, int *own,
+                      struct error *error) {
+  struct state_call call;
+  *seen = *own = 0;
+  if (!*event_id && !*request_id) return 0;
+  state_call_begin(&call, state, STATE_SCRIPT_marked);
+  if (*event_id) state_call_key(&call, "seen:", event_id);
+  if (*request_id) state_call_key(&call, "own:", request_id);
+  size_t asked = call.key_count;
+  redisReply *reply = state_call_run(&call, error);
+  if (!reply) return -1;
+  int right = reply->type == REDIS_REPLY_ARRAY && reply->elements == asked;
+  if (!right) error_set(error, ERROR_FATAL, "reply", "Redis gave an answer of an unexpected shape");
+  if (right && *event_id) *seen = state_reply_number(reply->element[0]) != 0;
+  if (right && *request_id) *own = state_reply_number(reply->element[asked - 1]) != 0;
+  freeReplyObject(reply);
+  return right ? 0 : -1;
 }

@@ -106,9 +106,6 @@ struct state_limit {
   int64_t failures, failures_of;
 };
 enum state_grant { STATE_GRANTED, STATE_REFUSED_STOP, STATE_REFUSED_HELD, STATE_REFUSED_OPEN };
-/* Without counting anything: would work have to wait?  *refusing: the scope's name (at least 128 bytes). */
-int state_breaker_peek(struct state *state, const struct state_limit *limits, size_t count, enum state_grant *answer,
-                       char *refusing, struct error *error);
 /* The last gate: grants one action over all scopes atomically, or none.  A scope at its limit trips (open), *tripped
  * says that this call did it (and it stays open until it is reset or probed).  1 to 8 scopes.  released: the operator's
  * release paid for it, windows are not asked nor counted (stop, held and open still refuse, and it takes a probe).
@@ -135,6 +132,27 @@ int state_breakers(struct state *state, json_t **list, struct error *error);
  * "type" and "*" (all). */
 int state_population(struct state *state, const char *account, const char *region, const char *type, int64_t resources,
                      struct error *error);
+
+/* ---- what the gates ask of all guardrails of a resource, in one round trip ---- */
+/* Before anything is read.  Nothing is counted. */
+struct state_peek {
+  const char *subject; /* "guardrail|resource": is it parked?  NULL: not asked */
+  const struct state_limit *limits;
+  size_t limit_count; /* 0: not asked whether work would have to wait */
+  /* The answers.  Parked: the caller may leave its work to the parked unit: that will be looked at once more, also when
+   * somebody works on it right now. */
+  int parked;
+  enum state_grant answer;
+  char refusing[128]; /* the scope's name, or "stop" */
+};
+/* 0, or -1 with *error: nothing is known, and each answer is a refusal. */
+int state_peek(struct state *state, struct state_peek *const peeks[], size_t count, struct error *error);
+/* After it was read. */
+struct state_known {
+  const char *subject, *finding; /* the finding's id */
+  int begun, found;              /* an action of the subject was begun, and is not at its end; there is a finding */
+};
+int state_known(struct state *state, struct state_known *known, size_t count, struct error *error);
 
 /* ---- fights: a resource that is set wrong again after every fix ---- */
 /* A fix of the subject ("guardrail|resource") was verified; `round` tells what was wrong and who did it.  Rounds are
@@ -184,7 +202,10 @@ int state_lease_drop(struct state *state, const struct state_lease *lease, struc
 int state_seen(struct state *state, const char *event_id, int *seen, struct error *error);
 int state_seen_mark(struct state *state, const char *event_id, int64_t ttl_ms, struct error *error);
 int state_own_request_mark(struct state *state, const char *request_id, int64_t ttl_ms, struct error *error);
-int state_own_request(struct state *state, const char *request_id, int *own, struct error *error);
+/* What an event is asked for before its work starts: was it seen, and is its request one of ours?  One round trip; what
+ * has no id ("") is neither. */
+int state_event_known(struct state *state, const char *event_id, const char *request_id, int *seen, int *own,
+                      struct error *error);
 
 /* ---- journal index: open intents, so that whoever comes next resolves them first ----
  * subject: "guardrail|resource".  The full record is in parapet.actions; here the same JSON while it is open. */
@@ -230,10 +251,6 @@ int state_unpark(struct state *state, const char *subject, struct error *error);
 /* The next due first; due 0: waits for its release.  At most 10,000; limit 0: just the total (list may be NULL). */
 int state_parked(struct state *state, json_t **list /* new array of {subject, unit, due, released} */, size_t limit,
                  int64_t *total, struct error *error);
-
-/* Is this subject parked?  *parked 0 or 1.  After 1 the caller may leave its work to the parked unit: it will be looked
- * at once more, also when somebody works on it right now. */
-int state_parked_has(struct state *state, const char *subject, int *parked, struct error *error);
 
 /* ---- findings ---- */
 /* {id, status: open|fixed|closed|excepted|parked|waiting|failed|fought…, guardrail, account, region, resource, …}; kept

@@ -133,6 +133,9 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(exception_use, 1)      \
   X(exception_expiring, 1) \
   X(set_drop, 1)           \
+  X(peek, 1)               \
+  X(known, 1)              \
+  X(marked, 1)             \
   X(breaker_grant, 1)      \
   X(breaker_set, 1)        \
   X(breaker_put, 1)        \
@@ -158,7 +161,6 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   X(parked_release, 1)     \
   X(parked_take, 1)        \
   X(parked_list, 1)        \
-  X(parked_has, 1)         \
   X(unpark, 1)             \
   X(finding_put, 1)        \
   X(finding_drop, 1)       \
@@ -277,6 +279,10 @@ typedef int state_rebuild_put(struct state *state, const char *id, const json_t 
                               enum state_guard guard, struct error *error);
 state_rebuild_put state_stop_store, state_exception_store, state_breaker_store, state_grant_store, state_parked_store,
     state_intent_store, state_rollout_store, state_finding_store, state_approval_store, state_baseline_store;
+void state_call_scope(struct state_call *call, const char *scope); /* the key of a breaker's state */
+/* The highest serial of a grant that was seen in this generation of the epoch; and one that was seen. */
+int64_t state_grants_seen(struct state *state, uint64_t generation);
+void state_grants_note(struct state *state, uint64_t generation, int64_t serial);
 void state_finding_keys(struct state_call *call);
 void state_finding_place(struct state_call *call, const char *guardrail, const char *account, const char *region);
 int state_finding_counts_as_open(const char *status); /* is a violation behind it still there? */

@@ -115,11 +115,10 @@ static void fill(struct scopes *scopes, long n) {
 
 static void do_peek(long n) {
   struct scopes scopes;
-  enum state_grant answer;
-  char refusing[128];
+  struct state_peek peek = {.subject = "ssh-open-to-internet|sg-1", .limits = scopes.limits, .limit_count = 4};
   struct error error = {0};
   fill(&scopes, n);
-  must(state_breaker_peek(state, scopes.limits, 4, &answer, refusing, &error), "peek", &error);
+  must(state_peek(state, (struct state_peek *[]){&peek}, 1, &error), "peek", &error);
 }
 
 static void do_grant(long n) {

@@ -390,10 +390,10 @@ static int mark_undone(struct undo *undo, struct error *error) {
 }
 
 static enum verdict excepted(struct undo *undo, struct error *error) {
-  char id[33], note[300];
+  char note[300];
   json_t *finding = NULL;
-  finding_id(undo->unit->cases[0].subject, id);
-  if (state_finding_get(undo->job->worker->state, id, &finding, error) != 0) return VERDICT_LATER;
+  if (state_finding_get(undo->job->worker->state, undo->unit->cases[0].finding, &finding, error) != 0)
+    return VERDICT_LATER;
   snprintf(note, sizeof note, "undone by %s; exception x-%s", undo->job->principal, undo->unit->cases[0].action);
   enum verdict verdict =
       record_finding(undo->unit, &undo->unit->cases[0], "excepted", json_object_get(finding, "evidence"), note, error);

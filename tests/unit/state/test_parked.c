@@ -160,25 +160,29 @@ static void test_what_is_parked_while_its_predecessor_is_worked_on_stays(void **
   state_close(state);
 }
 
+static int is_parked(struct state *state, const char *subject) {
+  struct state_peek peek = {.subject = subject};
+  OK(state_peek(state, (struct state_peek *[]){&peek}, 1, &error));
+  assert_int_equal(peek.answer, STATE_GRANTED); /* nobody asked for limits */
+  return peek.parked;
+}
+
 static void test_work_left_to_a_parked_unit_is_not_lost(void **unused) {
   (void)unused;
   struct redis_server *server = fresh_redis();
   if (!server) skip();
   struct state *state = joined_state(server, "a");
-  int parked = -1;
-  FAILS(state_parked_has(state, "", &parked, &error), ERROR_INVALID, "argument");
-  OK(state_parked_has(state, "ssh|a", &parked, &error));
-  assert_int_equal(parked, 0);
+  FAILS(state_peek(state, (struct state_peek *[]){&(struct state_peek){.subject = ""}}, 1, &error), ERROR_INVALID,
+        "argument");
+  assert_false(is_parked(state, "ssh|a"));
   park(state, "ssh|a", "1", 1, 1);
-  OK(state_parked_has(state, "ssh|a", &parked, &error)); /* before it is taken: whoever takes it sees it all */
-  assert_int_equal(parked, 1);
+  assert_true(is_parked(state, "ssh|a")); /* before it is taken: whoever takes it sees it all */
   assert_int_equal(take_count(state), 1);
   OK(state_unpark(state, "ssh|a", &error));
   assert_int_equal(total(state), 0);
   park(state, "ssh|a", "1", 1, 1);
   assert_int_equal(take_count(state), 1);
-  OK(state_parked_has(state, "ssh|a", &parked, &error)); /* its taker may have looked already */
-  assert_int_equal(parked, 1);
+  assert_true(is_parked(state, "ssh|a")); /* its taker may have looked already */
   OK(state_unpark(state, "ssh|a", &error));
   assert_int_equal(take_count(state), 1); /* at once, not when the hold is over */
   OK(state_unpark(state, "ssh|a", &error));

@@ -210,8 +210,8 @@ static int call_lease(struct state *state, struct error *error) {
 }
 
 static int call_marks(struct state *state, struct error *error) {
-  int marked;
-  if (state_seen(state, "e", &marked, error) || state_own_request(state, "q", &marked, error)) return -1;
+  int seen, own;
+  if (state_seen(state, "e", &seen, error) || state_event_known(state, "e", "q", &seen, &own, error)) return -1;
   if (state_seen_mark(state, "e", 600000, error)) return -1;
   return state_own_request_mark(state, "q", 600000, error);
 }
@@ -278,9 +278,11 @@ static int call_finding_ends(struct state *state, struct error *error) {
   return failed ? -1 : state_finding_close(state, "gone", NULL, error);
 }
 
-static int call_parked_has(struct state *state, struct error *error) {
-  int parked;
-  return state_parked_has(state, "ssh|r", &parked, error);
+static int call_peek(struct state *state, struct error *error) {
+  struct state_limit limit = {.scope = "ssh/1"};
+  struct state_peek peek = {.subject = "ssh|r", .limits = &limit, .limit_count = 1};
+  struct state_known known = {.subject = "ssh|r", .finding = "f"};
+  return state_peek(state, (struct state_peek *[]){&peek}, 1, error) || state_known(state, &known, 1, error) ? -1 : 0;
 }
 
 static int call_counts(struct state *state, struct error *error) {
@@ -405,7 +407,7 @@ static call *const calls[] = {state_check,      call_stop_get,     call_breaker,
                               call_exceptions,  call_marks,        call_intents,       call_park,
                               call_parked,      call_finding,      call_counts,        call_notice,
                               call_notice_done, call_tick,         call_sweep,         call_heartbeat,
-                              call_count,       call_finding_ends, call_parked_has,    call_outcome,
+                              call_count,       call_finding_ends, call_peek,          call_outcome,
                               call_probe,       call_population,   call_fight,         call_fights,
                               call_expiring,    call_budget,       call_actions,       call_approvals,
                               call_renames,     call_command,      call_baseline,      call_rollouts,
