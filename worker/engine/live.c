@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "uthash.h"
+#include "engine/join.h"
 
 void live_free(struct live *live) {
   if (!live) return;
@@ -289,53 +288,6 @@ struct live *live_get(const struct reader *reader, const struct place *place, co
 }
 
 /* ---- sweeps: a context listed once, its items by the resource's id ---- */
-struct joined {
-  char *id;
-  json_t *items;
-  UT_hash_handle hh;
-};
-
-static void join_item(struct joined **table, const char *id, json_t *item) {
-  struct joined *entry;
-  HASH_FIND_STR(*table, id, entry);
-  if (!entry) {
-    entry = calloc(1, sizeof *entry);
-    if (!entry || !(entry->id = strdup(id)) || !(entry->items = json_array())) abort();
-    HASH_ADD_KEYPTR(hh, *table, entry->id, strlen(entry->id), entry);
-  }
-  json_array_append(entry->items, item);
-}
-
-static int join_items(const struct context *context, json_t *items, struct joined **table, struct error *error) {
-  size_t index, k;
-  json_t *item, *one;
-  json_array_foreach(items, index, item) {
-    json_t *ids = jmes_search(context->by, item, NULL, error);
-    if (!ids) return -1;
-    if (json_is_string(ids)) join_item(table, json_string_value(ids), item);
-    json_array_foreach(ids, k, one) if (json_is_string(one)) join_item(table, json_string_value(one), item);
-    json_decref(ids);
-  }
-  return 0;
-}
-
-static void joined_free(struct joined *table) {
-  struct joined *entry = table, *next;
-  HASH_CLEAR(hh, table); /* the hash's own memory; the entries keep their order */
-  for (; entry; entry = next) {
-    next = entry->hh.next;
-    free(entry->id);
-    json_decref(entry->items);
-    free(entry);
-  }
-}
-
-static json_t *joined_items(struct joined *table, const char *id) {
-  struct joined *entry;
-  HASH_FIND_STR(table, id, entry);
-  return entry ? json_incref(entry->items) : json_array();
-}
-
 struct listing { /* a sweep of one kind of resource */
   const struct reader *reader;
   const struct place *place;
@@ -359,7 +311,7 @@ static void list_context(struct listing *listing, size_t i) {
   json_t *items = read_items(listing->reader, listing->place, &context->read, NULL, view_scope(&view), &absent,
                              &listing->unread[i]);
   view_close(&view);
-  if (items) join_items(context, items, &listing->tables[i], &listing->unread[i]);
+  if (items) joined_add(&listing->tables[i], context->by, items, &listing->unread[i]);
   json_decref(items);
 }
 
