@@ -6,6 +6,8 @@
 #include "engine/playbook.h"
 
 struct resource *load_resource(struct loader *loader, json_t *document, const struct bundle *bundle);
+/* load_together.c: how a read asks for many resources in one call, or why it cannot. */
+void load_together(struct loader *loader, const json_t *object, const char *pointer, struct read_call *read);
 void resource_free(struct resource *resource);
 struct guardrail *load_guardrail(struct loader *loader, json_t *document, const struct bundle *bundle);
 void guardrail_free(struct guardrail *guardrail);

@@ -18,12 +18,17 @@ static const struct key resource_keys[] = {
     {"parent", KEY_TEXT, 0},
     {0},
 };
-static const struct key read_keys[] = {
+static const struct key list_keys[] = {
     {"call", KEY_TEXT, 1}, {"with", KEY_OBJECT, 0}, {"items", KEY_TEXT, 1}, {"absent", KEY_ARRAY, 0}, {0},
 };
+static const struct key get_keys[] = {
+    {"call", KEY_TEXT, 1},    {"with", KEY_OBJECT, 0},     {"items", KEY_TEXT, 1},
+    {"absent", KEY_ARRAY, 0}, {"together", KEY_NUMBER, 0}, {0},
+};
 static const struct key context_keys[] = {
-    {"call", KEY_TEXT, 1}, {"with", KEY_OBJECT, 0}, {"items", KEY_TEXT, 1}, {"absent", KEY_ARRAY, 0},
-    {"by", KEY_TEXT, 0},   {"per", KEY_TEXT, 0},    {"each", KEY_TEXT, 0},  {0},
+    {"call", KEY_TEXT, 1},       {"with", KEY_OBJECT, 0}, {"items", KEY_TEXT, 1},
+    {"absent", KEY_ARRAY, 0},    {"by", KEY_TEXT, 0},     {"per", KEY_TEXT, 0},
+    {"together", KEY_NUMBER, 0}, {"each", KEY_TEXT, 0},   {0},
 };
 
 static void load_read(struct loader *loader, const json_t *object, const char *pointer, const struct key *keys,
@@ -35,6 +40,7 @@ static void load_read(struct loader *loader, const json_t *object, const char *p
   read->items_name = load_text(object, "items");
   check_texts(loader, object, "absent", pointer);
   read->absent = json_incref(json_object_get(object, "absent"));
+  if (json_object_get(object, "together")) load_together(loader, object, pointer, read);
 }
 
 static void load_contexts(struct loader *loader, const json_t *contexts, struct resource *resource) {
@@ -64,6 +70,9 @@ static void load_contexts(struct loader *loader, const json_t *contexts, struct 
                "reads once a resource)");
     else if (has_by && (*per || context->each))
       complain(loader, pointer, "a context is joined \"by\" a key, or read \"per: item\" (and \"each\"), not both");
+    else if (*per && json_object_get(object, "together"))
+      complain(loader, pointer_key(pointer, "together"),
+               "only a context with \"by\" is read \"together\": it tells whose an item is");
   }
 }
 
@@ -101,8 +110,10 @@ struct resource *load_resource(struct loader *loader, json_t *document, const st
   resource->arn = load_template(loader, document, "arn", "");
   resource->tags = load_expression(loader, document, "tags", "");
   resource->created = load_expression(loader, document, "created", "");
-  load_read(loader, json_object_get(document, "list"), "/list", read_keys, &resource->list);
-  load_read(loader, json_object_get(document, "get"), "/get", read_keys, &resource->get);
+  load_read(loader, json_object_get(document, "list"), "/list", list_keys, &resource->list);
+  load_read(loader, json_object_get(document, "get"), "/get", get_keys, &resource->get);
+  if (resource->parent && resource->get.together)
+    complain(loader, "/get/together", "what is nested in a parent is got through it, not \"together\"");
   load_contexts(loader, json_object_get(document, "context"), resource);
   if (loader->complaints == 0) check_resource(loader, resource, document);
   if (loader->complaints == 0) return resource;
@@ -116,6 +127,7 @@ static void read_free(struct read_call *read) {
   jmes_free(read->items);
   free(read->items_name);
   json_decref(read->absent);
+  template_free(read->with_ids);
 }
 
 void resource_free(struct resource *resource) {

@@ -22,8 +22,10 @@ struct read_call { /* one way to read: an operation, its parameters, and where t
   char *operation;
   struct template *with; /* NULL: no parameters */
   struct jmes *items;
-  char *items_name; /* the expression as written: "SecurityGroupRules" */
-  json_t *absent;   /* error codes that mean "there is none"; array or NULL */
+  char *items_name;          /* the expression as written: "SecurityGroupRules" */
+  json_t *absent;            /* error codes that mean "there is none"; array or NULL */
+  size_t together;           /* of get and of contexts: one call may ask for so many resources; 0: for one */
+  struct template *with_ids; /* `with` for many, as a list $ids; NULL: for one */
 };
 
 struct context { /* more that can be known about a resource, read only when a guardrail `use`s it */
