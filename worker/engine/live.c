@@ -157,6 +157,75 @@ static json_t *read_with(const struct reader *reader, const struct place *place,
   return items;
 }
 
+/* ---- together: gather.h ---- */
+struct asker { /* one who reads: the argument of ask_for */
+  const struct reader *reader;
+  const struct place *place;
+  const struct read_call *read;
+  int absent; /* what read_items says of the last call */
+};
+
+static json_t *ask_for(json_t *ids, void *argument, struct error *error) {
+  struct asker *asker = argument;
+  const struct read_call *read = asker->read;
+  struct view view;
+  asker->absent = 0;
+  place_view(&view, asker->place, NULL, NULL);
+  view_add(&view, "ids", ids);
+  json_t *params = template_render(read->with_ids, view_scope(&view), error), *items = NULL;
+  if (params) items = read_items(asker->reader, asker->place, read, params, view_scope(&view), &asker->absent, error);
+  json_decref(params);
+  view_close(&view);
+  return items;
+}
+
+/* Pointers are names here: of what outlives the question, since whoever asks it holds them. */
+static json_t *name_of(const void *thing) { return json_integer((json_int_t)(intptr_t)thing); }
+
+/* All that decides what a call asks and with whose credentials, but for the ids.  Caller frees; NULL: it cannot be
+ * told. */
+static char *question_text(const struct reader *reader, const struct place *place, const struct read_call *read) {
+  static const struct aws_role nobody;
+  const struct aws_role *role = reader->role ? reader->role : &nobody;
+  struct view view;
+  json_t *none = json_array();
+  place_view(&view, place, NULL, NULL);
+  view_add(&view, "ids", none);
+  json_t *params = template_render(read->with_ids, view_scope(&view), NULL);
+  view_close(&view);
+  json_decref(none);
+  json_t *question =
+      !params ? NULL
+              : json_pack("[o, o, o, s?, s?, s?, s?, s?, s?, o, o, s?]", params, name_of(read), name_of(reader->client),
+                          place->account, place->region, role->name, role->external_id, role->session_name,
+                          role->source_identity, name_of(role->policies), name_of(role->tags), role->session_policy);
+  char *text = question ? json_text(question) : NULL;
+  json_decref(question);
+  return text;
+}
+
+/* by: an item of the read → whose it is. */
+static json_t *read_together(const struct reader *reader, const struct place *place, const struct read_call *read,
+                             const struct jmes *by, json_t *id, int *absent, struct error *error) {
+  struct asker asker = {.reader = reader, .place = place, .read = read};
+  char *question = question_text(reader, place, read);
+  struct gathered gathered = {
+      .question = question, .limit = read->together, .by = by, .ask = ask_for, .argument = &asker};
+  json_t *items, *alone = question ? NULL : json_pack("[O]", id);
+  if (question)
+    items = gather_items(reader->gather, &gathered, json_string_value(id), error);
+  else
+    items = ask_for(alone, &asker, error);
+  *absent = asker.absent;
+  json_decref(alone);
+  free(question);
+  return items;
+}
+
+static int may_be_together(const struct reader *reader, const struct read_call *read) {
+  return read->together && reader->gather && reader->deadline_ms == 0;
+}
+
 static int depends_on_each_alone(const char *items) {
   while ((items = strchr(items, '$')))
     if (strncmp(items++, "$each", 5) != 0) return 0;
@@ -207,6 +276,10 @@ static json_t *read_context(const struct reader *reader, const struct place *pla
                             const struct context *context, struct error *error) {
   struct view view;
   int absent = 0;
+  if (may_be_together(reader, &context->read)) {
+    json_t *own = read_together(reader, place, &context->read, context->by, live->id, &absent, error);
+    return own || !absent ? own : json_array();
+  }
   place_view(&view, place, live->id, live);
   json_t *items = context->each ? read_each(reader, place, context, view_scope(&view), error)
                                 : read_in(reader, place, &context->read, view_scope(&view), &absent, error);
@@ -263,6 +336,14 @@ static struct live *get_parent(const struct reader *reader, const struct place *
   return live;
 }
 
+/* What `get` gives for the id; *absent as read_items. */
+static json_t *get_items(const struct reader *reader, const struct place *place, const struct resource *resource,
+                         json_t *id, const struct live *parent, int *absent, struct error *error) {
+  if (may_be_together(reader, &resource->get))
+    return read_together(reader, place, &resource->get, resource->id, id, absent, error);
+  return read_with(reader, place, &resource->get, id, parent, absent, error);
+}
+
 struct live *live_get(const struct reader *reader, const struct place *place, const struct resource *resource,
                       const char *id, const unsigned char *wanted, int *found, struct error *error) {
   int absent;
@@ -272,7 +353,7 @@ struct live *live_get(const struct reader *reader, const struct place *place, co
   if (resource->parent && !(parent = get_parent(reader, place, resource, id, found, error))) return NULL;
   json_t *id_value = json_string(id);
   once.answers = json_object();
-  json_t *items = id_value ? read_with(reader, place, &resource->get, id_value, parent, &absent, error) : NULL;
+  json_t *items = id_value ? get_items(reader, place, resource, id_value, parent, &absent, error) : NULL;
   json_t *item = items ? item_with_id(resource, items, id) : NULL;
   *found = id_value && (items || absent) ? 0 : -1;
   if (item) {

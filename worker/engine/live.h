@@ -2,6 +2,7 @@
 #ifndef PARAPET_ENGINE_LIVE_H
 #define PARAPET_ENGINE_LIVE_H
 
+#include "engine/gather.h"
 #include "engine/playbook.h"
 
 struct place { /* where a resource is; strings live as long as the place's owner */
@@ -25,6 +26,8 @@ struct reader { /* how to read: whose credentials */
   struct aws_client *client;
   const struct aws_role *role; /* NULL: base credentials */
   int64_t deadline_ms;         /* of each call; 0: the client's default */
+  struct gather *gather;       /* what is declared `together` may be read with what others read; NULL: it is not.  With
+                                  a deadline of its own a reader reads alone */
   json_t *answers;             /* live.c's own: what contexts read with `each` got, by question; leave it NULL */
 };
 
