@@ -23,7 +23,7 @@ struct reader unit_reader(const struct unit *unit, struct aws_role *role) {
                             .session_name = "parapet",
                             .source_identity = "parapet",
                             .policies = unit->bundle->read_policies};
-  return (struct reader){.client = unit->worker->aws, .role = *name ? role : NULL};
+  return (struct reader){.client = unit->worker->aws, .role = *name ? role : NULL, .gather = unit->worker->gather};
 }
 
 /* ---- peek ---- */

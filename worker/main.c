@@ -98,6 +98,8 @@ static int load_notices(struct worker *worker, struct error *error) {
   return worker->notices ? 0 : -1;
 }
 
+static void count_read(size_t resources) { metric_observe(&worker_metrics[M_READS], (double)resources); }
+
 static int open_parts(struct worker *worker, struct error *error) {
   const struct config *config = worker->config;
   struct aws_options aws = settings_aws(config);
@@ -126,6 +128,7 @@ static int open_parts(struct worker *worker, struct error *error) {
     aws.budget = &budget;
   }
   if (!(worker->aws = aws_open(&aws, error))) return -1;
+  if (!(worker->gather = gather_open(count_read))) return error_set(error, ERROR_FATAL, "Memory", "out of memory");
   if (!(worker->bundle = bundle_load(config_path(config, "playbooks", "playbooks"), worker->aws, error))) return -1;
   struct roster_options roster = {.file = file, .state = worker->state, .client = worker->aws};
   if (!(worker->roster = roster_open(&roster, error))) return -1;
@@ -209,6 +212,7 @@ static void close_parts(struct worker *worker) {
   bus_producer_close(worker->producer);
   roster_close(worker->roster);
   bundle_drop(worker->bundle);
+  gather_close(worker->gather);
   aws_close(worker->aws);
   fleet_budget_close(worker->budget);
   state_close(worker->state);

@@ -1,6 +1,8 @@
 /* The worker's metrics, one row each, in the order of enum worker_metric. */
 #include "worker.h"
 
+static const double resource_counts[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 0};
+
 struct metric worker_metrics[] = {
     [M_EVENTS] = {.name = "parapet_events_total",
                   .type = METRIC_COUNTER,
@@ -57,6 +59,10 @@ struct metric worker_metrics[] = {
                    .type = METRIC_COUNTER,
                    .help = "Notices by channel: digests sent, failed (they come back), given-up; notices lost",
                    .labels = {"channel", "outcome"}},
+    [M_READS] = {.name = "parapet_read_resources",
+                 .type = METRIC_HISTOGRAM,
+                 .help = "Resources that one call asked for, of reads that may ask for many; its count is the calls",
+                 .buckets = resource_counts},
     [M_ERRORS] = {.name = "parapet_errors_total",
                   .type = METRIC_COUNTER,
                   .help = "Troubles, by where and class",

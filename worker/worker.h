@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "base/pool.h"
 #include "bus/bus.h"
+#include "engine/gather.h"
 #include "engine/playbook.h"
 #include "fleet/budget.h"
 #include "fleet/mirror.h"
@@ -21,6 +22,7 @@ enum { PATIENCE_LIMIT = 8, CONSUMER_LIMIT = 16 };
 struct worker {
   const struct config *config;
   struct aws_client *aws;
+  struct gather *gather; /* of the reads of all units */
   struct state *state;
   struct fleet_budget *budget; /* of AWS calls; NULL: none (aws.budget 0) */
   struct bus_producer *producer;
@@ -91,6 +93,7 @@ enum worker_metric {
   M_ACCOUNTS_AGE,
   M_ACCOUNTS_TROUBLE,
   M_NOTICES,
+  M_READS,
   M_ERRORS,
   M_END
 };
