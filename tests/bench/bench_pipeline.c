@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "bus/bus.h"
 
@@ -264,34 +265,55 @@ static const char role[] =
 static const char rules[] =
     "<DescribeSecurityGroupRulesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>"
     "<securityGroupRuleSet/></DescribeSecurityGroupRulesResponse>";
+static const char interfaces[] =
+    "<DescribeNetworkInterfacesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>"
+    "<networkInterfaceSet/></DescribeNetworkInterfacesResponse>";
 static const char groups[] =
     "<DescribeSecurityGroupsResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>"
-    "<securityGroupInfo><item><ownerId>111111111111</ownerId><groupId>%s</groupId><groupName>g</groupName>"
-    "<groupDescription>g</groupDescription><vpcId>vpc-1</vpcId><ipPermissions/><ipPermissionsEgress/><tagSet/></item>"
-    "</securityGroupInfo></DescribeSecurityGroupsResponse>";
+    "<securityGroupInfo>";
+static const char group[] =
+    "<item><ownerId>111111111111</ownerId><groupId>%.*s</groupId><groupName>g</groupName>"
+    "<groupDescription>g</groupDescription><vpcId>vpc-1</vpcId><ipPermissions/><ipPermissionsEgress/><tagSet/></item>";
+static const char groups_end[] = "</securityGroupInfo></DescribeSecurityGroupsResponse>";
 
-static size_t answer(const char *body, char *text, size_t size) {
-  char id[64] = "sg-0", content[2048];
-  const char *group = strstr(body, "GroupId.1=");
-  if (group) sscanf(group, "GroupId.1=%63[a-z0-9-]", id);
+/* One group for each id that is asked for. */
+static void say_groups(const char *body, struct buffer *content) {
+  buffer_add_text(content, groups);
+  for (const char *at = body; (at = strstr(at, "GroupId."));) {
+    at += strcspn(at, "=&");
+    if (*at != '=') continue;
+    size_t length = strcspn(++at, "&");
+    buffer_addf(content, group, (int)length, at);
+  }
+  buffer_add_text(content, groups_end);
+}
+
+static void answer(const char *body, struct buffer *text) {
+  struct buffer content = {0};
   if (strstr(body, "Action=AssumeRole"))
-    snprintf(content, sizeof content, "%s", role);
+    buffer_add_text(&content, role);
   else if (strstr(body, "Action=DescribeSecurityGroupRules"))
-    snprintf(content, sizeof content, "%s", rules);
+    buffer_add_text(&content, rules);
+  else if (strstr(body, "Action=DescribeNetworkInterfaces"))
+    buffer_add_text(&content, interfaces);
   else
-    snprintf(content, sizeof content, groups, id);
-  return (size_t)snprintf(text, size, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %zu\r\n\r\n%s",
-                          strlen(content), content);
+    say_groups(body, &content);
+  buffer_clear(text);
+  buffer_addf(text, "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: %zu\r\n\r\n%s", content.length,
+              buffer_text(&content));
+  buffer_free(&content);
 }
 
 static void *serve(void *argument) {
   int socket = (int)(intptr_t)argument;
-  char *request = malloc(MESSAGE_BYTES), text[4096];
+  char *request = malloc(MESSAGE_BYTES);
+  struct buffer text = {0};
   const char *body;
   while (request && next_message(socket, request, &body)) {
-    size_t length = answer(body, text, sizeof text);
-    if (write(socket, text, length) != (ssize_t)length) break;
+    answer(body, &text);
+    if (text.failed || write(socket, buffer_text(&text), text.length) != (ssize_t)text.length) break;
   }
+  buffer_free(&text);
   free(request);
   close(socket);
   return NULL;
