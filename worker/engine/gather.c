@@ -4,6 +4,8 @@
 #include "engine/gather.h"
 
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,10 +28,10 @@ struct question;
 struct waiter { /* one read: on its own thread's stack, so it lives until it was told its turn, and no longer */
   const char *id;
   struct question *question; /* of one who leads: it keeps a place in the air for it */
-  enum turn turn;            /* guarded by the lock */
+  enum turn turn;            /* another thread sets it once, before it posts `told` */
   json_t *items;
   struct error error;
-  pthread_cond_t told;
+  sem_t told;          /* a semaphore, not a condition: a hundred that are told at once do not meet at the lock */
   struct waiter *next; /* in the queue; of one who leads: those whom it asks for as well */
 };
 
@@ -41,9 +43,9 @@ struct question {
 };
 
 struct gather {
-  pthread_mutex_t lock; /* guards the questions, their queues, the waiters' turns, and … */
+  pthread_mutex_t lock; /* guards the questions and their queues */
   struct question *questions;
-  size_t waiting; /* … this: who waits for a turn */
+  atomic_size_t waiting;
   void (*sent)(size_t resources);
 };
 
@@ -61,12 +63,7 @@ void gather_close(struct gather *gather) {
   free(gather);
 }
 
-size_t gather_waiting(struct gather *gather) {
-  pthread_mutex_lock(&gather->lock);
-  size_t waiting = gather->waiting;
-  pthread_mutex_unlock(&gather->lock);
-  return waiting;
-}
+size_t gather_waiting(struct gather *gather) { return atomic_load(&gather->waiting); }
 
 /* ---- the queue; all under the lock ---- */
 static void question_free(struct question *question) {
@@ -104,9 +101,10 @@ static struct waiter *take(struct question *question, size_t limit) {
   return last ? taken : NULL;
 }
 
+/* The waiter may be gone as soon as it was told. */
 static void tell(struct waiter *waiter, enum turn turn) {
   waiter->turn = turn;
-  pthread_cond_signal(&waiter->told);
+  sem_post(&waiter->told);
 }
 
 /* ---- a call for many ---- */
@@ -175,17 +173,15 @@ static void lead(struct gather *gather, const struct gathered *read, struct wait
   else
     self->items = json_incref(items);
   json_decref(items);
-  pthread_mutex_lock(&gather->lock);
   for (struct waiter *waiter = self, *next; waiter; waiter = next) {
-    next = waiter->next; /* it is gone once it was told and the lock is free */
+    next = waiter->next;
     if (!waiter->items) waiter->error = problem;
     tell(waiter, waiter->items ? TURN_ANSWER : without);
   }
-  pthread_mutex_unlock(&gather->lock);
 }
 
-/* Waits for a place in the air, or for what another's call brings. */
-static void wait_turn(struct gather *gather, const struct gathered *read, struct waiter *self) {
+/* Takes a place in the air; or queues, and is told later. */
+static void take_turn(struct gather *gather, const struct gathered *read, struct waiter *self) {
   pthread_mutex_lock(&gather->lock);
   struct question *question = self->question = question_of(gather, read->question);
   if (!question) {
@@ -195,19 +191,25 @@ static void wait_turn(struct gather *gather, const struct gathered *read, struct
     self->turn = TURN_LEADS;
   } else {
     queue_up(question, self);
-    gather->waiting++;
-    while (self->turn == TURN_WAITS) pthread_cond_wait(&self->told, &gather->lock);
-    gather->waiting--;
-    if (self->turn == TURN_LEADS) self->next = take(question, read->limit - 1);
   }
+  int waits = self->turn == TURN_WAITS;
+  pthread_mutex_unlock(&gather->lock);
+  if (!waits) return;
+  atomic_fetch_add(&gather->waiting, 1);
+  while (sem_wait(&self->told) != 0) {} /* a signal came */
+  atomic_fetch_sub(&gather->waiting, 1);
+  if (self->turn != TURN_LEADS) return;
+  pthread_mutex_lock(&gather->lock);
+  self->next = take(question, read->limit - 1);
   pthread_mutex_unlock(&gather->lock);
 }
 
 json_t *gather_items(struct gather *gather, const struct gathered *read, const char *id, struct error *error) {
-  struct waiter self = {.id = id, .told = PTHREAD_COND_INITIALIZER};
-  wait_turn(gather, read, &self);
+  struct waiter self = {.id = id};
+  sem_init(&self.told, 0, 0);
+  take_turn(gather, read, &self);
   if (self.turn == TURN_LEADS) lead(gather, read, &self);
-  pthread_cond_destroy(&self.told);
+  sem_destroy(&self.told);
   if (self.turn == TURN_ALONE) {
     const struct waiter alone = {.id = id};
     return ask(gather, read, &alone, error);
