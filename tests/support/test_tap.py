@@ -584,6 +584,25 @@ def test_stale_reads_show_the_state_before_the_change(stack, account, ec2, group
     stack.wait_until(lambda: _seen(ec2, group) == (1, 1, 1), 10, "the change to show")
 
 
+def test_a_stale_read_of_several_groups_shows_each_as_it_was(stack, account, ec2, group):
+    other = stack.plant(account, REGION, [permission()])[0]
+    seen = lambda: {  # noqa: E731
+        one["GroupId"]: len(one["IpPermissions"])
+        for one in ec2.describe_security_groups(GroupIds=[group, other])["SecurityGroups"]
+    }
+    rules = lambda: [  # noqa: E731
+        rule["GroupId"]
+        for rule in ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group, other]}])["SecurityGroupRules"]
+        if not rule["IsEgress"]
+    ]  # fmt: skip
+    stack.tap.fault({"service": "ec2"}, stale=2)
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission()])
+    assert seen() == {group: 0, other: 1} and rules() == [other]
+    assert not [call for call in stack.calls(kind="read") if "stale_miss" in call]
+    stack.wait_until(lambda: seen() == {group: 1, other: 1} and sorted(rules()) == sorted([group, other]), 10, "the change to show")
+    assert code_of(ec2.describe_security_groups, GroupIds=[group, "sg-0123456789abcdef0"])[0] == "InvalidGroup.NotFound"
+
+
 def test_stale_reads_cover_several_changes_and_leave_other_groups_alone(stack, account, ec2, group):
     other = stack.plant(account, REGION, [permission(), permission(cidr="::/0")])[0]
     stack.tap.fault({"service": "ec2"}, stale=3)

@@ -254,7 +254,7 @@ class Tap:
         self._learn(call, status, fields, body)
         return status, fields, body
 
-    async def _read_now(self, call, operation, form_body):
+    async def _read_now(self, call, form_body):
         """A read of our own at moto, on behalf of a call (for stale.py)."""
         headers = [
             ("Host", call.host),
@@ -262,8 +262,11 @@ class Tap:
             ("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),
             ("x-moto-account-id", call.account),
         ]
+        return await fetch(self._port(call.account), "POST", "/", headers, form_body.encode())
+
+    async def _read_shadow(self, call, operation, form_body):
         taken_at = time.monotonic()
-        answer = await fetch(self._port(call.account), "POST", "/", headers, form_body.encode())
+        answer = await self._read_now(call, form_body)
         form = dict(urllib.parse.parse_qsl(form_body, keep_blank_values=True))
         self.stale.keep(stale.key_of(call.account, call.region, operation, form), taken_at, answer)
 
@@ -273,13 +276,21 @@ class Tap:
         if call.operation.mutating:
             if call.operation.service == "ec2" and group:
                 for operation, form_body in stale.shadow_requests(group):
-                    await self._read_now(call, operation, form_body)
+                    await self._read_shadow(call, operation, form_body)
             self.stale.mutated(call.account, call.region, group)
             return await self._forward(call)
         if call.protocol not in ("ec2", "query"):
             return await self._forward(call)
+        several = stale.one_by_one(call.operation.name, form)
+        if several:
+            answers = [await self._read_stale(call, seconds, one) for one in several]
+            return stale.together(call.operation.name, answers)
+        return await self._read_stale(call, seconds, form)
+
+    async def _read_stale(self, call, seconds, form):
+        """The answer to the call, or to one of the reads that it stands for, as it was then."""
         key = stale.key_of(call.account, call.region, call.operation.name, form)
-        hidden = self.stale.hides(call.account, call.region, group, seconds)
+        hidden = self.stale.hides(call.account, call.region, stale.subject(form), seconds)
         if hidden is not None:
             old = self.stale.before(key, hidden)
             if old is not None:
@@ -287,7 +298,8 @@ class Tap:
                 return tuple(old)
             call.notes["stale_miss"] = True
         taken_at = time.monotonic()
-        answer = await self._forward(call)
+        whole = form is call.request.form
+        answer = await (self._forward(call) if whole else self._read_now(call, urllib.parse.urlencode(form)))
         if hidden is None:
             self.stale.keep(key, taken_at, answer)
         return answer

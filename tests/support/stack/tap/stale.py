@@ -5,11 +5,12 @@ past: answers are kept and served again.  A read's answer counts for its key (op
 taken until the next mutation of what it covers.  Right before a mutation of a security group is forwarded, the reads
 that a client is likely to make of that group are made here ("shadow reads"), so that the state before it is at hand.
 
-A read covers the group that it names, or, when it names none, all groups of that account and Region.  A read whose old
-answer is not at hand is answered with the present; its record says "stale_miss"."""
+A read covers the group that it names, or, when it names none, all groups of that account and Region.  One that names
+several is answered as reads of each would be, in one.  A read whose old answer is not at hand is answered with the present; its record says "stale_miss"."""
 
 import collections
 import json
+import re
 import time
 import urllib.parse
 
@@ -23,6 +24,8 @@ _SHADOWS = (
     ("DescribeSecurityGroups", None, lambda g: {}),
     ("DescribeSecurityGroupRules", None, lambda g: {}),
 )
+
+_SETS = {"DescribeSecurityGroups": b"securityGroupInfo", "DescribeSecurityGroupRules": b"securityGroupRuleSet"}
 
 
 def shadow_requests(group):
@@ -39,6 +42,31 @@ def subject(form):
         if key.endswith(".Name") and value == "group-id":
             return form.get(key[: -len("Name")] + "Value.1")
     return None
+
+
+def one_by_one(operation, form):
+    """The reads of one group each that a read of several stands for, as forms; [] for any other call."""
+    lists = ["GroupId."] + [key[: -len("Name")] + "Value." for key, value in form.items() if value == "group-id"]
+    for start in lists if operation in _SETS else ():
+        named = [key for key in form if key.startswith(start)]
+        if len(named) > 1:
+            rest = {key: value for key, value in form.items() if key not in named}
+            return [{**rest, start + "1": form[key]} for key in named]
+    return []
+
+
+def together(operation, answers):
+    """The answer to a read of several groups: the items of those to reads of each.  One that failed is that of all."""
+    failed = [answer for answer in answers if answer[0] != 200]
+    if failed:
+        return failed[0]
+    inside = re.compile(b"<%b>(.*)</%b>" % (_SETS[operation], _SETS[operation]), re.DOTALL)
+    found = [inside.search(body) for _, _, body in answers]
+    items = b"".join(match[1] for match in found if match)
+    for (status, headers, body), match in zip(answers, found):
+        if match:
+            return status, headers, body[: match.start(1)] + items + body[match.end(1) :]
+    return answers[0]
 
 
 def key_of(account, region, operation, form):
