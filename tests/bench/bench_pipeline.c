@@ -138,10 +138,10 @@ struct counted {
  * written once and only sent: no signature, no parsing, no decision. */
 #define MATCHES "\"eventID\":\"bench-" /* as bench_pipeline.py numbers them */
 #define READ_BODY "Action=DescribeSecurityGroups&Version=2016-11-15&GroupId.1=sg-1"
-enum { ASKERS = 16, ASKED_AT_ONCE = 1024 };
+enum { ASKERS = 16 };
 struct least {
   pthread_mutex_t lock;
-  pthread_cond_t more, less;
+  pthread_cond_t more;
   long waiting; /* events that nobody has taken yet */
   bool ended;
   int ports[2]; /* AWS, Redis */
@@ -161,7 +161,7 @@ static bool taken(struct least *least) {
   pthread_mutex_lock(&least->lock);
   while (least->waiting == 0 && !least->ended) pthread_cond_wait(&least->more, &least->lock);
   bool some = least->waiting > 0;
-  if (some && least->waiting-- == ASKED_AT_ONCE) pthread_cond_signal(&least->less);
+  if (some) least->waiting--;
   pthread_mutex_unlock(&least->lock);
   return some;
 }
@@ -191,15 +191,14 @@ static void *ask_both(void *argument) {
 static void least_begin(struct least *least, char **ports) {
   pthread_mutex_init(&least->lock, NULL);
   pthread_cond_init(&least->more, NULL);
-  pthread_cond_init(&least->less, NULL);
   for (size_t i = 0; i < 2; i++) least->ports[i] = atoi(ports[i]);
   for (size_t i = 0; i < ASKERS; i++)
     if (pthread_create(&least->threads[i], NULL, ask_both, least) != 0) die("no thread");
 }
 
+/* Never held back: a full queue would make librdkafka stand still for a second, see common/bus/refill.c. */
 static void least_add(struct least *least) {
   pthread_mutex_lock(&least->lock);
-  while (least->waiting >= ASKED_AT_ONCE) pthread_cond_wait(&least->less, &least->lock);
   least->waiting++;
   pthread_cond_signal(&least->more);
   pthread_mutex_unlock(&least->lock);

@@ -14,7 +14,8 @@
 #define HASH_NONFATAL_OOM 1
 #include "uthash.h"
 
-enum { IN_THE_AIR = 2 }; /* calls of one question: with one, everybody would wait for the slowest */
+/* Calls of one question: with one, everybody would wait for the slowest; two of some 100 ms are EC2's 20 a second. */
+enum { IN_THE_AIR = 2 };
 
 enum turn {
   TURN_WAITS,  /* queued, or asked for by another's call */
