@@ -163,35 +163,89 @@ static int is_no_master(const redisReply *reply) {
   return reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "READONLY") != NULL;
 }
 
-/* One command on a borrowed connection, the script sent along when Redis does not know it (yet, or any more). */
-static redisReply *exchange(struct state *state, struct command *command, const char *script_text,
-                            struct error *error) {
+/* Trips to Redis are convoys (base/convoy.h): while two are under way, the commands of other threads gather, and go
+ * with the next one, one behind the other on its connection.  Each is a script of its own, and has its own reply. */
+enum { TRIPS_AT_ONCE = 2, COMMANDS_A_TRIP = 32 };
+
+struct trip { /* one command, and what came of it */
+  struct rider rider;
+  struct command *command;
+  const char *script; /* its text, for a Redis that does not have it; NULL: none */
+  redisReply *reply;  /* NULL: error */
+  struct error error;
+};
+
+static struct trip *next_of(const struct trip *trip) { return (struct trip *)trip->rider.next; }
+
+/* 0 when the command may go to this server, or -1 with the trip's error. */
+static int direct(struct trip *trip, const struct state_connection *connection) {
+  struct command *command = trip->command;
+  if (command->server[0] && strcmp(command->server, connection->server) != 0)
+    return error_set(&trip->error, ERROR_FATAL, "epoch",
+                     "another Redis server answers now (restarted, or failed over to)");
+  if (command->names_server) add_part(command, connection->server, strlen(connection->server));
+  return 0;
+}
+
+/* Redis does not know the script (yet, or any more): it is sent along. */
+static int send_script(struct trip *trip, struct state_connection *connection, int64_t deadline,
+                       struct error *failure) {
+  struct command *command = trip->command;
+  if (!trip->script || trip->reply->type != REDIS_REPLY_ERROR || strncmp(trip->reply->str, "NOSCRIPT", 8) != 0)
+    return 0;
+  freeReplyObject(trip->reply);
+  command->parts[0] = "EVAL";
+  command->lengths[0] = 4;
+  command->parts[1] = trip->script;
+  command->lengths[1] = strlen(trip->script);
+  trip->reply =
+      state_connection_command(connection, command->count, command->parts, command->lengths, deadline, failure);
+  return trip->reply ? 0 : -1;
+}
+
+/* All commands, then all their replies.  0, or -1 with *failure: the connection is broken. */
+static int exchange(struct state_connection *connection, struct trip *first, int64_t deadline, struct error *failure) {
+  for (struct trip *trip = first; trip; trip = next_of(trip)) {
+    const struct command *command = trip->command;
+    if (direct(trip, connection) == 0 &&
+        state_connection_send(connection, command->count, (const char **)command->parts, command->lengths, deadline,
+                              failure) != 0)
+      return -1;
+  }
+  for (struct trip *trip = first; trip; trip = next_of(trip))
+    if (trip->error.class == ERROR_NONE && !(trip->reply = state_connection_reply(connection, failure))) return -1;
+  for (struct trip *trip = first; trip; trip = next_of(trip))
+    if (trip->reply && send_script(trip, connection, deadline, failure) != 0) return -1;
+  return 0;
+}
+
+static void travel(struct state *state, struct trip *first) {
   struct error failure = {0};
   int64_t deadline = clock_monotonic_ms() + state->timeout_ms;
-  struct state_connection *connection = state_pool_borrow(&state->pool, deadline, error);
-  if (!connection) return NULL;
-  if (command->server[0] && strcmp(command->server, connection->server) != 0) {
-    state_pool_return(&state->pool, connection, NULL);
-    error_set(error, ERROR_FATAL, "epoch", "another Redis server answers now (restarted, or failed over to)");
-    return NULL;
+  struct state_connection *connection = state_pool_borrow(&state->pool, deadline, &failure);
+  if (connection && exchange(connection, first, deadline, &failure) != 0)
+    error_where(&failure, "%s", state->address.text);
+  for (struct trip *trip = first; trip; trip = next_of(trip)) {
+    if (!trip->reply && trip->error.class == ERROR_NONE) trip->error = failure;
+    if (trip->reply && state->address.master && is_no_master(trip->reply))
+      state_reply_error(&failure, trip->reply->str, "Sentinel's master");
   }
-  if (command->names_server) add_part(command, connection->server, strlen(connection->server));
-  redisReply *reply =
-      state_connection_command(connection, command->count, command->parts, command->lengths, deadline, &failure);
-  if (reply && script_text && reply->type == REDIS_REPLY_ERROR && !strncmp(reply->str, "NOSCRIPT", 8)) {
-    freeReplyObject(reply);
-    command->parts[0] = "EVAL";
-    command->lengths[0] = 4;
-    command->parts[1] = script_text;
-    command->lengths[1] = strlen(script_text);
-    reply = state_connection_command(connection, command->count, command->parts, command->lengths, deadline, &failure);
+  if (connection) state_pool_return(&state->pool, connection, failure.class == ERROR_NONE ? NULL : &failure);
+}
+
+/* The script's text is sent along when Redis does not know it.  NULL with *error. */
+static redisReply *run(struct state *state, struct command *command, const char *script, struct error *error) {
+  struct trip trip = {.command = command, .script = script};
+  pthread_mutex_lock(&state->trips_lock);
+  if (convoy_join(&state->trips, &state->trips_lock, &trip.rider, TRIPS_AT_ONCE, COMMANDS_A_TRIP)) {
+    travel(state, &trip);
+    pthread_mutex_lock(&state->trips_lock);
+    convoy_land(&state->trips);
+    pthread_mutex_unlock(&state->trips_lock);
+    convoy_tell(&trip.rider);
   }
-  if (reply && state->address.master && is_no_master(reply))
-    state_reply_error(&failure, reply->str, "Sentinel's master");
-  if (!reply) error_where(&failure, "%s", state->address.text);
-  state_pool_return(&state->pool, connection, failure.class == ERROR_NONE ? NULL : &failure);
-  if (!reply && error) *error = failure;
-  return reply;
+  if (!trip.reply && error) *error = trip.error;
+  return trip.reply;
 }
 
 static int check_call(const struct state_call *call, struct error *error) {
@@ -219,7 +273,7 @@ redisReply *state_call_run(struct state_call *call, struct error *error) {
   if (!check_call(call, error)) {
     struct command command;
     assemble(&command, call);
-    reply = exchange(call->state, &command, call->state->scripts[call->script].text, error);
+    reply = run(call->state, &command, call->state->scripts[call->script].text, error);
   }
   if (reply && reply->type == REDIS_REPLY_ERROR) {
     char what[448];
@@ -298,7 +352,7 @@ redisReply *state_command(struct state *state, const char *what, struct error *e
   for (const char *part = va_arg(parts, const char *); part; part = va_arg(parts, const char *))
     add_part(&command, part, strlen(part));
   va_end(parts);
-  redisReply *reply = exchange(state, &command, NULL, error);
+  redisReply *reply = run(state, &command, NULL, error);
   if (!reply || reply->type != REDIS_REPLY_ERROR) return reply;
   state_reply_error(error, reply->str, what);
   error_where(error, "%s", state->address.text);

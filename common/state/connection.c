@@ -39,13 +39,25 @@ static int set_deadline(struct state_connection *connection, int64_t deadline, s
   return 0;
 }
 
+int state_connection_send(struct state_connection *connection, int count, const char **parts, const size_t *lengths,
+                          int64_t deadline, struct error *error) {
+  if (set_deadline(connection, deadline, error)) return -1;
+  if (redisAppendCommandArgv(connection->context, count, parts, lengths) == REDIS_OK) return 0;
+  return broken(connection->context, error);
+}
+
+redisReply *state_connection_reply(struct state_connection *connection, struct error *error) {
+  void *reply = NULL;
+  errno = 0;
+  if (redisGetReply(connection->context, &reply) == REDIS_OK) return reply;
+  broken(connection->context, error);
+  return NULL;
+}
+
 redisReply *state_connection_command(struct state_connection *connection, int count, const char **parts,
                                      const size_t *lengths, int64_t deadline, struct error *error) {
-  if (set_deadline(connection, deadline, error)) return NULL;
-  errno = 0;
-  redisReply *reply = redisCommandArgv(connection->context, count, parts, lengths);
-  if (!reply) broken(connection->context, error);
-  return reply;
+  if (state_connection_send(connection, count, parts, lengths, deadline, error) != 0) return NULL;
+  return state_connection_reply(connection, error);
 }
 
 /* The error of AUTH or SELECT.  Redis may repeat a command's arguments in its text, a password among them: unless the

@@ -53,6 +53,7 @@ struct state *state_open(const struct state_options *options, struct error *erro
   if (fill_names(state, options->owner, error)) goto no_scripts;
   if (state_scripts_load(state->scripts, error)) goto no_scripts;
   if (state_pool_init(&state->pool, &state->address, connections, error)) goto no_scripts;
+  if (pthread_mutex_init(&state->trips_lock, NULL)) goto no_trips;
   if (pthread_mutex_init(&state->lock, NULL)) goto no_lock;
   if (state_exceptions_init(state, error)) goto no_exceptions;
   ignore_broken_pipes();
@@ -61,6 +62,8 @@ struct state *state_open(const struct state_options *options, struct error *erro
 no_exceptions:
   pthread_mutex_destroy(&state->lock);
 no_lock:
+  pthread_mutex_destroy(&state->trips_lock);
+no_trips:
   state_pool_destroy(&state->pool);
 no_scripts:
   state_scripts_free(state->scripts);
@@ -75,6 +78,7 @@ void state_close(struct state *state) {
   if (!state) return;
   state_exceptions_destroy(state);
   pthread_mutex_destroy(&state->lock);
+  pthread_mutex_destroy(&state->trips_lock);
   state_pool_destroy(&state->pool);
   state_scripts_free(state->scripts);
   free(state->owner);

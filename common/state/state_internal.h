@@ -1,9 +1,9 @@
 /* Inside common/state: what its .c files share.  Nobody else includes this (it includes hiredis).
  *
- * One call = one Lua script = one round trip.  Every script but the two that make an epoch starts with prelude.lua:
- * KEYS[1] is the guard's key and ARGV[1] the value it must hold, otherwise the script does nothing and answers EPOCH.
- * The guard is the epoch for a process that joined, and the rebuild lock for the one that rebuilds: so both write
- * with the same scripts. */
+ * One call = one Lua script = one round trip, which calls of several threads may share.  Every script but the two that
+ * make an epoch starts with prelude.lua: KEYS[1] is the guard's key and ARGV[1] the value it must hold, otherwise the
+ * script does nothing and answers EPOCH. The guard is the epoch for a process that joined, and the rebuild lock for the
+ * one that rebuilds: so both write with the same scripts. */
 #ifndef PARAPET_STATE_INTERNAL_H
 #define PARAPET_STATE_INTERNAL_H
 
@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/buffer.h"
+#include "base/convoy.h"
 #include "state/exception_index.h"
 #include "state/state.h"
 
@@ -80,7 +81,12 @@ struct state_connection {
  * `master_text`. */
 struct state_connection *state_connection_open(const struct state_address *address, int64_t deadline, char *master_text,
                                                size_t size, struct error *error);
-/* The reply (error replies too), or NULL with *error: then the connection is broken. */
+/* One command, which may not be on its way yet; and the reply to the first one that has none (error replies too).  -1
+ * or NULL with *error: then the connection is broken. */
+int state_connection_send(struct state_connection *connection, int count, const char **parts, const size_t *lengths,
+                          int64_t deadline, struct error *error);
+redisReply *state_connection_reply(struct state_connection *connection, struct error *error);
+/* Both. */
 redisReply *state_connection_command(struct state_connection *connection, int count, const char **parts,
                                      const size_t *lengths, int64_t deadline, struct error *error);
 /* The value of "name:value" in an INFO reply, without its line's end; "" when it is not there. */
@@ -205,6 +211,8 @@ void state_scripts_free(struct state_script_text scripts[STATE_SCRIPT_COUNT]);
 struct state {
   struct state_address address;
   struct state_pool pool;
+  pthread_mutex_t trips_lock;
+  struct convoy trips;                                  /* to Redis: call.c */
   struct state_script_text scripts[STATE_SCRIPT_COUNT]; /* immutable after state_open */
   int64_t timeout_ms;
   char *owner;

@@ -1,52 +1,36 @@
-/* A question is kept while calls of it are in the air.  Who finds fewer than IN_THE_AIR takes off at once; else it
- * queues.  Who lands hands its place to the first of the queue; that one, once it is awake, takes those behind it
- * along. So there is a queue only while all places are taken, and somebody who will land. */
+/* A question is kept while calls of it are under way: each is a convoy (base/convoy.h). */
 #include "engine/gather.h"
 
 #include <pthread.h>
-#include <semaphore.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/convoy.h"
 #include "engine/join.h"
 
 #define HASH_NONFATAL_OOM 1
 #include "uthash.h"
 
 /* Calls of one question: with one, everybody would wait for the slowest; two of some 100 ms are EC2's 20 a second. */
-enum { IN_THE_AIR = 2 };
+enum { CALLS_AT_ONCE = 2 };
 
-enum turn {
-  TURN_WAITS,  /* queued, or asked for by another's call */
-  TURN_LEADS,  /* makes the next call */
-  TURN_ANSWER, /* items are there */
-  TURN_FAILED, /* error is there */
-  TURN_ALONE   /* is to ask for itself */
-};
-
-struct question;
-struct waiter { /* one read: on its own thread's stack, so it lives until it was told its turn, and no longer */
+struct waiter { /* one read */
+  struct rider rider;
   const char *id;
-  struct question *question; /* of one who leads: it keeps a place in the air for it */
-  enum turn turn;            /* another thread sets it once, before it posts `told` */
-  json_t *items;
+  json_t *items; /* what came of it; NULL: error, or … */
+  int alone;     /* … it is to ask for itself */
   struct error error;
-  sem_t told;          /* a semaphore, not a condition: a hundred that are told at once do not meet at the lock */
-  struct waiter *next; /* in the queue; of one who leads: those whom it asks for as well */
 };
 
 struct question {
   char *text;
-  int calls; /* in the air; none: the question is forgotten */
-  struct waiter *first, *last;
+  struct convoy convoy; /* nobody under way: the question is forgotten */
   UT_hash_handle hh;
 };
 
 struct gather {
-  pthread_mutex_t lock; /* guards the questions and their queues */
+  pthread_mutex_t lock; /* guards the questions */
   struct question *questions;
-  atomic_size_t waiting;
   void (*sent)(size_t resources);
 };
 
@@ -64,9 +48,16 @@ void gather_close(struct gather *gather) {
   free(gather);
 }
 
-size_t gather_waiting(struct gather *gather) { return atomic_load(&gather->waiting); }
+size_t gather_waiting(struct gather *gather) {
+  size_t waiting = 0;
+  pthread_mutex_lock(&gather->lock);
+  for (const struct question *question = gather->questions; question; question = question->hh.next)
+    waiting += question->convoy.queued;
+  pthread_mutex_unlock(&gather->lock);
+  return waiting;
+}
 
-/* ---- the queue; all under the lock ---- */
+/* ---- questions; under the lock ---- */
 static void question_free(struct question *question) {
   if (question) free(question->text);
   free(question);
@@ -86,33 +77,18 @@ static struct question *question_of(struct gather *gather, const char *text) {
   return NULL;
 }
 
-static void queue_up(struct question *question, struct waiter *waiter) {
-  if (question->first)
-    question->last->next = waiter;
-  else
-    question->first = waiter;
-  question->last = waiter;
-}
-
-/* The first so many of the queue, as a list. */
-static struct waiter *take(struct question *question, size_t limit) {
-  struct waiter *taken = question->first, *last = NULL;
-  for (; limit > 0 && question->first; limit--) question->first = (last = question->first)->next;
-  if (last) last->next = NULL;
-  return last ? taken : NULL;
-}
-
-/* The waiter may be gone as soon as it was told. */
-static void tell(struct waiter *waiter, enum turn turn) {
-  waiter->turn = turn;
-  sem_post(&waiter->told);
+static void forget(struct gather *gather, struct question *question) {
+  HASH_DEL(gather->questions, question);
+  question_free(question);
 }
 
 /* ---- a call for many ---- */
+static struct waiter *next_of(const struct waiter *waiter) { return (struct waiter *)waiter->rider.next; }
+
 static json_t *distinct_ids(const struct waiter *waiters) {
   json_t *seen = json_object(), *ids = json_array();
   int failed = !seen || !ids;
-  for (; waiters && !failed; waiters = waiters->next) {
+  for (; waiters && !failed; waiters = next_of(waiters)) {
     if (json_object_get(seen, waiters->id)) continue;
     failed = json_object_set_new(seen, waiters->id, json_true()) != 0 ||
              json_array_append_new(ids, json_string(waiters->id)) != 0;
@@ -128,7 +104,7 @@ static json_t *ask(struct gather *gather, const struct gathered *read, const str
                    struct error *error) {
   json_t *ids = distinct_ids(waiters), *items = NULL;
   size_t count = 0;
-  for (const struct waiter *waiter = waiters; waiter; waiter = waiter->next) count++;
+  for (const struct waiter *waiter = waiters; waiter; waiter = next_of(waiter)) count++;
   if (ids && gather->sent) gather->sent(count);
   if (ids)
     items = read->ask(ids, read->argument, error);
@@ -142,76 +118,52 @@ static json_t *ask(struct gather *gather, const struct gathered *read, const str
 static void share(const struct gathered *read, json_t *items, struct waiter *waiters) {
   struct joined *table = NULL;
   int failed = joined_add(&table, read->by, items, NULL) != 0;
-  for (; waiters && !failed; waiters = waiters->next) {
-    json_t *own = joined_items(table, waiters->id);
+  for (; waiters; waiters = next_of(waiters)) {
+    json_t *own = failed ? NULL : joined_items(table, waiters->id);
     waiters->items = json_copy(own);
+    waiters->alone = !waiters->items;
     json_decref(own);
   }
   joined_free(table);
 }
 
-/* Whoever made a call gives its place to the next one. */
-static void land(struct gather *gather, struct question *question) {
-  pthread_mutex_lock(&gather->lock);
-  struct waiter *next = take(question, 1);
-  if (next) {
-    tell(next, TURN_LEADS);
-  } else if (--question->calls == 0) {
-    HASH_DEL(gather->questions, question);
-    question_free(question);
+/* Nothing came.  What may be the fault of one of many, or of there being many, is not the others'. */
+static void fail(struct waiter *waiters, const struct error *problem) {
+  int alone = next_of(waiters) && !error_is_transient(problem);
+  for (; waiters; waiters = next_of(waiters)) {
+    waiters->alone = alone;
+    waiters->error = *problem;
   }
-  pthread_mutex_unlock(&gather->lock);
 }
 
 /* The call of the one who leads, and what comes of it for each. */
-static void lead(struct gather *gather, const struct gathered *read, struct waiter *self) {
+static void lead(struct gather *gather, const struct gathered *read, struct question *question, struct waiter *self) {
   struct error problem = {0};
   json_t *items = ask(gather, read, self, &problem);
-  enum turn without = !self->next || error_is_transient(&problem) ? TURN_FAILED : TURN_ALONE;
-  land(gather, self->question);
-  if (self->next && items)
+  pthread_mutex_lock(&gather->lock);
+  if (convoy_land(&question->convoy) == 0) forget(gather, question);
+  pthread_mutex_unlock(&gather->lock);
+  if (!items)
+    fail(self, &problem);
+  else if (next_of(self))
     share(read, items, self);
   else
     self->items = json_incref(items);
   json_decref(items);
-  for (struct waiter *waiter = self, *next; waiter; waiter = next) {
-    next = waiter->next;
-    if (!waiter->items) waiter->error = problem;
-    tell(waiter, waiter->items ? TURN_ANSWER : without);
-  }
-}
-
-/* Takes a place in the air; or queues, and is told later. */
-static void take_turn(struct gather *gather, const struct gathered *read, struct waiter *self) {
-  pthread_mutex_lock(&gather->lock);
-  struct question *question = self->question = question_of(gather, read->question);
-  if (!question) {
-    self->turn = TURN_ALONE;
-  } else if (question->calls < IN_THE_AIR) {
-    question->calls++;
-    self->turn = TURN_LEADS;
-  } else {
-    queue_up(question, self);
-  }
-  int waits = self->turn == TURN_WAITS;
-  pthread_mutex_unlock(&gather->lock);
-  if (!waits) return;
-  atomic_fetch_add(&gather->waiting, 1);
-  while (sem_wait(&self->told) != 0) {} /* a signal came */
-  atomic_fetch_sub(&gather->waiting, 1);
-  if (self->turn != TURN_LEADS) return;
-  pthread_mutex_lock(&gather->lock);
-  self->next = take(question, read->limit - 1);
-  pthread_mutex_unlock(&gather->lock);
+  convoy_tell(&self->rider);
 }
 
 json_t *gather_items(struct gather *gather, const struct gathered *read, const char *id, struct error *error) {
   struct waiter self = {.id = id};
-  sem_init(&self.told, 0, 0);
-  take_turn(gather, read, &self);
-  if (self.turn == TURN_LEADS) lead(gather, read, &self);
-  sem_destroy(&self.told);
-  if (self.turn == TURN_ALONE) {
+  pthread_mutex_lock(&gather->lock);
+  struct question *question = question_of(gather, read->question);
+  if (!question) {
+    pthread_mutex_unlock(&gather->lock);
+    self.alone = 1;
+  } else if (convoy_join(&question->convoy, &gather->lock, &self.rider, CALLS_AT_ONCE, read->limit)) {
+    lead(gather, read, question, &self);
+  }
+  if (self.alone) {
     const struct waiter alone = {.id = id};
     return ask(gather, read, &alone, error);
   }

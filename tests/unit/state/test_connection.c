@@ -243,3 +243,88 @@ static void test_a_busy_script_is_waited_out(void **unused) {
   state_close(state);
   redis_server_stop(server);
 }
+
+/* ---- calls of many threads share their trips ---- */
+enum { CALLERS = 24, CALLS = 200 };
+struct caller {
+  struct state *state;
+  int number;
+  int wrong, unanswered;
+  pthread_t thread;
+};
+
+/* Each has marks of its own, known and unknown ones: another's reply would show. */
+static void *call_much(void *argument) {
+  struct caller *caller = argument;
+  for (int i = 0; i < CALLS; i++) {
+    char mine[32], nobodys[32];
+    int seen = -1, unseen = -1;
+    struct error error = {0};
+    snprintf(mine, sizeof mine, "e%d-%d", caller->number, i);
+    snprintf(nobodys, sizeof nobodys, "n%d-%d", caller->number, i);
+    if (state_seen_mark(caller->state, mine, 60000, &error) || state_seen(caller->state, mine, &seen, &error) ||
+        state_seen(caller->state, nobodys, &unseen, &error))
+      caller->unanswered++;
+    else if (seen != 1 || unseen != 0)
+      caller->wrong++;
+    if (error.class != ERROR_NONE && error.class != ERROR_RETRYABLE) caller->wrong++;
+    /* What is refused before it is sent, or by Redis, is the fault of nobody else. */
+    if (state_seen(caller->state, "", &seen, &error) == 0 || error.class != ERROR_INVALID) caller->wrong++;
+  }
+  return NULL;
+}
+
+static void start_callers(struct caller callers[CALLERS], struct state *state) {
+  for (int i = 0; i < CALLERS; i++) {
+    callers[i] = (struct caller){.state = state, .number = i};
+    assert_int_equal(pthread_create(&callers[i].thread, NULL, call_much, &callers[i]), 0);
+  }
+}
+
+/* How many calls had no answer; none had another's. */
+static int join_callers(struct caller callers[CALLERS]) {
+  int unanswered = 0;
+  for (int i = 0; i < CALLERS; i++) {
+    pthread_join(callers[i].thread, NULL);
+    assert_int_equal(callers[i].wrong, 0);
+    unanswered += callers[i].unanswered;
+  }
+  return unanswered;
+}
+
+static void test_each_call_of_a_trip_has_its_own_reply(void **unused) {
+  (void)unused;
+  struct redis_server *server = fresh_redis();
+  if (!server) skip();
+  struct state *state = joined_state(server, "a");
+  struct caller callers[CALLERS];
+  start_callers(callers, state);
+  for (int i = 0; i < 20; i++) {
+    clock_sleep_ms(2);
+    free(redis_server_ask(server, "SCRIPT", "FLUSH", NULL)); /* some of a trip have to send their script along */
+  }
+  assert_int_equal(join_callers(callers), 0);
+  state_close(state);
+}
+
+static void test_a_trip_that_breaks_off_is_told_to_all_of_it(void **unused) {
+  (void)unused;
+  struct redis_server *server = fresh_redis();
+  if (!server) skip();
+  struct state *state = joined_state(server, "a");
+  struct caller callers[CALLERS];
+  start_callers(callers, state);
+  for (int i = 0; i < 10; i++) {
+    clock_sleep_ms(3);
+    free(redis_server_ask(server, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL));
+  }
+  join_callers(callers); /* they end, and whoever has an answer has the right one */
+  int seen = 0;
+  int64_t deadline = clock_monotonic_ms() + 10000;
+  struct error error = {0};
+  while (state_seen(state, "e0-0", &seen, &error) != 0 && clock_monotonic_ms() < deadline) clock_sleep_ms(10);
+  assert_int_equal(seen >= 0, 1);
+  start_callers(callers, state);
+  assert_int_equal(join_callers(callers), 0); /* and it goes on as before */
+  state_close(state);
+}
