@@ -256,7 +256,6 @@ static void check_context(struct check *check, const struct context *context, co
   const struct names each = {.name = "each"};
   check->where = IN_GET | IN_CONTEXT;
   check_expression(check, context->each, pointer_key(pointer, "each"));
-  check_expression(check, context->when, pointer_key(pointer, "when"));
   check->names = context->each ? &each : NULL;
   int before = check->loader->complaints;
   check_read(check, &context->read, object, pointer);
@@ -370,7 +369,6 @@ static void check_needs(struct check *check) {
     const struct context *context = check->guardrail->uses[i];
     check->pointer = context->name;
     if (context->each) jmes_variables(context->each, check_need, check);
-    if (context->when) jmes_variables(context->when, check_need, check);
     jmes_variables(context->read.items, check_need, check);
     if (context->read.with) template_variables(context->read.with, check_need, check);
   }

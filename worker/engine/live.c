@@ -271,30 +271,18 @@ static json_t *read_each(const struct reader *reader, const struct place *place,
   return all;
 }
 
-/* 1, 0, or -1 with *error. */
-static int is_wanted(const struct context *context, const struct jmes_scope *scope, struct error *error) {
-  json_t *holds = context->when ? jmes_search(context->when, NULL, scope, error) : json_true();
-  int wanted = !holds ? -1 : !json_is_empty(holds);
-  json_decref(holds);
-  return wanted;
-}
-
 /* What a context holds for one resource; new array, or NULL with *error. */
 static json_t *read_context(const struct reader *reader, const struct place *place, const struct live *live,
                             const struct context *context, struct error *error) {
   struct view view;
   int absent = 0;
-  json_t *items = NULL;
+  if (may_be_together(reader, &context->read)) {
+    json_t *own = read_together(reader, place, &context->read, context->by, live->id, &absent, error);
+    return own || !absent ? own : json_array();
+  }
   place_view(&view, place, live->id, live);
-  int wanted = is_wanted(context, view_scope(&view), error);
-  if (wanted == 0)
-    items = json_array();
-  else if (wanted > 0 && may_be_together(reader, &context->read))
-    items = read_together(reader, place, &context->read, context->by, live->id, &absent, error);
-  else if (wanted > 0 && context->each)
-    items = read_each(reader, place, context, view_scope(&view), error);
-  else if (wanted > 0)
-    items = read_in(reader, place, &context->read, view_scope(&view), &absent, error);
+  json_t *items = context->each ? read_each(reader, place, context, view_scope(&view), error)
+                                : read_in(reader, place, &context->read, view_scope(&view), &absent, error);
   view_close(&view);
   return items || !absent ? items : json_array();
 }

@@ -26,11 +26,9 @@ static const struct key get_keys[] = {
     {"absent", KEY_ARRAY, 0}, {"together", KEY_NUMBER, 0}, {0},
 };
 static const struct key context_keys[] = {
-    {"call", KEY_TEXT, 1},       {"with", KEY_OBJECT, 0},
-    {"items", KEY_TEXT, 1},      {"absent", KEY_ARRAY, 0},
-    {"by", KEY_TEXT, 0},         {"per", KEY_TEXT, 0},
-    {"together", KEY_NUMBER, 0}, {"each", KEY_TEXT, 0},
-    {"when", KEY_TEXT, 0},       {0},
+    {"call", KEY_TEXT, 1},       {"with", KEY_OBJECT, 0}, {"items", KEY_TEXT, 1},
+    {"absent", KEY_ARRAY, 0},    {"by", KEY_TEXT, 0},     {"per", KEY_TEXT, 0},
+    {"together", KEY_NUMBER, 0}, {"each", KEY_TEXT, 0},   {0},
 };
 
 static void load_read(struct loader *loader, const json_t *object, const char *pointer, const struct key *keys,
@@ -60,7 +58,6 @@ static void load_contexts(struct loader *loader, const json_t *contexts, struct 
     load_read(loader, object, pointer, context_keys, &context->read);
     context->by = load_expression(loader, object, "by", pointer);
     context->each = load_expression(loader, object, "each", pointer);
-    context->when = load_expression(loader, object, "when", pointer);
     const char *per = json_text_at(object, "per", NULL);
     int has_by = json_object_get(object, "by") != NULL;
     context->per_place = strcmp(per, "place") == 0;
@@ -148,7 +145,6 @@ void resource_free(struct resource *resource) {
     read_free(&resource->contexts[i].read);
     jmes_free(resource->contexts[i].by);
     jmes_free(resource->contexts[i].each);
-    jmes_free(resource->contexts[i].when);
   }
   free(resource->contexts);
   free(resource);

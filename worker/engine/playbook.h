@@ -33,9 +33,7 @@ struct context { /* more that can be known about a resource, read only when a gu
   struct read_call read;
   struct jmes *by;   /* in a sweep: item → id(s) of the resource that it belongs to; NULL: read once a resource */
   struct jmes *each; /* once an element of this, as $each; NULL: once */
-  struct jmes
-      *when;     /* where this does not hold, a look at one resource does not read it, and it is empty; NULL: does */
-  int per_place; /* the same for all resources of an account and Region: in a sweep read once */
+  int per_place;     /* the same for all resources of an account and Region: in a sweep read once */
 };
 
 struct resource {

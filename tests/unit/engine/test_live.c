@@ -47,13 +47,10 @@ static const char *const files[][2] = {
      "  policies: {per: item, each: \"$attached[].PolicyArn\", call: iam.GetPolicy, with: {PolicyArn: \"${$each}\"}, "
      "items: Policy}\n"
      "  inline: {per: item, call: iam.ListRolePolicies, with: {RoleName: \"${$id}\"}, items: PolicyNames}\n"
-     "  tagged: {per: item, when: \"$inline && $resource.Path == '/team/'\", call: iam.ListRoleTags, with: {RoleName: "
-     "\"${$id}\"}, items: Tags}\n"
      "  summary: {per: place, call: iam.GetAccountSummary, items: \"[SummaryMap]\"}\n"},
     {"details.yaml", OF_ROLES("details", "[details]")},
     {"attached.yaml", OF_ROLES("attached", "[attached, policies]")},
     {"inline.yaml", OF_ROLES("inline", "[inline]")},
-    {"tagged.yaml", OF_ROLES("tagged", "[inline, tagged]")},
     {"summary.yaml", OF_ROLES("summary", "[summary]")},
 };
 enum { FILES = sizeof files / sizeof *files };
@@ -347,42 +344,4 @@ static void test_one_resource_is_got_with_what_can_be_read(void **state) {
   live_free(live);
   bundle_drop(bundle);
   fake_close(&fake, client);
-}
-
-static void test_a_context_is_read_where_it_is_wanted(void **state) {
-  (void)state;
-#define ROLE_AT(path) ANSWER("GetRole", "<Role><RoleName>one</RoleName><Path>" path "</Path></Role>")
-#define TAGS ANSWER("ListRoleTags", "<Tags><member><Key>a</Key><Value>1</Value></member></Tags>")
-  static const struct {
-    struct fake_answer answers[3];
-    size_t requests; /* that are made: get, inline, and tags where they are wanted */
-    int read, tags;  /* read: it can be judged */
-  } rows[] = {
-      {{ROLE_AT("/team/"), INLINE, TAGS}, 3, 1, 1},
-      {{ROLE_AT("/else/"), INLINE, TAGS}, 2, 1, 0},
-      {{ROLE_AT("/team/"), DENIED, TAGS}, 2, 0, 0}, /* nobody knows whether it is */
-      {{ROLE_AT("/team/"), INLINE, DENIED}, 3, 0, 0},
-  };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    struct fake fake;
-    struct error error = {0};
-    struct bundle *bundle;
-    struct aws_client *client = open_fake(&fake, rows[i].answers, 3, &bundle);
-    const struct guardrail *tagged = bundle_guardrail(bundle, "tagged");
-    struct reader reader = {.client = client};
-    unsigned char wanted[64] = {0};
-    int found;
-    guardrail_wants(tagged, wanted);
-    struct live *live = live_get(&reader, &place, bundle_resource(bundle, "iam.role"), "one", wanted, &found, &error);
-    if (!live) fail_msg("%s", error.message);
-    assert_int_equal(fake.requests, rows[i].requests);
-    assert_int_equal(live_unread(live, tagged) == NULL, rows[i].read);
-    json_t *finding = guardrail_judge(tagged, &place, live, NULL, &error);
-    assert_int_equal(finding != NULL, rows[i].read);
-    assert_int_equal(json_array_size(finding), rows[i].tags);
-    json_decref(finding);
-    live_free(live);
-    bundle_drop(bundle);
-    fake_close(&fake, client);
-  }
 }
