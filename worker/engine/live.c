@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pool.h"
 #include "engine/join.h"
 
 void live_free(struct live *live) {
@@ -182,8 +183,8 @@ static json_t *ask_for(json_t *ids, void *argument, struct error *error) {
 /* Pointers are names here: of what outlives the question, since whoever asks it holds them. */
 static json_t *name_of(const void *thing) { return json_integer((json_int_t)(intptr_t)thing); }
 
-/* All that decides what a call asks and with whose credentials, but for the ids.  Caller frees; NULL: it cannot be
- * told. */
+/* All that decides what a call asks, with whose credentials and out of which lane's budget, but for the ids.  (An
+ * event's read does not wait for what is left to sweeps.)  Caller frees; NULL: it cannot be told. */
 static char *question_text(const struct reader *reader, const struct place *place, const struct read_call *read) {
   static const struct aws_role nobody;
   const struct aws_role *role = reader->role ? reader->role : &nobody;
@@ -194,11 +195,11 @@ static char *question_text(const struct reader *reader, const struct place *plac
   json_t *params = template_render(read->with_ids, view_scope(&view), NULL);
   view_close(&view);
   json_decref(none);
-  json_t *question =
-      !params ? NULL
-              : json_pack("[o, o, o, s?, s?, s?, s?, s?, s?, o, o, s?]", params, name_of(read), name_of(reader->client),
-                          place->account, place->region, role->name, role->external_id, role->session_name,
-                          role->source_identity, name_of(role->policies), name_of(role->tags), role->session_policy);
+  json_t *question = !params ? NULL
+                             : json_pack("[i, o, o, o, s?, s?, s?, s?, s?, s?, o, o, s?]", (int)pool_lane(), params,
+                                         name_of(read), name_of(reader->client), place->account, place->region,
+                                         role->name, role->external_id, role->session_name, role->source_identity,
+                                         name_of(role->policies), name_of(role->tags), role->session_policy);
   char *text = question ? json_text(question) : NULL;
   json_decref(question);
   return text;

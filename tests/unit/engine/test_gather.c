@@ -10,6 +10,7 @@
 
 #include "aws/fake.h"
 #include "base/buffer.h"
+#include "base/pool.h"
 #include "engine/gather.h"
 #include "engine/live.h"
 
@@ -193,6 +194,7 @@ struct asking {
   struct place place;
   const struct aws_role *role;
   int64_t deadline_ms;
+  enum pool_lane lane;
   unsigned char wanted[8];
   char id[32];
   struct live *live;
@@ -206,6 +208,7 @@ static void *read_one(void *argument) {
                           .role = asking->role,
                           .deadline_ms = asking->deadline_ms,
                           .gather = asking->cloud->gather};
+  pool_lane_set(asking->lane);
   asking->live = live_get(&reader, &asking->place, bundle_resource(asking->cloud->bundle, "ec2.security-group"),
                           asking->id, asking->wanted, &asking->found, &asking->error);
   aws_thread_end();
@@ -219,6 +222,7 @@ static void start(struct asking *asking, struct cloud *cloud, int number, int wi
                                       .environment = "prod",
                                       .unit = "u",
                                       .partition = "aws"},
+                            .lane = POOL_LANE_EVENT,
                             .wanted = {(unsigned char)with_interfaces}};
   snprintf(asking->id, sizeof asking->id, "sg-%d", number);
 }
@@ -393,12 +397,14 @@ static void test_another_question_goes_at_once(void **state) {
     const char *account, *region;
     const struct aws_role *role;
     int64_t left_ms; /* 0: no deadline of its own */
+    enum pool_lane lane;
   } rows[] = {
-      {"111111111111", "us-east-1", NULL, 0},    /* another Region */
-      {"222222222222", "eu-west-1", NULL, 0},    /* another account */
-      {"111111111111", "eu-west-1", &role, 0},   /* other credentials … */
-      {"111111111111", "eu-west-1", &other, 0},  /* … and others again */
-      {"111111111111", "eu-west-1", NULL, 5000}, /* in its own time */
+      {"111111111111", "us-east-1", NULL, 0, POOL_LANE_EVENT},    /* another Region */
+      {"222222222222", "eu-west-1", NULL, 0, POOL_LANE_EVENT},    /* another account */
+      {"111111111111", "eu-west-1", &role, 0, POOL_LANE_EVENT},   /* other credentials … */
+      {"111111111111", "eu-west-1", &other, 0, POOL_LANE_EVENT},  /* … and others again */
+      {"111111111111", "eu-west-1", NULL, 5000, POOL_LANE_EVENT}, /* in its own time */
+      {"111111111111", "eu-west-1", NULL, 0, POOL_LANE_COMMAND},  /* another lane's budget */
   };
   enum { ROWS = sizeof rows / sizeof *rows };
   struct cloud cloud;
@@ -412,6 +418,7 @@ static void test_another_question_goes_at_once(void **state) {
       asking[i].place.account = row->account;
       asking[i].place.region = row->region;
       asking[i].role = row->role;
+      asking[i].lane = row->lane;
       asking[i].deadline_ms = row->left_ms ? aws_client_now(cloud.client) + row->left_ms : 0;
     }
     go(&asking[i]);
