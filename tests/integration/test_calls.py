@@ -72,3 +72,18 @@ def test_a_sweep_of_1000_groups_by_8_guardrails_costs_the_pages_of_the_lists(clo
     assert sorted((call["operation"], call.get("params", {}).get("NextToken")) for call in calls) == [
         ("DescribeNetworkInterfaces", None), ("DescribeSecurityGroupRules", None), ("DescribeSecurityGroups", None),
     ]  # fmt: skip
+
+
+def test_more_guardrails_than_one_turn_has_room_for(cloud):
+    """A turn looks for 32 guardrails at most; the others have the next one, and a reading of its own."""
+    one = (PLAYBOOKS / "shared-1.yaml").read_text()
+    for number in range(40):
+        (cloud.playbooks / f"many-{number}.yaml").write_text(one.replace("shared-1", f"many-{number}"))
+    group = cloud.plant(cloud.ids[0], REGION)[0]
+    worker = cloud.start_worker(patience="60s")
+    cloud.start_collector(**{"sqs.wait": "1s"})
+    mark = cloud.tap.mark()
+    cloud.stranger(cloud.ids[0]).client("ec2", REGION).authorize_security_group_ingress(GroupId=group, IpPermissions=[SSH])
+    cloud.wait_until(lambda: worker.metric("parapet_findings_total", status="open") == 43, 30, "43 findings", 0.2)
+    assert max(reads(cloud, mark).values()) == 2
+    cloud.stop_programs()
