@@ -165,7 +165,7 @@ static int is_no_master(const redisReply *reply) {
 
 /* Trips to Redis are convoys (base/convoy.h): while two are under way, the commands of other threads gather, and go
  * with the next one, one behind the other on its connection.  Each is a script of its own, and has its own reply. */
-enum { TRIPS_AT_ONCE = 2, COMMANDS_A_TRIP = 32 };
+static const struct convoy_rules trip_rules = {.at_once = 2, .most = 32};
 
 struct trip { /* one command, and what came of it */
   struct rider rider;
@@ -237,10 +237,10 @@ static void travel(struct state *state, struct trip *first) {
 static redisReply *run(struct state *state, struct command *command, const char *script, struct error *error) {
   struct trip trip = {.command = command, .script = script};
   pthread_mutex_lock(&state->trips_lock);
-  if (convoy_join(&state->trips, &state->trips_lock, &trip.rider, TRIPS_AT_ONCE, COMMANDS_A_TRIP)) {
+  if (convoy_join(&state->trips, &state->trips_lock, &trip.rider, &trip_rules)) {
     travel(state, &trip);
     pthread_mutex_lock(&state->trips_lock);
-    convoy_land(&state->trips);
+    convoy_land(&state->trips, &trip_rules);
     pthread_mutex_unlock(&state->trips_lock);
     convoy_tell(&trip.rider);
   }

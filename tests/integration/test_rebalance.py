@@ -51,10 +51,12 @@ class Numbered:
 
 
 def judgements(stack):
-    """{group: when Parapet read it, since the epoch}: a delivery reads its group twice, at once and after the patience."""
+    """{group: when Parapet read it, since the epoch}: a delivery reads its group twice, at once and after the patience.
+    Of groups that are not there a call for several says nothing, and each is read alone: that one counts."""
     reads = {}
     for call in stack.calls(service="ec2", operation="DescribeSecurityGroups", role=f"*{stack.role}"):
-        for group in call["params"].get("GroupIds", []):
+        groups = call["params"].get("GroupIds", [])
+        for group in groups if len(groups) == 1 or call["status"] == 200 else []:
             reads.setdefault(group, []).append(call["time"])
     return reads
 

@@ -20,7 +20,11 @@ def plant(stack, regions, total):
 
 
 def start_schedule(stack):
-    """A collector that only keeps the schedule, and sweeps everything once, now."""
+    """A collector that only keeps the schedule, and sweeps everything once, now: not right before the playbook's own tick,
+    every five minutes, which would sweep it all again."""
+    left = 300 - time.time() % 300
+    if left < 60:
+        time.sleep(left + 1)
     collector = start_collector(stack, **{"sqs.queue": None, "sqs.regions": None, "schedule.enabled": True, "schedule.at_start": True})
     return collector
 

@@ -11,8 +11,9 @@
 #define HASH_NONFATAL_OOM 1
 #include "uthash.h"
 
-/* Calls of one question: with one, everybody would wait for the slowest; two of some 100 ms are EC2's 20 a second. */
-enum { CALLS_AT_ONCE = 2 };
+/* Calls of one question: with one, everybody would wait for the slowest; two of some 100 ms are EC2's 20 a second.  Two
+ * that hang hold the others up for a second. */
+enum { CALLS_AT_ONCE = 2, PATIENCE_MS = 1000 };
 
 struct waiter { /* one read */
   struct rider rider;
@@ -137,11 +138,12 @@ static void fail(struct waiter *waiters, const struct error *problem) {
 }
 
 /* The call of the one who leads, and what comes of it for each. */
-static void lead(struct gather *gather, const struct gathered *read, struct question *question, struct waiter *self) {
+static void lead(struct gather *gather, const struct gathered *read, const struct convoy_rules *rules,
+                 struct question *question, struct waiter *self) {
   struct error problem = {0};
   json_t *items = ask(gather, read, self, &problem);
   pthread_mutex_lock(&gather->lock);
-  if (convoy_land(&question->convoy) == 0) forget(gather, question);
+  if (convoy_land(&question->convoy, rules) == 0) forget(gather, question);
   pthread_mutex_unlock(&gather->lock);
   if (!items)
     fail(self, &problem);
@@ -154,14 +156,15 @@ static void lead(struct gather *gather, const struct gathered *read, struct ques
 }
 
 json_t *gather_items(struct gather *gather, const struct gathered *read, const char *id, struct error *error) {
+  const struct convoy_rules rules = {.at_once = CALLS_AT_ONCE, .most = read->limit, .patience_ms = PATIENCE_MS};
   struct waiter self = {.id = id};
   pthread_mutex_lock(&gather->lock);
   struct question *question = question_of(gather, read->question);
   if (!question) {
     pthread_mutex_unlock(&gather->lock);
     self.alone = 1;
-  } else if (convoy_join(&question->convoy, &gather->lock, &self.rider, CALLS_AT_ONCE, read->limit)) {
-    lead(gather, read, question, &self);
+  } else if (convoy_join(&question->convoy, &gather->lock, &self.rider, &rules)) {
+    lead(gather, read, &rules, question, &self);
   }
   if (self.alone) {
     const struct waiter alone = {.id = id};

@@ -12,7 +12,7 @@
  *   fault of one of them (a resource that is gone, a malformed id), or of there being many: then each asks alone, as if
  *   nobody had gathered anything, and its failure is its own.
  * - Calls end by their own deadlines, and so does the waiting: a read waits for one call before that which asks for it
- *   (more, only where more than `limit` wait). */
+ *   (more, only where more than `limit` wait), and for a second at most where those before it hang. */
 #ifndef PARAPET_ENGINE_GATHER_H
 #define PARAPET_ENGINE_GATHER_H
 
