@@ -90,8 +90,7 @@ static int open_state(struct collector *collector, struct error *error) {
   host[sizeof host - 1] = '\0';
   if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) random = (uint32_t)clock_wall_ms();
   snprintf(collector->owner, sizeof collector->owner, "%s:%ld:%08x", host, (long)getpid(), random);
-  struct state_options options = {
-      .url = config_text(collector->config, "redis.url"), .connections = 4, .owner = collector->owner};
+  struct state_options options = {.url = config_text(collector->config, "redis.url"), .owner = collector->owner};
   collector->state = state_open(&options, error);
   return collector->state ? 0 : -1;
 }

@@ -17,8 +17,7 @@ enum {
   DRAIN_MS = 20000,
   STUCK_MS = 60000,
   REVOKE_WAIT_MS = 3000,
-  COMMANDS_SESSION_MS = 10000,
-  REDIS_ASIDE = 8 /* connections for all but the units: keeper, notices, commands */
+  COMMANDS_SESSION_MS = 10000
 };
 
 /* jemalloc's (its man page, TUNING): what threads keep for themselves is small, since there are many, and what is free
@@ -105,7 +104,6 @@ static int open_parts(struct worker *worker, struct error *error) {
   struct aws_options aws = settings_aws(config);
   struct state_options state = {.url = config_text(config, "redis.url"),
                                 .timeout_ms = config_ms(config, "redis.timeout"),
-                                .connections = (unsigned)config_number(config, "threads") + REDIS_ASIDE,
                                 .owner = worker->owner};
   struct bus_options bus = settings_bus(config, worker->owner);
   const char *file = config_text(config, "accounts");

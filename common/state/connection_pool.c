@@ -1,4 +1,5 @@
-/* Connections are opened when they are needed, and kept.  What matters is the bad case: Redis gone, and 64 threads that
+/* Connections are opened when they are needed, and kept: as many as there are trips at once (call.c).  What matters is
+ * the bad case: Redis gone, and 64 threads that
  * ask.  After a failure everybody fails at once, with the same error, for RETRY_PAUSE_MS; then one caller tries, and
  * only when it succeeds the others follow.  So a dead Redis costs one caller its timeout and the others nothing. */
 #include <stdio.h>
@@ -10,14 +11,10 @@
 
 #define RETRY_PAUSE_MS 100
 
-int state_pool_init(struct state_pool *pool, const struct state_address *address, unsigned limit, struct error *error) {
-  *pool = (struct state_pool){.address = address, .limit = limit};
-  int failed = clock_condition_init(&pool->freed);
-  if (!failed && pthread_mutex_init(&pool->lock, NULL)) {
-    pthread_cond_destroy(&pool->freed);
-    failed = 1;
-  }
-  return failed ? error_set(error, ERROR_FATAL, "memory", "cannot create the connection pool's lock") : 0;
+int state_pool_init(struct state_pool *pool, const struct state_address *address, struct error *error) {
+  *pool = (struct state_pool){.address = address};
+  if (pthread_mutex_init(&pool->lock, NULL) == 0) return 0;
+  return error_set(error, ERROR_FATAL, "memory", "cannot create the connection pool's lock");
 }
 
 static void close_all(struct state_connection *list) {
@@ -30,7 +27,6 @@ static void close_all(struct state_connection *list) {
 
 void state_pool_destroy(struct state_pool *pool) {
   close_all(pool->idle);
-  pthread_cond_destroy(&pool->freed);
   pthread_mutex_destroy(&pool->lock);
 }
 
@@ -51,22 +47,6 @@ static int admit(struct state_pool *pool, struct error *error) {
   }
   pool->probing = 1;
   return 0;
-}
-
-/* Under the lock: waits for a connection, or for room to open one (*connection NULL).  0, or -1 with *error. */
-static int wait_for_room(struct state_pool *pool, int64_t deadline, struct state_connection **connection,
-                         struct error *error) {
-  for (;;) {
-    if (admit(pool, error)) return -1;
-    *connection = take_idle(pool);
-    if (*connection) return 0;
-    if (pool->open < pool->limit) {
-      pool->open++;
-      return 0;
-    }
-    if (clock_condition_wait(&pool->freed, &pool->lock, deadline))
-      return error_set(error, ERROR_RETRYABLE, "timeout", "all %u connections to Redis were busy", pool->limit);
-  }
 }
 
 static void note_result(struct state_pool *pool, const struct error *failure) {
@@ -97,22 +77,18 @@ int state_pool_follow(struct state_pool *pool, int64_t deadline, struct error *e
   return 0;
 }
 
-/* An idle connection that still works, or NULL with room to open one.  Whether it does is asked without the lock: that
- * is a call of the kernel, and everybody else waits for the lock. */
-static int find(struct state_pool *pool, int64_t deadline, struct state_connection **connection, unsigned *era,
-                struct error *error) {
+/* An idle connection that still works, or NULL: open one.  Whether it does is asked without the lock: that is a call of
+ * the kernel, and everybody else waits for the lock. */
+static int find(struct state_pool *pool, struct state_connection **connection, unsigned *era, struct error *error) {
   for (;;) {
     pthread_mutex_lock(&pool->lock);
-    int refused = wait_for_room(pool, deadline, connection, error);
+    int refused = admit(pool, error);
+    *connection = refused ? NULL : take_idle(pool);
     *era = pool->era;
     pthread_mutex_unlock(&pool->lock);
-    if (refused || !*connection) return refused;
+    if (!*connection) return refused;
     if ((*connection)->era == *era && state_connection_healthy(*connection)) return 0;
     state_connection_close(*connection);
-    pthread_mutex_lock(&pool->lock);
-    pool->open--;
-    pthread_cond_signal(&pool->freed);
-    pthread_mutex_unlock(&pool->lock);
   }
 }
 
@@ -120,7 +96,7 @@ struct state_connection *state_pool_borrow(struct state_pool *pool, int64_t dead
   struct state_connection *connection = NULL;
   char master[sizeof pool->master] = "";
   unsigned era;
-  if (find(pool, deadline, &connection, &era, error) != 0) return NULL;
+  if (find(pool, &connection, &era, error) != 0) return NULL;
   if (connection) return connection;
   struct error failure = {0};
   connection = state_connection_open(pool->address, deadline, master, sizeof master, &failure);
@@ -140,18 +116,13 @@ void state_pool_return(struct state_pool *pool, struct state_connection *connect
   pthread_mutex_lock(&pool->lock);
   note_result(pool, failure);
   if (failure) {
-    pool->open--;
     /* The idle ones lead to the same dead Redis; finding that out one timeout at a time would be slow. */
-    for (stale = pool->idle; pool->idle; pool->idle = pool->idle->next) pool->open--;
-    pthread_cond_broadcast(&pool->freed);
-  } else if (connection->era != pool->era) {
-    pool->open--;
-    pthread_cond_signal(&pool->freed);
-  } else {
+    stale = pool->idle;
+    pool->idle = NULL;
+  } else if (connection->era == pool->era) {
     connection->next = pool->idle;
     pool->idle = connection;
     connection = NULL;
-    pthread_cond_signal(&pool->freed);
   }
   pthread_mutex_unlock(&pool->lock);
   state_connection_close(connection);

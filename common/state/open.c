@@ -8,7 +8,6 @@
 #include "state/state_internal.h"
 
 #define DEFAULT_TIMEOUT_MS 1000
-#define DEFAULT_CONNECTIONS 16
 
 /* hiredis writes without MSG_NOSIGNAL: a Redis that closes at the wrong moment would end the process. */
 static void ignore_broken_pipes(void) {
@@ -35,8 +34,6 @@ static int fill_names(struct state *state, const char *owner, struct error *erro
 static int check_options(const struct state_options *options, struct error *error) {
   if (options->timeout_ms < 0 || options->timeout_ms > 60000)
     return error_set(error, ERROR_INVALID, "timeout", "the Redis timeout must be from 1 to 60000 ms");
-  if (options->connections > 1024)
-    return error_set(error, ERROR_INVALID, "connections", "at most 1024 connections to Redis are possible");
   return 0;
 }
 
@@ -48,11 +45,10 @@ struct state *state_open(const struct state_options *options, struct error *erro
     return NULL;
   }
   state->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
-  unsigned connections = options->connections ? options->connections : DEFAULT_CONNECTIONS;
   if (state_address_parse(&state->address, options->url, error)) goto no_address;
   if (fill_names(state, options->owner, error)) goto no_scripts;
   if (state_scripts_load(state->scripts, error)) goto no_scripts;
-  if (state_pool_init(&state->pool, &state->address, connections, error)) goto no_scripts;
+  if (state_pool_init(&state->pool, &state->address, error)) goto no_scripts;
   if (pthread_mutex_init(&state->trips_lock, NULL)) goto no_trips;
   if (pthread_mutex_init(&state->lock, NULL)) goto no_lock;
   if (state_exceptions_init(state, error)) goto no_exceptions;

@@ -24,13 +24,12 @@
 
 struct state;
 struct state_options {
-  const char *url;      /* redis://[[user]:password@]host[:port][/db], unix://[[user]:password@]/path[?db=N], or
-                           redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/master[/db] (login: Redis'; at
-                           most 8 Sentinels, which want none); passwords may be percent-encoded; rediss:// is redis://
-                           with TLS, and refused where hiredis has none (Debian 12) */
-  int64_t timeout_ms;   /* connect and each command; 0: 1,000 */
-  unsigned connections; /* 0: 16 */
-  const char *owner;    /* this process, unique in the fleet: host:pid:random */
+  const char *url;    /* redis://[[user]:password@]host[:port][/db], unix://[[user]:password@]/path[?db=N], or
+                         redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/master[/db] (login: Redis'; at
+                         most 8 Sentinels, which want none); passwords may be percent-encoded; rediss:// is redis://
+                         with TLS, and refused where hiredis has none (Debian 12) */
+  int64_t timeout_ms; /* connect and each command; 0: 1,000 */
+  const char *owner;  /* this process, unique in the fleet: host:pid:random */
 };
 /* Does not connect yet, so a process may start before Redis.  NULL with *error for a bad URL. */
 struct state *state_open(const struct state_options *options, struct error *error);

@@ -97,11 +97,8 @@ void state_connection_close(struct state_connection *connection);
 /* ---- connection_pool.c ---- */
 struct state_pool {
   const struct state_address *address;
-  unsigned limit;
   pthread_mutex_t lock; /* guards everything below */
-  pthread_cond_t freed;
   struct state_connection *idle;
-  unsigned open;           /* borrowed and idle ones */
   int failing;             /* the last attempt failed: one caller at a time tries again, the others fail at once */
   int probing;             /* that one caller is at it */
   int64_t retry_at;        /* monotonic: nobody tries before */
@@ -109,7 +106,7 @@ struct state_pool {
   char master[160];        /* by Sentinel: "host:port" that the newest connection leads to */
   struct error last_error; /* what the others are told */
 };
-int state_pool_init(struct state_pool *pool, const struct state_address *address, unsigned limit, struct error *error);
+int state_pool_init(struct state_pool *pool, const struct state_address *address, struct error *error);
 void state_pool_destroy(struct state_pool *pool);
 struct state_connection *state_pool_borrow(struct state_pool *pool, int64_t deadline, struct error *error);
 /* failure NULL: works, goes back.  Otherwise: broken, closed, and callers fail fast for a moment. */

@@ -10,7 +10,6 @@ static struct state *open_state(struct cli *cli, struct error *error) {
   settings_owner(owner, sizeof owner);
   struct state_options options = {.url = config_text(cli->config, "redis.url"),
                                   .timeout_ms = config_ms(cli->config, "redis.timeout"),
-                                  .connections = 2,
                                   .owner = owner};
   return state_open(&options, error);
 }

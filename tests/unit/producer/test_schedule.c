@@ -119,7 +119,7 @@ static void stage_open(struct stage *stage, int collectors) {
   for (stage->count = 0; stage->count < collectors; stage->count++) {
     char owner[32];
     snprintf(owner, sizeof owner, "test:%d", stage->count);
-    struct state_options options = {.url = stage->redis->url, .connections = 2, .owner = owner};
+    struct state_options options = {.url = stage->redis->url, .owner = owner};
     struct publisher_options publishing = {.bus = stage->mock.options};
     stage->states[stage->count] = state_open(&options, &error);
     stage->publishers[stage->count] = publisher_open(&publishing, &error);

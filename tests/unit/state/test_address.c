@@ -103,7 +103,6 @@ static void test_options_out_of_range(void **unused) {
   const struct state_options rows[] = {
       {.url = "redis://h", .owner = "a", .timeout_ms = -1},
       {.url = "redis://h", .owner = "a", .timeout_ms = 60001},
-      {.url = "redis://h", .owner = "a", .connections = 1025},
       {.url = "redis://h", .owner = ""},
       {.url = "redis://h", .owner = NULL},
   };

@@ -8,9 +8,9 @@
 #define TIMEOUT_MS 400
 #define SLACK_MS 3000 /* a busy machine's; far less than what a stampede of timeouts would take */
 
-static struct state *impatient(const char *url, unsigned connections) {
+static struct state *impatient(const char *url) {
   struct error error = {0};
-  struct state_options options = {.url = url, .timeout_ms = TIMEOUT_MS, .connections = connections, .owner = "a"};
+  struct state_options options = {.url = url, .timeout_ms = TIMEOUT_MS, .owner = "a"};
   struct state *state = state_open(&options, &error);
   assert_non_null(state);
   return state;
@@ -24,7 +24,7 @@ static void test_nobody_listens(void **unused) {
   redis_server_kill(server);
   const char *const urls[] = {server->url, server->unix_url, "unix:///nowhere/at/all.sock"};
   for (size_t i = 0; i < 3; i++) {
-    struct state *state = impatient(urls[i], 2);
+    struct state *state = impatient(urls[i]);
     int64_t started = clock_monotonic_ms();
     FAILS(state_check(state, &error), ERROR_RETRYABLE, "connection");
     FAILS(state_epoch_join(state, &error), ERROR_RETRYABLE, "connection");
@@ -45,7 +45,7 @@ static void test_a_stopped_redis_costs_one_timeout_not_one_a_thread(void **unuse
   if (!redis_server_available()) skip();
   struct redis_server *server = redis_server_start(NULL);
   assert_non_null(server);
-  struct state *state = impatient(server->url, 4);
+  struct state *state = impatient(server->url);
   join(state);
   redis_server_pause(server);
   int64_t started = clock_monotonic_ms();
@@ -58,7 +58,7 @@ static void test_a_stopped_redis_costs_one_timeout_not_one_a_thread(void **unuse
       assert_null(wrong);
     }
   }
-  /* 128 questions over 4 connections, one after the other, would take 32 timeouts */
+  /* 128 questions, two at a time, would take 64 timeouts */
   assert_true(clock_monotonic_ms() - started < 5 * TIMEOUT_MS + SLACK_MS);
   redis_server_resume(server);
   int seen = 1, failed = 1;
@@ -123,13 +123,13 @@ static void test_passwords(void **unused) {
   struct redis_server *server = redis_server_start((const char *[]){"--requirepass", "open sesame", NULL});
   assert_non_null(server);
   char url[128];
-  struct state *state = impatient(server->url, 1);
+  struct state *state = impatient(server->url);
   FAILS(state_check(state, &error), ERROR_DENIED, "NOAUTH");
   state_close(state);
   static const char *const logins[] = {":wrong-word", "nobody:wrong-word"};
   for (size_t i = 0; i < 2; i++) {
     snprintf(url, sizeof url, "redis://%s@127.0.0.1:%d", logins[i], server->port);
-    state = impatient(url, 1);
+    state = impatient(url);
     struct error error = {0};
     assert_int_equal(state_check(state, &error), -1);
     assert_int_equal(error.class, ERROR_DENIED);
@@ -138,7 +138,7 @@ static void test_passwords(void **unused) {
     state_close(state);
   }
   snprintf(url, sizeof url, "redis://default:open%%20sesame@127.0.0.1:%d/7", server->port);
-  state = impatient(url, 1);
+  state = impatient(url);
   OK(state_check(state, &error));
   join(state);
   state_close(state);
@@ -206,11 +206,11 @@ static void test_config_may_be_forbidden_but_not_info(void **unused) {
   struct redis_server *server = redis_server_start((const char *[]){"--maxmemory", "100mb", NULL});
   assert_non_null(server);
   ASK("OK", server, "ACL", "SETUSER", "default", "+@all", "-config");
-  struct state *state = impatient(server->url, 1);
+  struct state *state = impatient(server->url);
   OK(state_check(state, &error));
   state_close(state);
   ASK("OK", server, "ACL", "SETUSER", "default", "+@all", "-info");
-  state = impatient(server->url, 1);
+  state = impatient(server->url);
   FAILS(state_check(state, &error), ERROR_DENIED, "NOPERM"); /* it tells which server this is, and its policy */
   state_close(state);
   redis_server_stop(server);
@@ -221,7 +221,7 @@ static void test_a_busy_script_is_waited_out(void **unused) {
   if (!redis_server_available()) skip();
   struct redis_server *server = redis_server_start((const char *[]){"--lua-time-limit", "50", NULL});
   assert_non_null(server);
-  struct state *state = impatient(server->url, 2);
+  struct state *state = impatient(server->url);
   join(state);
   pid_t child = fork();
   if (!child) {

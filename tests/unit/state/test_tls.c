@@ -40,7 +40,7 @@ static void make_certificate(const char *path) {
 static struct state *open_at(const char *host, int port, char *url, size_t size) {
   struct error error = {0};
   snprintf(url, size, "rediss://%s:%d", host, port);
-  struct state_options options = {.url = url, .timeout_ms = 2000, .connections = 2, .owner = "a"};
+  struct state_options options = {.url = url, .timeout_ms = 2000, .owner = "a"};
   struct state *state = state_open(&options, &error);
   assert_non_null(state);
   return state;
