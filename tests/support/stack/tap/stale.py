@@ -6,7 +6,8 @@ taken until the next mutation of what it covers.  Right before a mutation of a s
 that a client is likely to make of that group are made here ("shadow reads"), so that the state before it is at hand.
 
 A read covers the group that it names, or, when it names none, all groups of that account and Region.  One that names
-several is answered as reads of each would be, in one.  A read whose old answer is not at hand is answered with the present; its record says "stale_miss"."""
+several is answered as reads of each would be, in one.  A read whose old answer is not at hand is answered with the
+present; its record says "stale_miss"."""
 
 import collections
 import json
