@@ -200,7 +200,7 @@ int main(void) {
   struct error error = {0};
   if (!mkdtemp(directory)) return 1;
   pid_t redis = start_redis(directory, url, sizeof url);
-  state = state_open(&(struct state_options){.url = url, .connections = THREADS, .owner = "bench"}, &error);
+  state = state_open(&(struct state_options){.url = url, .owner = "bench"}, &error);
   if (!state) must(-1, "open", &error);
   join();
   int64_t began = now_ns();
