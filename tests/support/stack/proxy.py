@@ -10,9 +10,27 @@ import time
 CHUNK = 1 << 16
 
 
+def _command_end(data):
+    """Where the first command (RESP: "*COUNT", then "$LENGTH" and so many bytes, each line ended by CR LF) ends; 0: not yet."""
+    line = data.find(b"\r\n")
+    if line < 0:
+        return 0
+    end = line + 2
+    for _ in range(int(data[1:line])):
+        line = data.find(b"\r\n", end)
+        if line < 0:
+            return 0
+        end = line + 2 + int(data[end + 1 : line]) + 2
+    return end if end <= len(data) else 0
+
+
 def redis_calls(data):
-    """What hiredis sends at once is one command; what Parapet's scripts are about stands in it."""
-    return [data], b""
+    """Whole commands, of which several threads' may come at once, and what has not arrived wholly yet."""
+    calls = []
+    while end := _command_end(data):
+        calls.append(data[:end])
+        data = data[end:]
+    return calls, data
 
 
 def http_calls(data):
