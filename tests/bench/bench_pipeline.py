@@ -130,7 +130,8 @@ KINDS = {
 
 
 def measure(stack, name, total, beside, aws=None, **settings):
-    """Turn by turn; medians.  The aims are of a bare consumer with one poll a message, as most are."""
+    """Turn by turn; medians.  The aims are of a bare consumer with one poll a message, as most are.  What the least would
+    reach is a bound, so of that the best one: it stands still for a second where librdkafka finds its queue full."""
     rates = {kind: [] for kind in KINDS if aws or kind != "least"}
     for number in range(ROUNDS):
         rates["bare"].append(bare(stack, f"bare-{name}-{number}", total))
@@ -138,7 +139,7 @@ def measure(stack, name, total, beside, aws=None, **settings):
         rates["worker"].append(worker(stack, f"worker-{name}-{number}", total, **settings)[:2])
         if aws:
             rates["least"].append(bare(stack, f"least-{name}-{number}", total, "least", aws, stack.redis.port))
-    rate = {kind: statistics.median(each[0] for each in turns) for kind, turns in rates.items()}
+    rate = {kind: (max if kind == "least" else statistics.median)(each[0] for each in turns) for kind, turns in rates.items()}
     for kind, turns in rates.items():
         cpu = statistics.median(each[1] for each in turns)
         print(f"{name + ', ' + KINDS[kind]:<55}{rate[kind]:>10.0f} events/s  {cpu:.2f} µs CPU an event  "
