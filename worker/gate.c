@@ -37,14 +37,15 @@ static int is_role(const struct unit *unit, const char *name, const char *issuer
 }
 
 /* Ours only if the session's issuer is a role that we assume in that account, or the request is in our journal. */
-static int is_own_change(const struct unit *unit) {
+static int is_own_change(struct unit *unit) {
   const struct delivery *delivery = unit->delivery;
-  if (delivery->kind != DELIVERY_EVENT) return 0;
+  if (delivery->kind != DELIVERY_EVENT || unit->foreign) return 0;
   if (delivery->own_request) return 1;
   const char *issuer = json_text_at(delivery->actor, "role", NULL);
   int own = is_role(unit, accounts_role(unit->accounts), issuer);
   for (size_t i = 0; i < json_array_size(unit->bundle->roles) && !own; i++)
     own = is_role(unit, json_string_value(json_array_get(unit->bundle->roles, i)), issuer);
+  unit->foreign = !own;
   return own;
 }
 

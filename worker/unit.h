@@ -78,6 +78,7 @@ struct unit {
   struct state_lease lease;
   int leased, released; /* released: an operator's release paid for its action */
   int parked_tries;     /* how often it came back from parking */
+  int foreign;          /* its event is no change of our own: found out once */
   struct live *listed;  /* a sweep's view of it; used for the first look, then dropped */
   size_t case_count;
   struct unit_case cases[];

@@ -12,16 +12,16 @@
 #define MOST_POPULATIONS 1000000
 #define SCOPES_A_READ 32
 
-void state_call_scope(struct state_call *call, const char *scope) {
+void state_call_scope(struct state_call *call, const char *kind, const char *scope) {
   if (scope && strlen(scope) <= STATE_SCOPE_BYTES)
-    state_call_key(call, "breaker:", scope);
+    state_call_key(call, kind, scope);
   else
     state_call_invalid(call, "a breaker's scope must have 1 to %d bytes", STATE_SCOPE_BYTES);
 }
 
 static void scope_keys(struct state_call *call, const char *scope, const char *second) {
-  state_call_scope(call, scope);
-  if (second && scope) state_call_key(call, second, scope);
+  state_call_scope(call, "breaker:", scope);
+  if (second) state_call_scope(call, second, scope);
 }
 
 /* ---- asking ---- */
@@ -266,13 +266,8 @@ int state_grant_store(struct state *state, const char *id, const json_t *value, 
   size_t count = json_array_size(scopes);
   state_call_begin_guarded(&call, state, STATE_SCRIPT_window_put, guard);
   if (!count || count > MOST_SCOPES) state_call_invalid(&call, "an action has 1 to %d scopes", MOST_SCOPES);
-  for (size_t i = 0; i < count && i < MOST_SCOPES; i++) {
-    const char *scope = json_string_value(json_array_get(scopes, i));
-    if (!scope || strlen(scope) > STATE_SCOPE_BYTES)
-      state_call_invalid(&call, "a breaker's scope must have 1 to %d bytes", STATE_SCOPE_BYTES);
-    else
-      state_call_key(&call, "window:", scope);
-  }
+  for (size_t i = 0; i < count && i < MOST_SCOPES; i++)
+    state_call_scope(&call, "window:", json_string_value(json_array_get(scopes, i)));
   state_call_id(&call, "an action's id", id);
   state_call_range(&call, "a grant's time", json_integer_value(json_object_get(value, "at")), 1, (int64_t)1 << 52);
   state_call_number(&call, LONGEST_WINDOW_MS);

@@ -298,7 +298,7 @@ int state_call_integer(struct state_call *call, int64_t *value, struct error *er
   redisReply *reply = state_call_run(call, error);
   if (!reply) return -1;
   int failed = reply->type != REDIS_REPLY_INTEGER;
-  if (failed) error_set(error, ERROR_FATAL, "reply", "Redis gave an answer of an unexpected shape");
+  if (failed) state_reply_unexpected(error);
   *value = failed ? 0 : reply->integer;
   freeReplyObject(reply);
   return failed ? -1 : 0;

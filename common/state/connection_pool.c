@@ -1,7 +1,7 @@
 /* Connections are opened when they are needed, and kept: as many as there are trips at once (call.c).  What matters is
- * the bad case: Redis gone, and 64 threads that
- * ask.  After a failure everybody fails at once, with the same error, for RETRY_PAUSE_MS; then one caller tries, and
- * only when it succeeds the others follow.  So a dead Redis costs one caller its timeout and the others nothing. */
+ * the bad case: Redis gone, and 64 threads that ask.  After a failure everybody fails at once, with the same error, for
+ * RETRY_PAUSE_MS; then one caller tries, and only when it succeeds the others follow.  So a dead Redis costs one caller
+ * its timeout and the others nothing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -54,7 +54,7 @@ int state_may_mutate(struct state *state, const struct state_lease *lease, int64
     snprintf(why, 32, "%s", reply->str);
     result = !*why;
   } else {
-    error_set(error, ERROR_FATAL, "reply", "Redis gave an answer of an unexpected shape");
+    state_reply_unexpected(error);
   }
   freeReplyObject(reply);
   return result;

@@ -70,7 +70,7 @@ static json_t *digest_of(const char *key, const redisReply *reply, struct error 
   if (state_reply_rows(reply, 1, 1, error)) return NULL;
   size_t pairs = reply->element[0]->type == REDIS_REPLY_INTEGER ? (size_t)reply->element[0]->integer : SIZE_MAX;
   if (pairs >= reply->elements) {
-    error_set(error, ERROR_FATAL, "reply", "Redis gave an answer of an unexpected shape");
+    state_reply_unexpected(error);
     return NULL;
   }
   json_t *digest = json_pack("{s:s, s:[]}", "key", key, "notices");

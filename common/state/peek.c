@@ -40,14 +40,13 @@ static void judge_scopes(struct state_peek *peek, const struct scope_list *scope
   }
 }
 
-static int shape_is_right(const redisReply *reply, size_t scopes, size_t subjects, struct error *error) {
-  int right = reply->type == REDIS_REPLY_ARRAY && reply->elements == 4 &&
-              reply->element[0]->type == REDIS_REPLY_INTEGER && reply->element[1]->type == REDIS_REPLY_INTEGER &&
-              reply->element[2]->type == REDIS_REPLY_ARRAY && reply->element[2]->elements == scopes &&
-              reply->element[3]->type == REDIS_REPLY_ARRAY && reply->element[3]->elements == subjects;
-  for (size_t i = 0; right && i < scopes; i++) right = reply->element[2]->element[i]->type == REDIS_REPLY_STRING;
-  if (!right) error_set(error, ERROR_FATAL, "reply", "Redis gave an answer of an unexpected shape");
-  return right;
+static int check_shape(const redisReply *reply, size_t scopes, size_t subjects, struct error *error) {
+  if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4 || reply->element[0]->type != REDIS_REPLY_INTEGER ||
+      reply->element[1]->type != REDIS_REPLY_INTEGER)
+    return state_reply_unexpected(error);
+  const redisReply *states = reply->element[2];
+  if (state_reply_rows(states, 0, 1, error) || state_reply_integers(reply->element[3], subjects, error)) return -1;
+  return states->elements == scopes ? 0 : state_reply_unexpected(error);
 }
 
 static void answer_one(struct state_peek *peek, const struct scope_list *scopes, const redisReply *reply) {
@@ -74,18 +73,18 @@ static int peek_some(struct state *state, struct state_peek *const peeks[], size
     subjects++;
   }
   if (asked == 0) state_call_invalid(&call, "an action has at most %d scopes", SCOPES_A_CALL);
-  for (size_t i = 0; i < scopes.count; i++) state_call_scope(&call, scopes.names[i]);
+  for (size_t i = 0; i < scopes.count; i++) state_call_scope(&call, "breaker:", scopes.names[i]);
   uint64_t generation = call.generation;
   redisReply *reply = state_call_run(&call, error);
   if (!reply) return -1;
-  int right = shape_is_right(reply, scopes.count, subjects, error);
-  if (right) state_grants_note(state, generation, reply->element[0]->integer);
-  for (size_t i = 0, subject = 0; i < asked && right; i++) {
+  int failed = check_shape(reply, scopes.count, subjects, error);
+  if (!failed) state_grants_note(state, generation, reply->element[0]->integer);
+  for (size_t i = 0, subject = 0; i < asked && !failed; i++) {
     answer_one(peeks[i], &scopes, reply);
-    peeks[i]->parked = peeks[i]->subject && state_reply_number(reply->element[3]->element[subject++]) != 0;
+    peeks[i]->parked = peeks[i]->subject && reply->element[3]->element[subject++]->integer != 0;
   }
   freeReplyObject(reply);
-  return right ? (int)asked : -1;
+  return failed ? -1 : (int)asked;
 }
 
 static int asks(const struct state_peek *peek) { return peek->subject || peek->limit_count > 0; }
@@ -115,14 +114,13 @@ static int know_some(struct state *state, struct state_known *known, size_t coun
   }
   redisReply *reply = state_call_run(&call, error);
   if (!reply) return -1;
-  int right = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 * count;
-  if (!right) error_set(error, ERROR_FATAL, "reply", "Redis gave an answer of an unexpected shape");
-  for (size_t i = 0; i < count && right; i++) {
-    known[i].begun = state_reply_number(reply->element[2 * i]) != 0;
-    known[i].found = state_reply_number(reply->element[2 * i + 1]) != 0;
+  int failed = state_reply_integers(reply, 2 * count, error);
+  for (size_t i = 0; i < count && !failed; i++) {
+    known[i].begun = reply->element[2 * i]->integer != 0;
+    known[i].found = reply->element[2 * i + 1]->integer != 0;
   }
   freeReplyObject(reply);
-  return right ? 0 : -1;
+  return failed;
 }
 
 int state_known(struct state *state, struct state_known *known, size_t count, struct error *error) {

@@ -52,25 +52,32 @@ int state_reply_error(struct error *error, const char *text, const char *what) {
   return error_set(error, ERROR_FATAL, code, "%s: Redis answered: %.250s", what, text);
 }
 
-static int unexpected(struct error *error) {
+int state_reply_unexpected(struct error *error) {
   return error_set(error, ERROR_FATAL, "reply", "Redis gave an answer of an unexpected shape");
 }
 
 int state_reply_shape(const redisReply *reply, const char *types, struct error *error) {
   size_t count = strlen(types);
-  if (reply->type != REDIS_REPLY_ARRAY || reply->elements != count) return unexpected(error);
+  if (reply->type != REDIS_REPLY_ARRAY || reply->elements != count) return state_reply_unexpected(error);
   for (size_t i = 0; i < count; i++) {
     int wanted = types[i] == 'i' ? REDIS_REPLY_INTEGER : REDIS_REPLY_STRING;
-    if (reply->element[i]->type != wanted) return unexpected(error);
+    if (reply->element[i]->type != wanted) return state_reply_unexpected(error);
   }
   return 0;
 }
 
 int state_reply_rows(const redisReply *reply, size_t skip, size_t columns, struct error *error) {
   if (reply->type != REDIS_REPLY_ARRAY || reply->elements < skip || (reply->elements - skip) % columns)
-    return unexpected(error);
+    return state_reply_unexpected(error);
   for (size_t i = skip; i < reply->elements; i++)
-    if (reply->element[i]->type != REDIS_REPLY_STRING) return unexpected(error);
+    if (reply->element[i]->type != REDIS_REPLY_STRING) return state_reply_unexpected(error);
+  return 0;
+}
+
+int state_reply_integers(const redisReply *reply, size_t count, struct error *error) {
+  if (reply->type != REDIS_REPLY_ARRAY || reply->elements != count) return state_reply_unexpected(error);
+  for (size_t i = 0; i < count; i++)
+    if (reply->element[i]->type != REDIS_REPLY_INTEGER) return state_reply_unexpected(error);
   return 0;
 }
 

@@ -9,20 +9,16 @@ static int mark(struct state *state, const char *kind, const char *id, int64_t t
   return state_call_done(&call, error);
 }
 
-static int is_marked(struct state *state, const char *kind, const char *id, int *marked, struct error *error) {
+int state_seen(struct state *state, const char *event_id, int *seen, struct error *error) {
   struct state_call call;
-  *marked = 0;
+  *seen = 0;
   state_call_begin(&call, state, STATE_SCRIPT_get);
-  state_call_key(&call, kind, id);
+  state_call_key(&call, "seen:", event_id);
   redisReply *reply = state_call_run(&call, error);
   if (!reply) return -1;
-  *marked = reply->type != REDIS_REPLY_NIL;
+  *seen = reply->type != REDIS_REPLY_NIL;
   freeReplyObject(reply);
   return 0;
-}
-
-int state_seen(struct state *state, const char *event_id, int *seen, struct error *error) {
-  return is_marked(state, "seen:", event_id, seen, error);
 }
 
 int state_seen_mark(struct state *state, const char *event_id, int64_t ttl_ms, struct error *error) {
@@ -44,10 +40,9 @@ int state_event_known(struct state *state, const char *event_id, const char *req
   size_t asked = call.key_count;
   redisReply *reply = state_call_run(&call, error);
   if (!reply) return -1;
-  int right = reply->type == REDIS_REPLY_ARRAY && reply->elements == asked;
-  if (!right) error_set(error, ERROR_FATAL, "reply", "Redis gave an answer of an unexpected shape");
-  if (right && *event_id) *seen = state_reply_number(reply->element[0]) != 0;
-  if (right && *request_id) *own = state_reply_number(reply->element[asked - 1]) != 0;
+  int failed = state_reply_integers(reply, asked, error);
+  if (!failed && *event_id) *seen = reply->element[0]->integer != 0;
+  if (!failed && *request_id) *own = reply->element[asked - 1]->integer != 0;
   freeReplyObject(reply);
-  return right ? 0 : -1;
+  return failed;
 }

@@ -53,6 +53,9 @@ int state_reply_error(struct error *error, const char *text, const char *what);
 int state_reply_shape(const redisReply *reply, const char *types, struct error *error);
 /* 0 when the reply is an array of strings, whole rows of `columns`, after `skip` elements of any type; else -1. */
 int state_reply_rows(const redisReply *reply, size_t skip, size_t columns, struct error *error);
+/* 0 when the reply is an array of so many integers, else -1. */
+int state_reply_integers(const redisReply *reply, size_t count, struct error *error);
+int state_reply_unexpected(struct error *error); /* the error of them all: another shape; -1 */
 /* New array of the JSON texts in the array of strings, or NULL with *error. */
 json_t *state_reply_records(const redisReply *reply, struct error *error);
 /* A record's text as JSON: new, or NULL with *error (FATAL "record": somebody else wrote under our keys). */
@@ -284,7 +287,7 @@ typedef int state_rebuild_put(struct state *state, const char *id, const json_t 
                               enum state_guard guard, struct error *error);
 state_rebuild_put state_stop_store, state_exception_store, state_breaker_store, state_grant_store, state_parked_store,
     state_intent_store, state_rollout_store, state_finding_store, state_approval_store, state_baseline_store;
-void state_call_scope(struct state_call *call, const char *scope); /* the key of a breaker's state */
+void state_call_scope(struct state_call *call, const char *kind, const char *scope); /* a key of a breaker's scope */
 /* The highest serial of a grant that was seen in this generation of the epoch; and one that was seen. */
 int64_t state_grants_seen(struct state *state, uint64_t generation);
 void state_grants_note(struct state *state, uint64_t generation, int64_t serial);

@@ -140,8 +140,8 @@ static json_t *read_items(const struct reader *reader, const struct place *place
 }
 
 static json_t *read_in(const struct reader *reader, const struct place *place, const struct read_call *read,
-                       const struct jmes_scope *scope, int *absent, struct error *error) {
-  json_t *params = read->with ? template_render(read->with, scope, error) : json_object();
+                       const struct template *with, const struct jmes_scope *scope, int *absent, struct error *error) {
+  json_t *params = with ? template_render(with, scope, error) : json_object();
   *absent = 0;
   json_t *items = params ? read_items(reader, place, read, params, scope, absent, error) : NULL;
   json_decref(params);
@@ -153,7 +153,7 @@ static json_t *read_with(const struct reader *reader, const struct place *place,
   struct view view;
   place_view(&view, place, id, NULL);
   if (parent) view_add(&view, "parent", parent->item);
-  json_t *items = read_in(reader, place, read, view_scope(&view), absent, error);
+  json_t *items = read_in(reader, place, read, read->with, view_scope(&view), absent, error);
   view_close(&view);
   return items;
 }
@@ -168,14 +168,11 @@ struct asker { /* one who reads: the argument of ask_for */
 
 static json_t *ask_for(json_t *ids, void *argument, struct error *error) {
   struct asker *asker = argument;
-  const struct read_call *read = asker->read;
   struct view view;
-  asker->absent = 0;
   place_view(&view, asker->place, NULL, NULL);
   view_add(&view, "ids", ids);
-  json_t *params = template_render(read->with_ids, view_scope(&view), error), *items = NULL;
-  if (params) items = read_items(asker->reader, asker->place, read, params, view_scope(&view), &asker->absent, error);
-  json_decref(params);
+  json_t *items = read_in(asker->reader, asker->place, asker->read, asker->read->with_ids, view_scope(&view),
+                          &asker->absent, error);
   view_close(&view);
   return items;
 }
@@ -282,8 +279,9 @@ static json_t *read_context(const struct reader *reader, const struct place *pla
     return own || !absent ? own : json_array();
   }
   place_view(&view, place, live->id, live);
-  json_t *items = context->each ? read_each(reader, place, context, view_scope(&view), error)
-                                : read_in(reader, place, &context->read, view_scope(&view), &absent, error);
+  json_t *items = context->each
+                      ? read_each(reader, place, context, view_scope(&view), error)
+                      : read_in(reader, place, &context->read, context->read.with, view_scope(&view), &absent, error);
   view_close(&view);
   return items || !absent ? items : json_array();
 }
